@@ -32,6 +32,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 WIDE, PHONE = 1280, 390  # pixels
 RUNS = [(l1, seed) for l1 in ("1e-4", "1e-3") for seed in (1, 2)]
+SWEEP = "l1"  # its points with the settings of runs are cached, and have the pictures of their Reports
 FAILING = "data.train_examples=7"  # DataGate finds more
 
 
@@ -84,6 +85,8 @@ def make_runs(root: pathlib.Path, profile: str) -> str:
     same = ("--set", f"model.l1={RUNS[-1][0]}", "--seed", str(RUNS[-1][1]))  # all cached
     sae("schedule", "add", "nightly", "--cron", "0 3 * * *", "--root", str(root), "--profile", profile, *same)
     sae("schedule", "add", "new-data", "--on-data-change", "--root", str(root), "--profile", profile)
+    points = ("--over", "model.l1=0,1e-4,1e-3", "--seed", "1", "--seeds", "2")
+    sae("sweep", "run", SWEEP, *points, "--profile", profile, "--root", str(root))
     sae("run", "--profile", profile, "--root", str(root), "--set", FAILING, check=False)
     return str(root)
 
@@ -144,6 +147,8 @@ def addresses(address: str) -> dict[str, str]:
         "compare": "/compare?" + "&".join(f"run={one}" for one in reversed(succeeded[: len(RUNS)])),
         "models": "/models",
         "schedules": "/schedules",
+        "sweeps": "/sweeps",
+        "sweep": f"/sweeps/{SWEEP}",
         "artifacts": "/artifacts",
         "model": f"/artifacts/{model}",
         "statistics": f"/artifacts/{output('StatisticsGen', 'statistics')}",
@@ -161,6 +166,7 @@ def pictures(paths: dict[str, str]) -> list[Picture]:
         Picture("run", paths["run"], 2250),
         Picture("compare", paths["compare"], 2700),
         Picture("model", paths["model"], 1760),
+        Picture("sweep", paths["sweep"], 1700),
         Picture("phone", paths["failed"], 1100, PHONE, dark=True),
         Picture("report", paths["report"], 2460, 1060),
         Picture("schedules", paths["schedules"], 1400),  # last: the daemon starts a run

@@ -12,6 +12,7 @@ _COMMANDS: Sections = {
         "list": ("sweep_read", "List sweeps."),
         "show": ("sweep_read", "Show a sweep: its points, and means over seeds."),
         "best": ("sweep_read", "Show the best combinations of a sweep."),
+        "export": ("sweep_export", "Write a sweep to a file: table and charts."),
         "promote": ("sweep_read", "Serve the best model of a sweep."),
     }
 }

@@ -29,7 +29,7 @@ by_option = click.option(
 
 
 @contextlib.contextmanager
-def _reader(root: Root, pipeline: Pipeline) -> Iterator[Reader | None]:
+def open_store(root: Root, pipeline: Pipeline) -> Iterator[Reader | None]:
     """Open the store of a root; None if it has none yet."""
     if not root.metadata.is_file() or not root.metadata.stat().st_size:
         yield None
@@ -39,7 +39,7 @@ def _reader(root: Root, pipeline: Pipeline) -> Iterator[Reader | None]:
 
 
 def _read(root: Root, pipeline: Pipeline, name: str) -> Sweep:
-    with _reader(root, pipeline) as reader:
+    with open_store(root, pipeline) as reader:
         return results.read(root, pipeline, reader, name)
 
 
@@ -49,8 +49,8 @@ def _read(root: Root, pipeline: Pipeline, name: str) -> Sweep:
 def list_command(root: str | None, as_json: bool) -> None:
     """List the sweeps of a root, the one that started last first."""
     place, pipeline = resolve_root(root), current_pipeline()
-    with _reader(place, pipeline) as reader:
-        found = results.rows(place, pipeline, reader)
+    with open_store(place, pipeline) as reader:
+        found = results.rows(place, pipeline, reader, lambda why: output.note(f"left out: {why}"))
     if as_json:
         output.write_json({"sweeps": found})
     elif not found:

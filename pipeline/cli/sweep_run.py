@@ -148,6 +148,10 @@ def _definition(name: str, pipeline: Pipeline, base: settings.Request, given: di
         settings.resolve(base),
         over=[space.axis(one, "--over", config_type) for one in given.pop("over")],
         search=[space.search(one, "--search", config_type) for one in given.pop("search")],
+        groups=[
+            [space.axis(one, "--from, [[sweep.points]]", config_type) for one in group]
+            for group in given.pop("groups", ())
+        ],
         minimise=_split(given.pop("minimise", "")),
         maximise=_split(given.pop("maximise", "")),
         **given,

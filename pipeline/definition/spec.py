@@ -249,6 +249,23 @@ class EncodeRequest:
 
 
 @dataclasses.dataclass(frozen=True)
+class Frontier:
+    """What pages of sweeps draw against each other.
+
+    Attributes:
+      x: the name of a metric of runs, drawn across; less is better, unless it declares otherwise.
+      y: the name of the metric drawn up, or, for runs without it, of the one that replaces it (`instead_of`).
+      method: the setting whose values have a frontier each; empty: all points have one.
+      marked: the name of a metric; points where it is above 0 are marked. Empty: none.
+    """
+
+    x: str
+    y: str
+    method: str = ""
+    marked: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class SweepSpec:
     """How sweeps run a pipeline and choose among its models.
 
@@ -256,10 +273,15 @@ class SweepSpec:
       nodes: the last nodes of the run of a point; those that they depend on run as well. None of them pushes a model.
       validation: by the name of a metric of runs on the test split, that of the same metric on the validation split,
         by which models are chosen.
+      baselines: returns baselines of a run, by the name of their metric, from its outputs, where it does not record
+        them.
+      frontier: what pages of sweeps draw against each other; None: nothing.
     """
 
     nodes: tuple[str, ...]
     validation: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    baselines: Callable[[Mapping[OutputName, Artifact]], Mapping[str, float]] = lambda outputs: {}
+    frontier: Frontier | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,6 +25,7 @@ from pipeline.definition.spec import (
     DataSource,
     EncodeRequest,
     FoundDataset,
+    Frontier,
     Node,
     OutputName,
     Outputs,
@@ -599,9 +600,12 @@ def _metrics(
         gates = thresholds.Gates(**configured.parameters["Evaluator"]["gates"])
         assert isinstance(configured.dataset, ImageDataset)
         reasons = thresholds.reasons(thresholds.judge(evaluation, gates, configured.dataset.label_names))
-    if _REPORT in outputs and PCA_MSE in outputs[_REPORT].properties:
-        found["pca_mse"] = float(outputs[_REPORT].properties[PCA_MSE])
-    return found, reasons
+    return {**found, **_of_report(outputs)}, reasons
+
+
+def _of_report(outputs: Mapping[OutputName, Artifact]) -> dict[str, float]:
+    properties = outputs[_REPORT].properties if _REPORT in outputs else {}
+    return {PCA_MSE: float(properties[PCA_MSE])} if PCA_MSE in properties else {}
 
 
 # By the name of a metric of runs, that of the same metric on the validation split.
@@ -691,5 +695,10 @@ PIPELINE = Pipeline(
     incomparable=_incomparable,
     declared_metrics=metrics.METRICS,
     encode=_encode_new,
-    sweep=SweepSpec(nodes=("Encode", "Evaluator", "Probe"), validation=_VALIDATION),
+    sweep=SweepSpec(
+        nodes=("Encode", "Evaluator", "Probe"),
+        validation=_VALIDATION,
+        baselines=_of_report,
+        frontier=Frontier(x="active_units", y="test_bce", method="model.sparsity", marked="dead_units"),
+    ),
 )

@@ -22,6 +22,7 @@ from pipeline_config import Configuration, Value
 SAMPLERS = ("tpe", "random", "grid")
 PRUNERS = ("median", "none")
 MOST_POINTS = 10_000
+_GROUPS = "groups"  # in the JSON only of definitions that have some
 _MOST_SEEDS = 1_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -60,6 +61,8 @@ class Definition:
       sampler: of a search: `tpe`, `random` or `grid`; empty for a grid.
       pruner: of a search: `median` or `none`; empty for a grid.
       objectives: what it looks for, the first one first.
+      groups: settings that only belong together, such as a method with its own settings: each is a grid of its own,
+        multiplied by `over`. Empty: there is only that.
       since: runs that began before this time, in UTC as ISO 8601, belong to an earlier round; empty: none do.
     """
 
@@ -74,6 +77,7 @@ class Definition:
     pruner: str = ""
     objectives: tuple[Objective, ...] = ()
     since: str = ""
+    groups: tuple[tuple[Choices, ...], ...] = ()
 
     @property
     def is_search(self) -> bool:
@@ -83,12 +87,15 @@ class Definition:
     @property
     def varied(self) -> tuple[str, ...]:
         """Return the names of the settings that it varies, without the seed."""
-        return tuple(one.setting for one in (*self.over, *self.search))
+        grouped = (one for group in self.groups for one in group)
+        return tuple(dict.fromkeys(one.setting for one in (*self.over, *grouped, *self.search)))
 
     @property
     def combinations(self) -> int:
         """Return the number of combinations of settings; of a search, the most that it tries."""
-        return self.trials if self.is_search else math.prod(len(one.values) for one in self.over)
+        if self.is_search:
+            return self.trials
+        return sum(math.prod(len(one.values) for one in (*self.over, *group)) for group in self.groups or ((),))
 
     @property
     def size(self) -> int:
@@ -97,9 +104,13 @@ class Definition:
 
     def grid(self) -> list[dict[str, Value]]:
         """Return the combinations of a grid, or of a search by the sampler `grid`, the last setting changing first."""
-        listed = [_listed(one) for one in self.over or self.search]
-        products = itertools.islice(itertools.product(*listed), self.trials or None)
-        return [dict(zip(self.varied, values, strict=True)) for values in products]
+        found: list[dict[str, Value]] = []
+        for group in self.groups or ((),):
+            axes = self.search or (*self.over, *group)
+            names = [one.setting for one in axes]
+            products = itertools.islice(itertools.product(*map(_listed, axes)), self.trials or None)
+            found += (dict(zip(names, values, strict=True)) for values in products)
+        return found
 
 
 def _listed(one: Choices | Range) -> Sequence[Value]:
@@ -136,6 +147,7 @@ def make(
     pruner: str = "",
     minimise: Sequence[str] = (),
     maximise: Sequence[str] = (),
+    groups: Sequence[Sequence[Choices]] = (),
 ) -> Definition:
     """Return a definition, checked.
 
@@ -143,21 +155,21 @@ def make(
       name: of the sweep.
       pipeline: the pipeline that it runs.
       base: the settings of its runs.
-      over, search, seeds, trials, sampler, pruner: as of `Definition`.
+      over, search, seeds, trials, sampler, pruner, groups: as of `Definition`.
       minimise, maximise: names of metrics; none: the pipeline's headline metric.
 
     Raises:
       UsageError: values that are not allowed, also of one combination; unknown metrics; too many points.
     """
     check_name(name)
-    if bool(over) == bool(search):
+    if bool(over or groups) == bool(search):
         raise UsageError(
             "give either --over NAME=VALUE,VALUE, for a grid, or --search NAME=LOW..HIGH, for a search (which also "
             "takes NAME=VALUE,VALUE)"
         )
     if search and not trials:
         raise UsageError("--search needs --trials N: how many combinations to try")
-    if over and (trials or sampler or pruner):
+    if not search and (trials or sampler or pruner):
         raise UsageError("--trials, --sampler and --pruner work with --search: a grid runs all its combinations")
     if not 1 <= seeds <= _MOST_SEEDS:
         raise UsageError(f"--seeds {seeds} is not allowed: it must be a whole number from 1 to {_MOST_SEEDS:,}")
@@ -173,22 +185,38 @@ def make(
     if search:
         sampler, pruner = sampler or "tpe", pruner or ("median" if can_prune else "none")
     found = Definition(
-        name, base.profile, _base(base), tuple(over), tuple(search), seeds, trials, sampler, pruner, objectives
+        name,
+        base.profile,
+        _base(base),
+        tuple(over),
+        tuple(search),
+        seeds,
+        trials,
+        sampler,
+        pruner,
+        objectives,
+        groups=tuple(map(tuple, groups)),
     )
     _check_varied(found, type(base.config), seeds)
     if sampler == "grid":
         found = dataclasses.replace(found, trials=len(found.grid()))
     if found.size > MOST_POINTS:
         raise UsageError(f"the sweep has {found.size:,} points, at most {MOST_POINTS:,} are allowed: leave values out")
-    for combination in found.grid() if over or sampler == "grid" else ():
+    listed = found.grid() if not search or sampler == "grid" else []
+    if twice := next((one for place, one in enumerate(listed) if groups and one in listed[:place]), None):
+        named = ", ".join(f"{name} = {_text(value)}" for name, value in twice.items())
+        raise UsageError(f"two groups of points have the combination {named}: leave one out")
+    for combination in listed:
         settings_of(found, pipeline, combination, seeds - 1)
     return found
 
 
 def _check_varied(found: Definition, config_type: type[Configuration], seeds: int) -> None:
     varied = found.varied
-    if twice := next((one for one in varied if varied.count(one) > 1), None):
-        raise UsageError(f"{twice} is varied twice: give all its values at once")
+    for group in found.groups or ((),):
+        names = [one.setting for one in (*found.over, *group, *found.search)]
+        if twice := next((one for one in names if names.count(one) > 1), None):
+            raise UsageError(f"{twice} is varied twice: give all its values at once")
     if seeds > 1 and settings.of_option("--seed", config_type) in varied:
         raise UsageError(
             f"{settings.of_option('--seed', config_type)} is varied, and --seeds {seeds} given: leave one out"
@@ -277,13 +305,14 @@ def to_json(found: Definition) -> dict[str, Any]:
             return {"setting": one.setting, "values": list(one.values)}
         return {"setting": one.setting, "low": one.low, "high": one.high, "log": one.log}
 
-    fields = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
+    fields = {field.name: getattr(found, field.name) for field in dataclasses.fields(found) if field.name != _GROUPS}
     return {
         **fields,
         "base": serialization.without_infinity(found.base),
         "over": [varied(one) for one in found.over],
         "search": [varied(one) for one in found.search],
         "objectives": [dataclasses.asdict(one) for one in found.objectives],
+        **({_GROUPS: [[varied(one) for one in group] for group in found.groups]} if found.groups else {}),
     }
 
 
@@ -292,12 +321,13 @@ def of_json(values: Any, path: pathlib.Path) -> Definition:
     try:
         return Definition(
             **{
-                **{field.name: values[field.name] for field in dataclasses.fields(Definition)},
+                **{field.name: values[field.name] for field in dataclasses.fields(Definition) if field.name != _GROUPS},
                 "since": _time(values["since"]),
                 "base": serialization.with_infinity(values["base"]),
                 "over": tuple(_varied(one) for one in values["over"]),
                 "search": tuple(_varied(one) for one in values["search"]),
                 "objectives": tuple(Objective(**one) for one in values["objectives"]),
+                _GROUPS: tuple(tuple(_varied(one) for one in group) for group in values.get(_GROUPS, ())),
             }
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -329,7 +359,7 @@ def difference(found: Definition, wanted: Definition, config_type: type[Configur
 
     def compared(one: Definition) -> dict[str, Any]:
         objectives = [{"metric": each.metric, "better": each.better} for each in one.objectives]
-        return {**to_json(one), "base": base(one), "objectives": objectives, "since": ""}
+        return {_GROUPS: [], **to_json(one), "base": base(one), "objectives": objectives, "since": ""}
 
     pairs = compared(found), compared(wanted)
     parts = [

@@ -6,6 +6,8 @@ minimise = ["test_bce"]
 
 [sweep.over]
 "model.l1" = [0, 1e-5, 1e-4]
+
+Tables `[[sweep.points]]` are grids of settings that only belong together; `over` multiplies each of them.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ _TEXTS = ("sampler", "pruner")
 _NUMBERS = ("seeds", "trials")
 _LISTS = ("minimise", "maximise")
 _TABLES = ("over", "search")
-_KEYS = (*_TABLES, *_NUMBERS, *_TEXTS, *_LISTS)
+_GROUPS = "points"
+_KEYS = (*_TABLES, _GROUPS, *_NUMBERS, *_TEXTS, *_LISTS)
 
 
 def read(path: pathlib.Path) -> dict[str, Any]:
@@ -49,8 +52,17 @@ def read(path: pathlib.Path) -> dict[str, Any]:
     for key, value in tables["sweep"].items():
         if key not in _KEYS:
             raise UsageError(f"--from {path}: no key {key!r}{closest(key, _KEYS)} (there are: {', '.join(_KEYS)})")
-        given[key] = _checked(path, key, value)
+        if key == _GROUPS:
+            given["groups"] = _groups(path, value)
+        else:
+            given[key] = _checked(path, key, value)
     return given
+
+
+def _groups(path: pathlib.Path, value: Any) -> tuple[tuple[str, ...], ...]:
+    if not isinstance(value, list) or not all(isinstance(one, Mapping) and one for one in value):
+        raise UsageError(f"--from {path}: {_GROUPS} must be tables [[sweep.{_GROUPS}]], each with at least one setting")
+    return tuple(tuple(f"{name}={_listed(values)}" for name, values in one.items()) for one in value)
 
 
 def _checked(path: pathlib.Path, key: str, value: Any) -> Any:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from pipeline.core.errors import NotFoundError, UsageError
+from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
+from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.core.text import closest
 from pipeline.definition.spec import Pipeline
@@ -24,15 +25,25 @@ from pipeline.sweeps.views import Combination, Point, PointState, Sweep, SweepRo
 _Runs = Mapping[int, tuple[RunContext, RunRow]]  # the newest run of each point, by its number
 
 
-def rows(root: Root, pipeline: Pipeline, reader: Reader | None) -> list[SweepRow]:
-    """Return all sweeps of a root, the one that started last first.
+def rows(
+    root: Root, pipeline: Pipeline, reader: Reader | None, damaged: Callable[[str], None] | None = None
+) -> list[SweepRow]:
+    """Return the sweeps of a root, the one that started last first.
 
     Args:
       root: the root.
       pipeline: the pipeline of its runs.
       reader: of the root's store; None if it has none yet.
+      damaged: called with the reason why a sweep is left out, if its definition is damaged; None: that is an error.
     """
-    found = [read(root, pipeline, reader, name, brief=True).row for name in files.names(root)]
+    found = []
+    for name in files.names(root):
+        try:
+            found.append(read(root, pipeline, reader, name, brief=True).row)
+        except UnavailableError as error:
+            if damaged is None:
+                raise
+            damaged(str(error))
     return sorted(
         found, key=lambda one: (one.started is None, -one.started.timestamp() if one.started else 0, one.name)
     )
@@ -212,6 +223,15 @@ def _state(row: RunRow, pruned_at: int | None) -> PointState:
 
 def _metrics(row: RunRow) -> dict[str, float]:
     return {name: value for name, value in row.metrics.items() if value is not None and math.isfinite(value)}
+
+
+def baselines(pipeline: Pipeline, reader: Reader, run_id: str) -> Mapping[str, float]:
+    """Return the baselines of a run that the pipeline reads from its outputs, because the run does not record them."""
+    executions = reader.store.executions(run_id)
+    ended = {node: one.id for node, one in executions.items() if one.state in (NodeState.EXECUTED, NodeState.CACHED)}
+    outputs = reader.store.outputs_of(list(ended.values()))
+    by_name = {(node, key): one for node, number in ended.items() for key, one in outputs[number].items()}
+    return pipeline.sweep_spec.baselines(by_name)
 
 
 def _combinations(found: Definition, points: Sequence[Point]) -> list[Combination]:

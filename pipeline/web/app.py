@@ -89,6 +89,7 @@ def build(
         Route("/runs/{run:name}/manifest", site.files(file_responses.run_file, kind="manifest")),
         Route("/artifacts/{artifact:name}/pictures/{name:name}", site.files(file_responses.picture)),
         Route("/artifacts/{artifact:name}/files/{name:rest}", site.files(file_responses.artifact_file)),
+        Route("/sweeps/{sweep:name}/{file:name}", site.files(file_responses.sweep_file)),
     ]
     for page in pages.ALL:
         routes.append(Route(Links().json(page.path), site.page(page, as_json=True)))
@@ -159,6 +160,7 @@ class _Site:
             reader,
             place.root,
             place.name,
+            place.pipeline,
             Query(request.query_params.multi_items()),
             self._metrics,
             selected=place.selected,

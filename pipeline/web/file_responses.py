@@ -18,6 +18,8 @@ from pipeline.artifacts import previews
 from pipeline.core import regular_file
 from pipeline.core.errors import NotFoundError
 from pipeline.core.text import bytes_text
+from pipeline.web import sweep_files
+from pipeline.web.pages import sweep as sweep_page
 from pipeline.web.pages.base import PageRequest, find_run, run_file_path
 from pipeline.web.security import REPORT_POLICY
 
@@ -105,6 +107,22 @@ def artifact_file(request: PageRequest, artifact: str, name: str) -> Content:
         raise NotFoundError(f"no file {name!r} of artifact {artifact} in this pipeline root")
     is_file = name == place.name and not os.path.isdir(place)  # unlike Path.is_dir, also of a name that is too long
     return read(request.root.path, place if is_file else path, page=True)
+
+
+def sweep_file(request: PageRequest, sweep: str, file: str) -> Content:
+    """Return a sweep as `sweep.csv`, `sweep.svg` or `sweep.pdf`, with the query of its page.
+
+    Raises:
+      NotFoundError: there is no such sweep or file.
+      UnavailableError: PDF, and matplotlib is not installed.
+    """
+    name, _, kind = file.partition(".")
+    if name != "sweep" or kind not in sweep_files.TYPES:
+        names = ", ".join(f"sweep.{one}" for one in sweep_files.TYPES)
+        raise NotFoundError(f"no file {file!r} of a sweep (there are: {names})")
+    view = sweep_page.build(request, sweep)
+    body = sweep_files.write(view, kind, request.metrics, request.reader)
+    return Content(io.BytesIO(body), len(body), sweep_files.TYPES[kind], download=f"{view.sweep.row.name}.{kind}")
 
 
 def read(root: pathlib.Path, path: pathlib.Path, page: bool = False) -> Content:

@@ -74,6 +74,16 @@ class DeclaredMetrics:
         """Write a value with the digits that its metric declares, or a dash."""
         return decimal(value, self._by_name[name].decimals if name in self._by_name else 4)
 
+    def mean_text(self, name: str, value: float | None) -> str:
+        """Write a mean over runs, with a digit after the point also of a metric whose values are whole numbers."""
+        return decimal(value, max(1, self._by_name[name].decimals)) if name in self._by_name else decimal(value)
+
+    def run_title(self, name: str, unit_of: str = "") -> str:
+        """Return the title of a metric of runs, also of the validation split, with the unit of a declared one."""
+        found, declared = self._by_name.get(unit_of), self._by_name.get(name)
+        title = self.label(name) if declared and declared.name == name else words(name)
+        return title + (f", {found.unit}" if found and found.unit else "")
+
     def largest(self, name: str) -> float:
         """Return the largest possible value of a metric; infinite if it has none or is not declared."""
         return self._by_name[name].largest if name in self._by_name else math.inf

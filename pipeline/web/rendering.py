@@ -16,6 +16,7 @@ from pipeline.core.suggestions import Selection
 from pipeline.core.text import bytes_text, counted, error_line, escaped_lines, short_digest
 from pipeline.inspection import run_filter
 from pipeline.scheduler import run_trigger, wording
+from pipeline.sweeps import files as sweep_files
 from pipeline.web import charts, formatting
 from pipeline.web.pages import charts as page_charts
 from pipeline.web.pages.base import Page, PageRequest
@@ -45,6 +46,7 @@ def _environment() -> jinja2.Environment:
         shorten=formatting.cut,
         error_line=error_line,
         words=formatting.words,
+        insentence=formatting.in_sentence,
         reworded=reworded,
         commands=_commands,
         reference=reference,
@@ -97,6 +99,7 @@ def page_html(page: Page, view: Any, request: PageRequest, to: Links, path: str)
         store=request.store,
         place=page.name,
         alone=request.root is None,
+        has_sweeps=request.root is not None and bool(sweep_files.names(request.root)),
         json_link=to.json(path),
         **drawings,
     )
@@ -112,7 +115,8 @@ def error_html(title: str, text: str, store: str, to: Links, selected: Selection
     """Render an error as a page."""
     _selected.set(selected)
     template = _environment().get_template("error.html")
-    return _visible(template.render(title=title, text=text, store=store, to=to, place="", json_link=""))
+    values = {"title": title, "text": text, "store": store}
+    return _visible(template.render(**values, to=to, place="", has_sweeps=False, json_link=""))
 
 
 def error_json(status: int, text: str) -> str:

@@ -19,6 +19,7 @@ from pipeline.core import unfinished_folder
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.inspection.locations import Location
 from pipeline.inspection.reader import Reader
+from pipeline.sweeps import files as sweep_files
 from pipeline.web import app, file_responses, pages, rendering, urls
 from pipeline.web.file_responses import Content
 from pipeline.web.formatting import DeclaredMetrics
@@ -36,6 +37,7 @@ _COPIED: tuple[tuple[str, Callable[..., Content], str], ...] = (
     (rf"/artifacts/([^/]+)/files/({_REPORT})", file_responses.artifact_file, "reports/{}.html"),
     (r"/runs/([^/]+)/(log)", file_responses.run_file, "logs/{}.txt"),
     (r"/runs/([^/]+)/(manifest)", file_responses.run_file, "manifests/{}.json"),
+    (r"/sweeps/([^/]+)/(sweep\.[a-z]+)", file_responses.sweep_file, "sweeps/{}/{}"),
 )
 
 
@@ -156,9 +158,21 @@ class _Export:
             given, path = (("artifact", str(number)),), path_of("artifacts", str(number))
             self._add(pages.artifact.PAGE, path, f"artifacts/{number}", given)
             self._add(pages.lineage.PAGE, f"{path}/lineage", f"lineage/{number}", given)
+        self._plan_sweeps()
         newest = self._run_ids[: pages.compare.MOST]
         if len(newest) >= pages.compare.FEWEST:
             self._plan_compare(newest, "compare")
+
+    def _plan_sweeps(self) -> None:
+        root = self._place.root
+        if root is None or not sweep_files.names(root):
+            return
+        self._add(pages.sweeps.PAGE, "/sweeps", "sweeps")
+        for name in sweep_files.names(root):
+            with contextlib.suppress(UnavailableError):  # a damaged one: the list names it
+                sweep_files.read(root, name)
+                path, file = path_of("sweeps", name), f"sweeps/{self._names.unique(name)}"
+                self._add(pages.sweep.PAGE, path, file, (("sweep", urls.segment(name)),))
 
     def _plan_run(self, run_id: str) -> None:
         name = self._names.unique(run_id)
@@ -179,8 +193,9 @@ class _Export:
 
     def _write(self, page: Page, path: str, file: str, parts: Pairs, query: Pairs) -> None:
         rows = len(self._run_ids) if page is pages.runs.PAGE else _MOST_ROWS
+        place = self._place
         request = PageRequest(
-            self._reader, self._place.root, self._place.name, Query(query), self._metrics, rows, self._place.selected
+            self._reader, place.root, place.name, place.pipeline, Query(query), self._metrics, rows, place.selected
         )
         view = page.build(request, **dict(parts))
         to = Links(lambda target: self._link(target, file, request), live=False)
@@ -199,7 +214,7 @@ class _Export:
         for pattern, find, copy in _COPIED:
             if match := re.fullmatch(pattern, path):
                 parts = [urllib.parse.unquote(part) for part in match.groups()]
-                with contextlib.suppress(NotFoundError), find(request, *parts).file as file:
+                with contextlib.suppress(NotFoundError, UnavailableError), find(request, *parts).file as file:
                     return self._put(copy.format(self._names.unique(parts[0]), *parts[1:]), file.read())
         return ""
 

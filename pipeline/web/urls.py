@@ -135,6 +135,16 @@ class Links:
         page = self.models()
         return f"{page}#version-{number}" if page else ""
 
+    def sweeps(self) -> str:
+        return self._resolve("/sweeps")
+
+    def sweep(self, name: str, split: str = "", y: str = "") -> str:
+        return self._resolve(path_of("sweeps", name, query=(("split", split), ("y", y))))
+
+    def sweep_file(self, name: str, file: str, split: str = "", y: str = "") -> str:
+        """Link to a download: the table or the drawings of a sweep; `file`: such as `sweep.csv`."""
+        return self._resolve(path_of("sweeps", name, file, query=(("split", split), ("y", y))))
+
     def schedules(self) -> str:
         return self._resolve("/schedules")
 

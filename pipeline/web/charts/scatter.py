@@ -85,8 +85,8 @@ def _range(label: str, values: Sequence[float]) -> str:
     return f"{label} from {scales.number(min(values))} to {scales.number(max(values))}"
 
 
-def _shape(color: int, centre: tuple[float, float]) -> str:
-    """Draw a mark around a point. Eight colours, four shapes: filled for the first four, hollow for the others."""
+def mark(color: int, centre: tuple[float, float], hollow: bool = False) -> str:
+    """Draw a mark around a point: one of eight colours, the first four and the last four each with four shapes."""
     x, y = centre
     outlines = (
         svg.element("circle", cx=x, cy=y, r=_RADIUS),
@@ -94,8 +94,13 @@ def _shape(color: int, centre: tuple[float, float]) -> str:
         svg.element("path", d=svg.polyline([(x, y - 6), (x + 5.5, y + 4), (x - 5.5, y + 4)]) + "Z"),
         svg.element("path", d=svg.polyline([(x, y - 6), (x + 6, y), (x, y + 6), (x - 6, y)]) + "Z"),
     )
-    kind = (color - 1) % COLORS
-    return svg.element("g", outlines[kind % 4], class_=f"point {color_class(color)}" + (" hollow" if kind > 3 else ""))
+    class_ = f"point {color_class(color)}" + (" hollow" if hollow else "")
+    return svg.element("g", outlines[(color - 1) % COLORS % 4], class_=class_)
+
+
+def _shape(color: int, centre: tuple[float, float]) -> str:
+    """Draw the mark of a run: filled for the first four colours, hollow for the others."""
+    return mark(color, centre, hollow=(color - 1) % COLORS > 3)
 
 
 def _names(names: list[str], centres: list[tuple[float, float]], room: Box) -> list[str]:

@@ -20,10 +20,12 @@ _MARKS = {
     "not-run": "M5 8H11",  # a dash
     "other": "M6.2 6.4C6.2 3.9 9.8 3.9 9.8 6.4C9.8 7.8 8 7.8 8 9.2M8 11.4V11.6",  # a question mark
 }
-# States of schedules, the daemon and model versions that share one of these marks.
+# States of schedules, the daemon, model versions and sweeps that share one of these marks.
 _SAME_MARK = {
     "succeeded": "executed",
     "active": "executed",
+    "complete": "executed",
+    "pruned": "skipped",
     "interrupted": "cancelled",
     "paused": "cancelled",
     "missed": "unfinished",

@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.suggestions import Selection
+from pipeline.definition.spec import Pipeline
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.views import ArtifactRow, Run
 from pipeline.registry import versions
@@ -59,6 +60,7 @@ class PageRequest:
       reader: of the store; None if the root has no store yet.
       root: None for a store without a root.
       store: the root's folder, or the store's file or URL, as text.
+      pipeline: declares how runs are shown.
       query: the query parameters.
       metrics: that the pipeline declares.
       rows: rows of a list on one page; None: the page's default.
@@ -68,6 +70,7 @@ class PageRequest:
     reader: Reader | None
     root: Root | None
     store: str
+    pipeline: Pipeline
     query: Query
     metrics: DeclaredMetrics
     rows: int | None = None

@@ -119,7 +119,7 @@ def build(request: PageRequest) -> CompareView:
         ComparedRun(
             run.row.id,
             {one.run_key: run.metrics.get(one.name, run.row.metrics.get(one.run_key)) for one in columns},
-            tuple(_sections(reader, run)),
+            tuple(sections(reader, run)),
         )
         for run in runs
     )
@@ -130,7 +130,7 @@ def build(request: PageRequest) -> CompareView:
     return CompareView(
         comparison=comparison,
         compared=compared,
-        images=tuple(_images(compared))[:_MOST_IMAGES],
+        images=tuple(images(compared))[:_MOST_IMAGES],
         missing=tuple(_missing(compared, runs)),
         labels=tuple(
             name if name and comparison.names.count(name) == 1 else run_id
@@ -175,7 +175,7 @@ def _shown_axes(names: Sequence[str], compared: Sequence[ComparedRun], metrics: 
     return (names[0], names[1]) if len(names) > 1 else ("", "")
 
 
-def _sections(reader: Reader, run: Run) -> Iterator[ComparedSection]:
+def sections(reader: Reader, run: Run) -> Iterator[ComparedSection]:
     """Yield the line charts and pictures of a run's outputs of the types that are compared."""
     for kind in types.compared():
         row = run.output(kind.name)
@@ -185,7 +185,7 @@ def _sections(reader: Reader, run: Run) -> Iterator[ComparedSection]:
                     yield ComparedSection(row.id, section)
 
 
-def _images(compared: Sequence[ComparedRun]) -> list[ComparedImage]:
+def images(compared: Sequence[ComparedRun]) -> list[ComparedImage]:
     """Return the pictures of the first run that has some, with those of the other runs if they show the same."""
     found = [next((one for one in run.sections if isinstance(one.section, Pictures)), None) for run in compared]
     first = next((one for one in found if one is not None), None)

@@ -36,6 +36,65 @@ def test_grid_is_the_product_with_the_last_setting_changing_first():
     assert (found.combinations, found.size) == (6, 12)
 
 
+def grouped(*groups, over=(), **more):
+    axes = [[space.axis(one, "--from", PipelineConfig) for one in group] for group in groups]
+    return made(over=over, groups=axes, **more)
+
+
+L1 = ("model.sparsity=l1", "model.l1=0,1e-3")
+TOPK = ("model.sparsity=topk", "model.active_units=4,8")
+
+
+def test_each_group_is_a_grid_of_settings_that_only_belong_together(tmp_path):
+    found = grouped(L1, TOPK, over=["training.epochs=1,2"], seeds=2)
+    expected = [
+        {"training.epochs": epochs, "model.sparsity": "l1", "model.l1": l1} for epochs in (1, 2) for l1 in (0.0, 1e-3)
+    ]
+    expected += [
+        {"training.epochs": epochs, "model.sparsity": "topk", "model.active_units": units}
+        for epochs in (1, 2)
+        for units in (4.0, 8.0)
+    ]
+    assert found.grid() == expected
+    assert (found.combinations, found.size) == (8, 16)
+    assert found.varied == ("training.epochs", "model.sparsity", "model.l1", "model.active_units")
+    files.write(Root(tmp_path), found)
+    assert files.read(Root(tmp_path), "l1") == found
+
+
+def test_groups_that_differ_are_another_definition(tmp_path):
+    root = Root(tmp_path)
+    engine.define(root, PIPELINE, grouped(L1))
+    engine.define(root, PIPELINE, grouped(L1))
+    with pytest.raises(UsageError, match="groups is"):
+        engine.define(root, PIPELINE, grouped(L1, TOPK))
+
+
+@pytest.mark.parametrize(
+    ("groups", "more", "part"),
+    [
+        ((("model.sparsity=topk", "model.l1=0.5"),), {}, "model.l1"),  # a setting of another method
+        ((L1, L1), {}, "two groups"),
+        ((L1,), {"over": ["model.l1=0.5"]}, "varied twice"),
+        ((L1,), {"trials": 3}, "--trials"),
+        ((L1,), {"search": ["model.l1=0..1"], "trials": 3}, "either"),
+    ],
+)
+def test_groups_that_do_not_fit_are_refused(groups, more, part):
+    with pytest.raises(UsageError, match=part):
+        grouped(*groups, **more)
+
+
+def test_a_definition_without_groups_has_the_json_that_it_had():
+    assert "groups" not in definition.to_json(made())  # the content digest of its results depends on it
+
+
+def test_a_file_lists_groups(tmp_path):
+    path = tmp_path / "sweep.toml"
+    path.write_text('[[sweep.points]]\n"model.sparsity" = "topk"\n"model.active_units" = [4, 8]\n')
+    assert definition_file.read(path) == {"over": (), "search": (), "groups": (TOPK,)}
+
+
 def test_settings_of_a_point_are_those_of_the_base_with_values_and_seed():
     found = made("training.epochs=3", "training.seed=5", seeds=2)
     point = definition.settings_of(found, PIPELINE, {"model.l1": 0.5}, 1).config
@@ -163,6 +222,7 @@ def test_file_has_the_options_of_the_command(tmp_path):
         ("seeds = 3", r"\[sweep\]"),
         ("[sweep]\nseed = 3", "did you mean seeds"),
         ("[sweep]\nseeds = '3'", "whole number"),
+        ("[sweep]\npoints = 3", r"tables \[\[sweep.points\]\]"),
         ("[sweep]\nover = 3", r"table \[sweep.over\]"),
         ("[sweep", "not valid TOML"),
         ("[training]\nepochs = 3\n[sweep]\nseeds = 1", "--config"),

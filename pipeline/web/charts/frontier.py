@@ -1,0 +1,214 @@
+"""One metric against another for groups of points: means with intervals, single runs, joined best ones, baselines."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Sequence
+
+from pipeline.core.text import counted
+from pipeline.web.charts import scales, svg
+from pipeline.web.charts.chart import (
+    BOTTOM,
+    TOP,
+    Chart,
+    Drawing,
+    LegendEntry,
+    back,
+    color_class,
+    horizontal,
+    label_room,
+    swatch,
+    vertical,
+)
+from pipeline.web.charts.scales import Scale
+from pipeline.web.charts.scatter import mark
+
+MOST_POINTS = 1000
+MOST_RUNS = 3000
+_HEIGHT = 440  # pixels
+_INSET = 12  # pixels from an axis to the points nearest to it
+
+Interval = tuple[float, float]  # low, high
+
+
+@dataclasses.dataclass(frozen=True)
+class FrontierMark:
+    """A point of the chart: the mean over several runs.
+
+    Attributes:
+      name: for its tooltip.
+      x, y: the means.
+      href: link; may be empty.
+      x_interval, y_interval: drawn as bars; None: none.
+      marked: why it is drawn hollow, for its tooltip: `6 dead units`; empty: it is not.
+      joined: whether a line joins it with the other joined ones of its group.
+    """
+
+    name: str
+    x: float
+    y: float
+    href: str = ""
+    x_interval: Interval | None = None
+    y_interval: Interval | None = None
+    marked: str = ""
+    joined: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class SingleRun:
+    """A single run, drawn small."""
+
+    name: str
+    x: float
+    y: float
+    href: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class FrontierGroup:
+    """Points with one colour, and their runs. `name`: in the legend; empty: not there."""
+
+    name: str
+    marks: Sequence[FrontierMark]
+    runs: Sequence[SingleRun] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class BaselineLine:
+    """A horizontal line at a value."""
+
+    name: str
+    value: float
+
+
+def frontier(
+    groups: Sequence[FrontierGroup],
+    baselines: Sequence[BaselineLine] = (),
+    *,
+    title: str,
+    x_label: str,
+    y_label: str,
+    hollow: str = "",
+    width: int = 760,
+    largest: tuple[float, float] = (math.inf, math.inf),
+) -> Drawing:
+    """Draw groups of points, each with a line that joins its best ones.
+
+    Args:
+      groups: at most 1,000 points and 3,000 runs are drawn.
+      baselines: lines across.
+      title: of the chart.
+      x_label, y_label: of the axes, with their units.
+      hollow: what the legend calls marked points: `with dead units`; empty: there are none.
+      width: in pixels.
+      largest: the largest possible values of x and y.
+    """
+    chart = Chart("frontier", title, width, _HEIGHT)
+    marks = [(color, one) for color, group in enumerate(groups, 1) for one in group.marks if _drawable(one.x, one.y)]
+    marks = list(chart.limited(marks, MOST_POINTS, "points"))
+    runs = [(color, one) for color, group in enumerate(groups, 1) for one in group.runs if _drawable(one.x, one.y)]
+    runs = list(chart.limited(runs, MOST_RUNS, "runs"))
+    if not marks:
+        return chart.empty("There are no values to draw.")
+    lines = [one for one in baselines if scales.drawable(one.value) is not None]
+    x_scale, y_scale, left, right = _scales(marks, runs, lines, width, largest)
+    bottom = _HEIGHT - BOTTOM
+    chart.y_axis(y_scale, left, right, y_label)
+    chart.x_axis(x_scale, left, right, bottom, x_label, grid_top=TOP)
+    chart.add(*_baselines(lines, y_scale, left, right))
+    for color in dict.fromkeys(color for color, _ in marks):
+        ends = sorted((x_scale(one.x), y_scale(one.y)) for group, one in marks if group == color and one.joined)
+        if len(ends) > 1:
+            path = svg.element("path", class_="curve", d=svg.polyline(ends))
+            chart.add(svg.element("g", path, class_=color_class(color)))
+    for color, run in runs:
+        dot = svg.element("circle", class_="dot small run", cx=x_scale(run.x), cy=y_scale(run.y), r=2.5)
+        chart.add(chart.link(run.href, run.name, svg.element("g", dot, class_=color_class(color)), focusable=False))
+    for color, one in marks:
+        text = f"{one.name}: {x_label} {_value(one.x, one.x_interval)}, {y_label} {_value(one.y, one.y_interval)}"
+        text += f", {one.marked}" if one.marked else ""
+        shape = mark(color, (x_scale(one.x), y_scale(one.y)), hollow=bool(one.marked))
+        chart.add(chart.link(one.href, text, _bars(one, color, x_scale, y_scale) + shape))
+    chart.keys = list(_legend(groups, marks, runs, hollow))
+    names = ", ".join(f"{one.name} {scales.number(one.value)}" for one in lines)
+    return chart.drawing(
+        f"{counted(len(marks), 'point')} of {counted(len(runs), 'run')} in {counted(len(groups), 'group')}"
+        + (f"; baselines: {names}." if names else ".")
+    )
+
+
+def _drawable(x: float, y: float) -> bool:
+    return scales.drawable(x) is not None and scales.drawable(y) is not None
+
+
+def _scales(
+    marks: Sequence[tuple[int, FrontierMark]],
+    runs: Sequence[tuple[int, SingleRun]],
+    baselines: Sequence[BaselineLine],
+    width: int,
+    largest: tuple[float, float],
+) -> tuple[Scale, Scale, int, int]:
+    """Return the scales across and up, and the left and right ends of the plot.
+
+    The scales contain the points, not the ends of their intervals: of two seeds these are often far outside.
+    """
+    down = [*(one.y for _, one in marks), *(one.y for _, one in runs), *(one.value for one in baselines)]
+    across = [*(one.x for _, one in marks), *(one.x for _, one in runs)]
+    y_scale = scales.linear(down, _HEIGHT - BOTTOM - _INSET, TOP, count=6, largest=largest[1])
+    left, right = label_room(y_scale), width - 28
+    x_scale = scales.linear(across, left + _INSET, right, count=8, largest=largest[0])
+    return x_scale, y_scale, left, right
+
+
+def _bars(one: FrontierMark, color: int, x_scale: Scale, y_scale: Scale) -> str:
+    """Draw the intervals, cut off where the scales end."""
+
+    def ends(interval: Interval, scale: Scale) -> Interval:
+        return scale(max(interval[0], scale.low)), scale(min(interval[1], scale.high))
+
+    shapes = []
+    if one.x_interval:
+        start, end = ends(one.x_interval, x_scale)
+        shapes.append(horizontal("interval", start, end, y_scale(one.y)))
+    if one.y_interval:
+        start, end = ends(one.y_interval, y_scale)
+        shapes.append(vertical("interval", x_scale(one.x), end, start))
+    return svg.element("g", "".join(shapes), class_=color_class(color)) if shapes else ""
+
+
+def _baselines(lines: Sequence[BaselineLine], scale: Scale, left: float, right: float) -> Iterator[str]:
+    wishes = sorted((scale(one.value) - 5, one) for one in lines) if lines else []
+    places = scales.spread([y for y, _ in wishes], [14.0 * place for place in range(len(wishes))], TOP + 4, scale.start)
+    for y, (_, one) in zip(places, wishes, strict=True):
+        text = f"{one.name} {scales.number(one.value)}"
+        yield horizontal("limit", left, right, scale(one.value))
+        yield back(right - svg.width_of(text, svg.SMALL) - 8, y - 11, svg.width_of(text, svg.SMALL) + 8, 14)
+        yield svg.text(right - 4, y, text, "chart-label", "end")
+
+
+def _legend(
+    groups: Sequence[FrontierGroup],
+    marks: Sequence[tuple[int, FrontierMark]],
+    runs: Sequence[tuple[int, SingleRun]],
+    hollow: str,
+) -> Iterator[LegendEntry]:
+    for color, group in enumerate(groups, 1):
+        if group.name:
+            yield LegendEntry(group.name, swatch(mark(color, (7, 6)), width=14))
+    if hollow and any(one.marked for _, one in marks):
+        yield LegendEntry(hollow, swatch(mark(1, (7, 6), hollow=True), width=14))
+    if runs:
+        dot = svg.element("circle", class_="dot small run", cx=7, cy=6, r=2.5)
+        yield LegendEntry("one seed", swatch(svg.element("g", dot, class_=color_class(1)), width=14))
+    if any(one.x_interval or one.y_interval for _, one in marks):
+        line = svg.element("g", vertical("interval", 7, 0, 12), class_=color_class(1))
+        yield LegendEntry("95 % interval of the mean", swatch(line, width=14))
+    if any(one.joined for _, one in marks):
+        line = svg.element("path", class_="curve", d="M1 6H23")
+        yield LegendEntry("the best trade-offs, joined", swatch(svg.element("g", line, class_=color_class(1))))
+
+
+def _value(value: float, interval: Interval | None) -> str:
+    text = scales.number(value)
+    return f"{text} ({scales.number(interval[0])} to {scales.number(interval[1])})" if interval else text

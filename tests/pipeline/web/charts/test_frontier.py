@@ -1,0 +1,72 @@
+"""One metric against another, for groups of points; and charts as files."""
+
+import math
+import xml.etree.ElementTree as ElementTree
+
+from pipeline.web.charts import standalone
+from pipeline.web.charts.frontier import BaselineLine, FrontierGroup, FrontierMark, SingleRun, frontier
+from tests.pipeline.web.charts.drawn import read
+
+LABELS = {"title": "BCE against units", "x_label": "Units", "y_label": "BCE", "width": 640}
+
+
+def two_groups():
+    first = FrontierGroup(
+        "l1",
+        [
+            FrontierMark("a", 0, 0.4, "#a", x_interval=(-1, 1), y_interval=(0.35, 0.45), joined=True),
+            FrontierMark("b", 10, 0.2, "#b", marked="6 dead units", joined=True),
+            FrontierMark("c", 10, 0.3),
+        ],
+        [SingleRun("one", 1, 0.41, "/runs/one"), SingleRun("nan", 1, math.nan)],
+    )
+    return [first, FrontierGroup("topk", [FrontierMark("d", 5, 0.1, joined=True)])]
+
+
+def test_joined_points_of_a_group_are_joined_and_marked_ones_are_hollow():
+    drawing = frontier(two_groups(), [BaselineLine("floor", 0.0)], hollow="with dead units", **LABELS)
+    shape = read(drawing)
+    [curve] = shape.all("path", "curve")  # one of two points; of the other group only one is joined
+    assert curve["d"].count("L") == 1
+    points = shape.all("g", "point")
+    assert [("hollow" in one.classes, one.classes[1]) for one in points] == [
+        (False, "series-1"), (True, "series-1"), (False, "series-1"), (False, "series-2"),
+    ]  # fmt: skip
+    assert len(shape.all("circle", "run")) == 1  # a value that is not finite cannot be drawn
+    assert [one["href"] for one in shape.all("a")] == ["/runs/one", "#a", "#b"]
+    assert "6 dead units" in shape.all("a")[2].tooltip()
+    assert [key.name for key in drawing.keys] == [
+        "l1", "topk", "with dead units", "one seed", "95 % interval of the mean", "the best trade-offs, joined",
+    ]  # fmt: skip
+
+
+def test_points_are_where_their_values_are_and_intervals_end_at_the_scales():
+    shape = read(frontier(two_groups(), [BaselineLine("floor", 0.0)], **LABELS))
+    first, second, *_ = shape.all("circle")[1:]  # the first one is a run
+    # "0.1" is 19 pixels wide: the plot begins at 33, its values 12 right of that, and they end 28 from the right.
+    left, right = first.number("cx"), second.number("cx")
+    assert right == 612
+    # The y scale goes from 0 at 440 - 44 - 12 to 0.45 or more at 30.
+    across, down = shape.all("line", "interval")
+    assert (across.number("x1"), across.number("x2")) == (left, left + (right - left) / 10)  # cut off at 0; ends at 1
+    assert down.number("y1") < first.number("cy") < down.number("y2")
+    [limit] = shape.all("line", "limit")
+    assert limit.number("y1") == 384  # the floor, 0
+
+
+def test_nothing_to_draw_is_said():
+    assert "no values" in frontier([FrontierGroup("", [])], **LABELS).svg
+
+
+def test_a_file_needs_no_style_sheet_and_has_the_legend():
+    text = standalone.document("Sweep <l1>", [("Frontier", frontier(two_groups(), **LABELS))])
+    root = ElementTree.fromstring(text)
+    spaces = "{http://www.w3.org/2000/svg}"
+    [style] = root.iter(f"{spaces}style")
+    assert style.text is not None
+    assert "var(" not in style.text
+    assert "@media" not in style.text
+    assert ".series-1{color: #1f66c1;}" in style.text.replace("\n", "")
+    texts = [one.text for one in root.iter(f"{spaces}text")]
+    assert {"Frontier", "l1", "topk", "BCE", "Units"} <= set(texts)
+    assert float(root.get("width") or 0) == 640 + 2 * 20
