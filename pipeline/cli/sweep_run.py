@@ -59,7 +59,7 @@ _NAMES = "METRIC,METRIC"
 @click.option(
     "--pruner",
     metavar="|".join(PRUNERS),
-    help="Stop runs that are worse than others early.  [default: median for one objective]",
+    help="Stop runs that are worse than others early.  [default: median for one loss]",
 )
 @click.option("--minimise", metavar=_NAMES, help="Metrics to minimise.  [default: the first one of `sae runs`]")
 @click.option("--maximise", metavar=_NAMES, help="Metrics to maximise.")

@@ -12,7 +12,7 @@ from pipeline.core import file_digests, shell
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
-from pipeline.metadata import run_properties
+from pipeline.metadata import run_properties, sweep_trigger
 from pipeline.metadata.properties import MANIFEST_DIGEST
 from pipeline.metadata.run_properties import RunOptions, options_of
 from pipeline.metadata.store import Store
@@ -88,6 +88,8 @@ def current_manifest(pipeline: Pipeline, recorded: Manifest) -> Manifest:
 
 def _newest(root: Root, store: Store) -> str:
     for run_id in store.run_ids():
-        if run_properties.headline_of(store.run_properties(run_id)).state in _RESUMABLE_STATES:
+        found = run_properties.headline_of(store.run_properties(run_id))
+        is_point = sweep_trigger.parse(found.trigger or "") is not None  # which only its sweep continues
+        if found.state in _RESUMABLE_STATES and not is_point:
             return run_id
     raise NotFoundError(f"no run in {root.path} failed or was interrupted, so there is nothing to resume (`sae runs`)")

@@ -15,9 +15,10 @@ from pipeline.definition.spec import Pipeline
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.views import RunRow, RunState
 from pipeline.metadata import run_properties
+from pipeline.metadata import sweep_trigger as trigger
 from pipeline.metadata.types import RunContext
 from pipeline.orchestration import recovery
-from pipeline.sweeps import files, record, trigger
+from pipeline.sweeps import files, record
 from pipeline.sweeps.definition import Definition, Objective
 from pipeline.sweeps.statistics import estimate
 from pipeline.sweeps.views import Combination, Point, PointState, Sweep, SweepRow, SweepState

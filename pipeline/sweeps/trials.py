@@ -16,8 +16,9 @@ from typing import Protocol
 from pipeline.core import regular_file, root_lock
 from pipeline.core.pipeline_root import Root
 from pipeline.core.project import PROJECT
+from pipeline.metadata import sweep_trigger as trigger
 from pipeline.scheduler.run_process import Child, Watch
-from pipeline.sweeps import files, trigger
+from pipeline.sweeps import files
 
 INTERRUPT_GRACE = 20.0  # seconds between interrupt and kill
 

@@ -17,9 +17,10 @@ from pipeline.core import root_lock
 from pipeline.core.errors import LockedError, UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import run_properties, sqlite
+from pipeline.metadata import sweep_trigger as trigger
 from pipeline.metadata.adoption import adopt_run, link_tree
 from pipeline.metadata.store import open_store
-from pipeline.sweeps import files, trigger
+from pipeline.sweeps import files
 from pipeline.sweeps.trials import LocalTrial, LocalTrials, Trial
 
 _POLL = 0.1  # seconds between two looks at a lock

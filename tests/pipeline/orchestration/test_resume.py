@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
-from pipeline.metadata import run_properties
+from pipeline.metadata import run_properties, sweep_trigger
 from pipeline.metadata.properties import MANIFEST_DIGEST
 from pipeline.metadata.run_properties import Headline, RunOptions
 from pipeline.metadata.store import open_store
@@ -24,7 +24,7 @@ def recorded(tmp_path):
     return Recorded(tmp_path)
 
 
-def record(recorded, run_id, state="failed", options=None, **changes):
+def record(recorded, run_id, state="failed", options=None, run_trigger="manual", **changes):
     """Record a run as `sae run` does: its manifest, options and end."""
     made = manifest.collect(
         run_id=run_id,
@@ -38,7 +38,8 @@ def record(recorded, run_id, state="failed", options=None, **changes):
     path = manifest.write(recorded.root.path, dataclasses.replace(made, **changes))
     properties = {MANIFEST_DIGEST: file_digests.of_file(path), **(options or RunOptions()).properties()}
     recorder = MetadataWriter(recorded.root)
-    recorder.begin_run(PIPELINE.name, run_id, properties)
+    started = run_properties.headline_properties(Headline(trigger=run_trigger))
+    recorder.begin_run(PIPELINE.name, run_id, {**properties, **started})
     recorder.end_run(run_id, run_properties.headline_properties(Headline(state=state)))
 
 
@@ -54,6 +55,15 @@ def test_without_a_name_it_is_the_newest_that_failed_or_was_interrupted(recorded
     record(recorded, "d")
     assert find(recorded)[0].run_id == "d"
     assert find(recorded, "latest~3")[0].run_id == "a"
+
+
+def test_without_a_name_runs_of_sweeps_are_left_out(recorded):
+    record(recorded, "a")
+    point = RunOptions(part="--to-node Evaluator")
+    record(recorded, "b", "cancelled", options=point, run_trigger=sweep_trigger.as_text("l1", 3))
+    assert find(recorded)[0].run_id == "a"
+    with pytest.raises(UsageError, match="ran a part"):
+        find(recorded, "b")
 
 
 def test_the_options_of_the_run_are_returned(recorded):

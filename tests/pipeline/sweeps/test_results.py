@@ -13,9 +13,10 @@ from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.inspection.locations import open_reader
 from pipeline.maintenance import fsck
 from pipeline.metadata import run_properties
+from pipeline.metadata import sweep_trigger as trigger
 from pipeline.orchestration import recovery
 from pipeline.sparse_autoencoder.definition import PIPELINE
-from pipeline.sweeps import definition, engine, files, record, results, space, trigger
+from pipeline.sweeps import definition, engine, files, record, results, space
 from pipeline.sweeps.definition import Objective
 from pipeline.sweeps.views import PointState, SweepState
 from pipeline_config import PipelineConfig
