@@ -13,7 +13,7 @@ from pipeline.core import shell
 
 _COMMAND = re.compile(r"`sae ([a-z][^`\n]*)`")
 WITH_METADATA = frozenset(
-    ("runs", "show", "why", "diff", "artifacts", "artifact", "lineage", "logs", "open", "serve", "export")
+    ("runs", "show", "why", "diff", "artifacts", "artifact", "lineage", "logs", "models", "open", "serve", "export")
 )
 WITHOUT_ROOT = frozenset(("data",))  # they select the folder of data sets instead
 _PASSWORD = re.compile(r"(?<=://)([^:@/?#]*):[^@/?#]*(?=@)")

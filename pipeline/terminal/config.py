@@ -9,13 +9,19 @@ from pipeline_config import Configuration, Value
 
 
 def as_text(config: Configuration, origins: dict[str, str]) -> str:
-    """Return a TOML file, with the origin, meaning and unit of each value in a comment."""
+    """Return a TOML file, with the origin, meaning and unit of each value in a comment.
+
+    A setting that has no effect with the others is a comment, because a file that gives it is refused.
+    """
     values = config.values()
     lines = []
     for name, section in config.sections().items():
         lines.append(f"[{name}]")
         settings_of_section = section.settings()
-        texts = [f"{key} = {_toml_value(values[one.name])}" for key, one in settings_of_section.items()]
+        texts = [
+            f"{'' if config.has_effect(one.name) else '# '}{key} = {_toml_value(values[one.name])}"
+            for key, one in settings_of_section.items()
+        ]
         width = max(map(len, texts))
         for text, one in zip(texts, settings_of_section.values(), strict=True):
             unit = f" ({one.unit})" if one.unit else ""

@@ -111,17 +111,27 @@ def test_config_show_has_a_line_per_setting_with_value_origin_and_meaning(sae):
     code, output, errors = sae("config", "show", "--set", "training.epochs=7")
     assert (code, errors) == (0, "")
     lines = [line for line in output.splitlines() if " = " in line]
-    assert [line.split(" = ")[0] for line in lines] == [name.partition(".")[2] for name in PipelineConfig.settings()]
+    names = [line.removeprefix("# ").split(" = ")[0] for line in lines]
+    assert names == [name.partition(".")[2] for name in PipelineConfig.settings()]
     assert "epochs = 7             # (--set) passes over the train split (epochs)" in lines
     meaning = "examples to evaluate the trained model on; empty: test"
     assert f'test_split = "test"                 # (profile mnist) {meaning}' in lines
-    assert "code_units = 32     # (default) size of the code (units)" in lines
+    assert "code_units = 32 # (default) size of the code (units)" in [re.sub(" +#", " #", line) for line in lines]
 
 
-def test_config_show_prints_a_file_for_config(sae, folder):
-    arguments = ["--profile", "sample", "--seed", "5", "--set", "evaluation.max_bce=inf", "--set", "model.l1=1e-5"]
-    arguments += ["--root", "\u202egpj\u2066ü"]
+@pytest.mark.parametrize(
+    ("sparsity", "no_effect"),
+    [
+        (["model.l1=1e-5"], {"active_units", "bandwidth", "penalty_weight", "noise_level"}),
+        (["model.sparsity=topk", "model.noise=masking"], {"l1", "code_bias", "bandwidth", "penalty_weight"}),
+    ],
+)
+def test_config_show_prints_a_file_for_config(sae, folder, sparsity, no_effect):
+    arguments = ["--profile", "sample", "--seed", "5", "--root", "\u202egpj\u2066ü"]
+    for assignment in ["evaluation.max_bce=inf", *sparsity]:
+        arguments += ["--set", assignment]
     (folder / "shown.toml").write_text(sae("config", "show", *arguments)[1])
+    assert set(re.findall(r"^# (\w+) = ", (folder / "shown.toml").read_text(), re.M)) == no_effect
     again = json.loads(sae("config", "show", "--config", "shown.toml", "--json")[1])["settings"]
     shown = json.loads(sae("config", "show", *arguments, "--json")[1])["settings"]
     assert {name: setting["value"] for name, setting in again.items()} == {
@@ -151,7 +161,7 @@ def test_config_check_accepts_a_valid_file(sae, folder):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--profile", "mnst"], "no profile 'mnst'; did you mean mnist? (there are: mnist, sample, fashion_mnist)"),
+        (["--profile", "mnst"], "no profile 'mnst'; did you mean mnist? (there are: mnist, sample, fashion_mnist, "),
         (["--set", "training.epoch=3"], "no setting 'training.epoch' (--set); did you mean training.epochs?"),
         (["--set", "training.epochs"], "write --set NAME=VALUE, as in --set training.epochs=5"),
         (["--set", "=3"], "no setting ''"),
@@ -182,7 +192,7 @@ def test_config_check_accepts_a_valid_file(sae, folder):
         (["--set", f"model.l1={'9' * 5_000}"], "999' (5,002 characters) is not allowed: it must be a number"),
         (["--set", f"training.{'x' * 5_000}=1"], "(5,011 characters) (--set)"),
         (["--seed", "9" * 5_000], "(5,002 characters) is not a valid integer"),
-        (["--profile", "9" * 5_000], "(5,002 characters) (there are: mnist, sample, fashion_mnist)"),
+        (["--profile", "9" * 5_000], "(5,002 characters) (there are: mnist, sample, fashion_mnist, "),
         (["--set", "data.dataset=MNIST"], "data.dataset = 'MNIST' is not allowed: it must be NAME or NAME/CONFIG"),
         (["--set", "data.dataset=mnist:3.0.1"], "data.dataset = 'mnist:3.0.1' is not allowed: it must be NAME or"),
     ],

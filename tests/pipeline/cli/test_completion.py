@@ -61,7 +61,7 @@ def test_types_columns_states_and_profiles_are_completed():
     assert offered("artifacts", "--type", "model") == ["Model", "ModelBlessing", "ModelEvaluation", "ModelRun"]
     assert offered("runs", "--sort", "t") == ["test_bce", "test_mse"]
     assert offered("runs", "--state", "f") == ["failed"]
-    assert offered("run", "--profile", "s") == ["sample"]
+    assert offered("run", "--profile", "s") == ["sample", "sample_sparse", "sample_overcomplete"]
 
 
 def test_completion_reads_the_given_root_or_store(recorded, tmp_path):
