@@ -59,7 +59,7 @@ SETTINGS = {
     "model.bandwidth": (0.5, set()),
     "model.penalty_weight": (0.1, set()),
     "model.output_bias": ("mean_image", {"Trainer", "Report"}),
-    "model.noise": ("masking", {"Trainer", "Report"}),
+    "model.noise": ("masking", {"Trainer", "Evaluator", "Report"}),  # the Evaluator measures noisy images as well
     "model.noise_level": (0.5, set()),
     "training.schedule": ("cosine", {"Trainer", "Report"}),
     "training.warm_up": (0.5, {"Trainer", "Report"}),
