@@ -22,6 +22,7 @@ from pipeline_config import Configuration, Value
 SAMPLERS = ("tpe", "random", "grid")
 PRUNERS = ("median", "none")
 MOST_POINTS = 10_000
+LOCK = "lock"  # the file beside the folders of the sweeps
 _GROUPS = "groups"  # in the JSON only of definitions that have some
 _MOST_SEEDS = 1_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -108,7 +109,9 @@ class Definition:
         for group in self.groups or ((),):
             axes = self.search or (*self.over, *group)
             names = [one.setting for one in axes]
-            products = itertools.islice(itertools.product(*map(_listed, axes)), self.trials or None)
+            # `product` copies its arguments; a range may have a billion values.
+            listed = (_listed(one)[: self.trials or None] for one in axes)
+            products = itertools.islice(itertools.product(*listed), self.trials or None)
             found += (dict(zip(names, values, strict=True)) for values in products)
         return found
 
@@ -132,6 +135,8 @@ def check_name(name: str) -> None:
             f"{name!r} cannot name a sweep: use 1 to 64 letters, digits, dots, dashes and underscores, the first one a "
             "letter or digit"
         )
+    if name == LOCK:
+        raise UsageError(f"{name!r} cannot name a sweep: the file that locks the sweeps has this name; use another one")
 
 
 def make(
@@ -169,6 +174,8 @@ def make(
         )
     if search and not trials:
         raise UsageError("--search needs --trials N: how many combinations to try")
+    if search and not 1 <= trials <= MOST_POINTS:
+        raise UsageError(f"--trials {trials} is not allowed: it must be a whole number from 1 to {MOST_POINTS:,}")
     if not search and (trials or sampler or pruner):
         raise UsageError("--trials, --sampler and --pruner work with --search: a grid runs all its combinations")
     if not 1 <= seeds <= _MOST_SEEDS:
@@ -203,10 +210,12 @@ def make(
     if found.size > MOST_POINTS:
         raise UsageError(f"the sweep has {found.size:,} points, at most {MOST_POINTS:,} are allowed: leave values out")
     listed = found.grid() if not search or sampler == "grid" else []
-    if twice := next((one for place, one in enumerate(listed) if groups and one in listed[:place]), None):
-        named = ", ".join(f"{name} = {_text(value)}" for name, value in twice.items())
-        raise UsageError(f"two groups of points have the combination {named}: leave one out")
+    seen = set()
     for combination in listed:
+        if (key := frozenset(combination.items())) in seen:
+            named = ", ".join(f"{name} = {_text(value)}" for name, value in combination.items())
+            raise UsageError(f"two groups of points have the combination {named}: leave one out")
+        seen.add(key)
         settings_of(found, pipeline, combination, seeds - 1)
     return found
 
@@ -317,19 +326,25 @@ def to_json(found: Definition) -> dict[str, Any]:
 
 
 def of_json(values: Any, path: pathlib.Path) -> Definition:
-    """Return the definition that JSON describes. Raises `UnavailableError` if it is damaged."""
+    """Return the definition that JSON describes.
+
+    Args:
+      values: the JSON.
+      path: its file, in a folder with the name of the sweep.
+
+    Raises:
+      UnavailableError: it is damaged; the message says how.
+    """
     try:
-        return Definition(
-            **{
-                **{field.name: values[field.name] for field in dataclasses.fields(Definition) if field.name != _GROUPS},
-                "since": _time(values["since"]),
-                "base": serialization.with_infinity(values["base"]),
-                "over": tuple(_varied(one) for one in values["over"]),
-                "search": tuple(_varied(one) for one in values["search"]),
-                "objectives": tuple(Objective(**one) for one in values["objectives"]),
-                _GROUPS: tuple(tuple(_varied(one) for one in group) for group in values.get(_GROUPS, ())),
-            }
+        found = serialization.build(Definition, {**values, "search": []})
+        found = dataclasses.replace(
+            found,
+            since=_time(found.since),
+            base=serialization.with_infinity(found.base),
+            search=tuple(_searched(one) for one in values["search"]),
         )
+        _check_read(found, path.parent.name)
+        return found
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UnavailableError(
             f"{path} is damaged: {type(error).__name__}: {error}; restore it, or remove its folder, which forgets the "
@@ -344,10 +359,33 @@ def _time(text: str) -> str:
     return text
 
 
-def _varied(one: Mapping[str, Any]) -> Any:
-    if "values" in one:
-        return Choices(str(one["setting"]), tuple(one["values"]))
-    return Range(str(one["setting"]), one["low"], one["high"], bool(one["log"]))
+def _searched(one: Mapping[str, Any]) -> Choices | Range:
+    return serialization.build(Choices, one) if "values" in one else serialization.build(Range, one)
+
+
+def _check_read(found: Definition, name: str) -> None:
+    """Raise `ValueError` unless a definition in the folder of this name is one that `make` could have made."""
+    if found.name != name:
+        raise ValueError(f"name is {found.name!r}, expected {name!r}")
+    if not 1 <= found.seeds <= _MOST_SEEDS:
+        raise ValueError(f"seeds is {found.seeds}")
+    if bool(found.over or found.groups) == found.is_search:
+        raise ValueError("either over or search must have a setting")
+    if found.sampler not in (SAMPLERS if found.is_search else ("",)):
+        raise ValueError(f"sampler is {found.sampler!r}")
+    if found.pruner not in (PRUNERS if found.is_search else ("",)):
+        raise ValueError(f"pruner is {found.pruner!r}")
+    if found.trials < 0 or (found.trials and not found.is_search):
+        raise ValueError(f"trials is {found.trials}")
+    if not 1 <= found.size <= MOST_POINTS:
+        raise ValueError(f"it has {found.size:,} points, expected 1 to {MOST_POINTS:,}")
+    for one in found.search:
+        if isinstance(one, Range) and not one.low < one.high:
+            raise ValueError(f"{one.setting} has the range {one.low} to {one.high}")
+        if isinstance(one, Choices) and not one.values:
+            raise ValueError(f"{one.setting} has no values")
+    if other := next((one.better for one in found.objectives if one.better not in ("lower", "higher")), None):
+        raise ValueError(f"better is {other!r}")
 
 
 def difference(found: Definition, wanted: Definition, config_type: type[Configuration]) -> str:

@@ -20,6 +20,7 @@ from components.errors import cause_text
 from pipeline.core.errors import UsageError
 from pipeline.core.text import closest
 from pipeline.core.tfx_versions import tomllib
+from pipeline.sweeps.space import Listed
 
 _TEXTS = ("sampler", "pruner")
 _NUMBERS = ("seeds", "trials")
@@ -59,10 +60,10 @@ def read(path: pathlib.Path) -> dict[str, Any]:
     return given
 
 
-def _groups(path: pathlib.Path, value: Any) -> tuple[tuple[str, ...], ...]:
+def _groups(path: pathlib.Path, value: Any) -> tuple[tuple[str | Listed, ...], ...]:
     if not isinstance(value, list) or not all(isinstance(one, Mapping) and one for one in value):
         raise UsageError(f"--from {path}: {_GROUPS} must be tables [[sweep.{_GROUPS}]], each with at least one setting")
-    return tuple(tuple(f"{name}={_listed(values)}" for name, values in one.items()) for one in value)
+    return tuple(tuple(_axis(*item) for item in one.items()) for one in value)
 
 
 def _checked(path: pathlib.Path, key: str, value: Any) -> Any:
@@ -73,14 +74,17 @@ def _checked(path: pathlib.Path, key: str, value: Any) -> Any:
     if key in _LISTS and isinstance(value, (str, list)):
         return value if isinstance(value, str) else ",".join(map(str, value))
     if key in _TABLES and isinstance(value, Mapping):
-        return tuple(f"{name}={_listed(one)}" for name, one in value.items())
+        return tuple(_axis(*item) for item in value.items())
     kinds = {**dict.fromkeys(_NUMBERS, "a whole number"), **dict.fromkeys(_TEXTS, "a text")}
     kinds |= {**dict.fromkeys(_LISTS, "a list of names"), **dict.fromkeys(_TABLES, f"a table [sweep.{key}]")}
     raise UsageError(f"--from {path}: {key} = {value!r} is not allowed: it must be {kinds[key]}")
 
 
-def _listed(value: Any) -> str:
-    if not isinstance(value, list):
-        return str(value)
-    texts = [str(one).lower() if isinstance(one, bool) else str(one) for one in value]
-    return (";" if any("," in one for one in texts) else ",").join(texts)
+def _axis(name: str, values: Any) -> str | Listed:
+    return Listed(name, tuple(map(_text, values))) if isinstance(values, list) else f"{name}={_text(values)}"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):  # a value that is a list itself
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)

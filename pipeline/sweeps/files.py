@@ -34,7 +34,7 @@ def definition_file(root: Root, name: str) -> pathlib.Path:
 
 def lock_file(root: Root) -> pathlib.Path:
     """Return the file that the process which runs a sweep locks; one for the root."""
-    return root.sweeps / "lock"
+    return root.sweeps / definition.LOCK
 
 
 def lock(root: Root) -> contextlib.AbstractContextManager[Callable[[str], None]]:

@@ -26,6 +26,17 @@ class Choices:
 
 
 @dataclasses.dataclass(frozen=True)
+class Listed:
+    """A setting and its values, each a text of its own, so that a value may contain commas and semicolons."""
+
+    setting: str
+    values: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.setting}={';'.join(self.values)}"
+
+
+@dataclasses.dataclass(frozen=True)
 class Range:
     """A setting and the range that is searched, both ends included.
 
@@ -41,11 +52,11 @@ class Range:
     log: bool = False
 
 
-def axis(text: str, option: str, config_type: type[Configuration]) -> Choices:
+def axis(given: str | Listed, option: str, config_type: type[Configuration]) -> Choices:
     """Parse `NAME=VALUE,VALUE`.
 
     Args:
-      text: as typed.
+      given: as typed, or a list from a file.
       option: names it in errors: `--over`.
       config_type: declares the settings.
 
@@ -53,19 +64,25 @@ def axis(text: str, option: str, config_type: type[Configuration]) -> Choices:
       UsageError: no such setting, a value that it does not allow or that is given twice, or a setting that cannot
         change results.
     """
-    declared, listed = _split(text, option, config_type)
-    values = tuple(_value(declared, one, option) for one in _values(declared, listed))
+    if isinstance(given, Listed):
+        declared, listed = _declaration(given.setting, option, config_type), list(given.values)
+    else:
+        declared, text = _split(given, option, config_type)
+        listed = _values(declared, text)
+    if not listed:
+        raise UsageError(f"{option} {declared.name}: the list of its values is empty; give at least one")
+    if len(listed) > _MOST_VALUES:
+        raise UsageError(f"{option} {declared.name}: {len(listed):,} values, at most {_MOST_VALUES:,} are allowed")
+    values = tuple(_value(declared, one, option) for one in listed)
     if (twice := next((one for one in values if values.count(one) > 1), None)) is not None:
-        raise UsageError(f"{option} {text}: {twice} is given twice; leave one out")
-    if not values:
-        raise UsageError(f"{option} {text}: no values; write {option} NAME=VALUE,VALUE")
-    if len(values) > _MOST_VALUES:
-        raise UsageError(f"{option} {declared.name}: {len(values):,} values, at most {_MOST_VALUES:,} are allowed")
+        raise UsageError(f"{option} {given}: {twice} is given twice; leave one out")
     return Choices(declared.name, values)
 
 
-def search(text: str, option: str, config_type: type[Configuration]) -> Choices | Range:
+def search(text: str | Listed, option: str, config_type: type[Configuration]) -> Choices | Range:
     """Parse `NAME=LOW..HIGH`, `NAME=LOW..HIGH:log` or `NAME=VALUE,VALUE`. Raises `UsageError` as `axis`."""
+    if isinstance(text, Listed):
+        return axis(text, option, config_type)
     declared, given = _split(text, option, config_type)
     if ".." not in given:
         return axis(text, option, config_type)
@@ -92,12 +109,16 @@ def _split(text: str, option: str, config_type: type[Configuration]) -> tuple[Se
     name, separator, given = text.partition("=")
     if not separator or not given.strip():
         raise UsageError(f"{option} {text!r} has no values: write {option} NAME=VALUE,VALUE")
+    return _declaration(name, option, config_type), given.strip()
+
+
+def _declaration(name: str, option: str, config_type: type[Configuration]) -> Setting:
     declared = settings.declaration(name.strip(), option, config_type)
     if not declared.affects_results:
         raise UsageError(
             f"{option} {declared.name}: this setting does not change results, so there is nothing to compare"
         )
-    return declared, given.strip()
+    return declared
 
 
 def _values(declared: Setting, listed: str) -> list[str]:

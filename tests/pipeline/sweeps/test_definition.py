@@ -12,6 +12,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.sweeps import definition, definition_file, engine, files, space
 from pipeline.sweeps.definition import Objective
+from pipeline.sweeps.space import Choices, Listed
 from pipeline_config import PipelineConfig
 
 
@@ -92,7 +93,8 @@ def test_a_definition_without_groups_has_the_json_that_it_had():
 def test_a_file_lists_groups(tmp_path):
     path = tmp_path / "sweep.toml"
     path.write_text('[[sweep.points]]\n"model.sparsity" = "topk"\n"model.active_units" = [4, 8]\n')
-    assert definition_file.read(path) == {"over": (), "search": (), "groups": (TOPK,)}
+    group = ("model.sparsity=topk", Listed("model.active_units", ("4", "8")))
+    assert definition_file.read(path) == {"over": (), "search": (), "groups": (group,)}
 
 
 def test_settings_of_a_point_are_those_of_the_base_with_values_and_seed():
@@ -145,7 +147,7 @@ def test_refused_definitions(options, part):
         made(**options)
 
 
-@pytest.mark.parametrize("name", ["", "a b", "../x", ".x", "x" * 65, "a/b"])
+@pytest.mark.parametrize("name", ["", "a b", "../x", ".x", "x" * 65, "a/b", "lock"])
 def test_refused_names(name):
     with pytest.raises(UsageError, match="cannot name a sweep"):
         definition.check_name(name)
@@ -183,6 +185,43 @@ def test_the_same_definition_continues_and_another_is_refused(tmp_path):
     assert files.definition_file(root, "l1").read_bytes() == before
 
 
+L1_RANGE = {"setting": "model.l1", "low": 0, "high": 1, "log": False}
+WRONG = [
+    *(("seeds", one) for one in ("5", 0, -1, 2.5, True, None, 10**9)),
+    *(("trials", one) for one in ("3", -3, 5)),
+    *(("name", one) for one in ("other", 5, None, "../l1")),
+    ("profile", 5),
+    *(("base", one) for one in ([], {"model.l1": [1]}, {"model.l1": None})),
+    *(("over", [{"setting": "model.l1", "values": one}]) for one in ([], 5, [[1]], [None], "01")),
+    *(("over", one) for one in ([], {}, [L1_RANGE], [5])),
+    ("search", [L1_RANGE]),
+    ("sampler", "tpe"),
+    ("pruner", "none"),
+    *(("objectives", [{"metric": "x", "better": one, "chosen_by": "x"}]) for one in ("best", 5)),
+    ("groups", [[{"setting": "model.l1", "values": []}]]),
+    *(("since", one) for one in ("x", 5, "2020-01-01")),
+]
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong"),
+    [
+        *(("trials", one) for one in (0, -2, 10**9, "3", 1.5)),
+        *(("sampler", one) for one in ("", "x", 5)),
+        ("pruner", "x"),
+        *(("search", [{**L1_RANGE, "low": one}]) for one in ("0", 1, 2, None)),
+        ("search", [{"setting": "model.l1", "values": []}]),
+    ],
+)
+def test_damaged_definition_of_a_search(tmp_path, key, wrong):
+    root = Root(tmp_path)
+    files.write(root, made(over=(), search=["model.l1=0..1"], trials=3))
+    path = files.definition_file(root, "l1")
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: wrong}))
+    with pytest.raises(UnavailableError, match="is damaged"):
+        files.read(root, "l1")
+
+
 def test_damaged_and_missing_definitions(tmp_path):
     root = Root(tmp_path)
     with pytest.raises(NotFoundError, match="sae sweep run"):
@@ -194,6 +233,10 @@ def test_damaged_and_missing_definitions(tmp_path):
     values = json.loads(path.read_text())
     for text in ("{", "[]", json.dumps({**values, "over": 3}), json.dumps({"schema": 1})):
         path.write_text(text)
+        with pytest.raises(UnavailableError, match="is damaged"):
+            files.read(root, "l1")
+    for key, wrong in WRONG:
+        path.write_text(json.dumps({**values, key: wrong}))
         with pytest.raises(UnavailableError, match="is damaged"):
             files.read(root, "l1")
     path.write_text(json.dumps({**values, "schema": 2}))
@@ -212,8 +255,40 @@ def test_file_has_the_options_of_the_command(tmp_path):
         "search": (),
         "seeds": 3,
         "minimise": "test_bce,active_units",
-        "over": ("model.l1=0,0.001", "training.jit_compile=true,false", "encoding.splits=train,test;test"),
+        "over": (
+            Listed("model.l1", ("0", "0.001")),
+            Listed("training.jit_compile", ("true", "false")),
+            Listed("encoding.splits", ("train,test", "test")),
+        ),
     }
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ('["256,64"]', ("256,64",)),  # one value, not two
+        ("[[256, 64], [128], []]", ("256,64", "128", "")),
+        ('"256;128,64"', ("256", "128,64")),
+        ("[256, 64]", ("256", "64")),
+    ],
+)
+def test_a_file_lists_values_that_are_lists_themselves(tmp_path, values, expected):
+    path = tmp_path / "sweep.toml"
+    path.write_text(f'[sweep.over]\n"model.hidden_layers" = {values}\n')
+    (given,) = definition_file.read(path)["over"]
+    assert space.axis(given, "--over", PipelineConfig) == Choices("model.hidden_layers", expected)
+
+
+@pytest.mark.parametrize("trials", [-3, 10_001, 10**20])
+def test_number_of_trials_is_limited_also_from_a_file(trials):
+    with pytest.raises(UsageError, match="from 1 to 10,000"):
+        made(over=(), search=["model.l1=0..1"], trials=trials)
+
+
+def test_a_grid_of_a_huge_range_takes_its_first_values():
+    search = ["training.seed=0..2147483647", "model.code_units=1..65536"]
+    found = made(over=(), search=search, trials=3, sampler="grid")
+    assert found.grid() == [{"training.seed": 0, "model.code_units": number} for number in (1, 2, 3)]
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,9 @@ def test_ranges_and_choices_of_a_search(text, expected):
         ("model.l2=0,1", "model.l1"),
         ("model.l1=0,7", "at most 1"),
         ("model.l1=0,0.0", "given twice"),
+        ("training.seed=" + "1," * 200_000 + "2", "at most 1,000"),  # without comparing them all
+        (space.Listed("model.l1", ()), "empty"),
+        (space.Listed("model.l1", ("0", "")), "at most 1"),
         ("engine.beam_workers=1,2", "does not change results"),
         ("model.code_units=8,2.5", "a whole number"),
     ],
