@@ -264,5 +264,9 @@ def _read_file(path: pathlib.Path, config_type: type[Configuration]) -> dict[str
                 "each a table such as [training])"
             )
         for key, value in table.items():
-            values[_known(f"{section}.{key}", origin, config_type)] = (value, origin)
+            name = _known(f"{section}.{key}", origin, config_type)
+            if name in values:  # TOML refuses a key that is given twice
+                earlier = f"{section}.{config_type.settings()[name].earlier}"
+                raise UsageError(f"{earlier} is the earlier name of {name}; both are given ({origin}): leave it out")
+            values[name] = (value, origin)
     return values

@@ -112,6 +112,13 @@ def test_an_earlier_name_of_a_setting_still_sets_it(config_file):
     assert resolved("model.hidden_layers", config_file=path) == ("64,32", f"file {path}")
 
 
+@pytest.mark.parametrize("keys", [("hidden_units", "hidden_layers"), ("hidden_layers", "hidden_units")])
+def test_a_file_with_both_names_of_a_setting_is_refused(config_file, keys):
+    path = config_file("[model]\n" + "".join(f"{key} = {number}\n" for number, key in enumerate(keys, start=1)))
+    with pytest.raises(UsageError, match=r"model\.hidden_units.*leave"):
+        resolved("model.hidden_layers", config_file=path)
+
+
 def test_a_setting_that_has_no_effect_with_the_others_is_refused():
     with pytest.raises(UsageError, match=r"model\.l1 \(--set\) has no effect with model\.sparsity = topk"):
         resolved("model.l1", assignments=["model.sparsity=topk", "model.l1=0.1"])
