@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import pathlib
+import re
 import shutil
 
 from pipeline.artifacts import previews, types
@@ -26,6 +27,7 @@ VARIABLE = "SAE_PREVIEW_CACHE"
 _FORM = 1  # raise it when a module of `payloads` shows something else
 _MOST_ENTRIES = 500
 _MOST_FILES = 2_000  # of an artifact; those of a larger one are read again
+_ENTRY = re.compile(r"[0-9a-f]{64}")
 
 
 def read(artifact: StoredArtifact, root: Root | None) -> Preview | None:
@@ -41,28 +43,29 @@ def read(artifact: StoredArtifact, root: Root | None) -> Preview | None:
     """
     kind = types.find(artifact.type_name)
     if not os.path.isdir(artifact.folder):
-        return None if kind.cached else _made(artifact)
+        return None if kind.cached else _made(artifact)[0]
     cache = _cache(root)
     key = _key(artifact) if kind.cached and cache else ""
     if not key or not cache:
-        return _made(artifact)
+        return _made(artifact)[0]
     entry = cache / key
     found = previews.read(entry, artifact.type_name)
     if found is None:
-        found = _made(artifact)
-        if found is not None:
+        found, is_readable = _made(artifact)
+        if found is not None and is_readable:
             _write(cache, entry, artifact.type_name, found)
     return found
 
 
-def _made(artifact: StoredArtifact) -> Preview | None:
+def _made(artifact: StoredArtifact) -> tuple[Preview | None, bool]:
+    """Return the preview, and whether the files could be read: what prevents it may change without the files."""
     try:
-        return types.read_payload(artifact)
+        return types.read_payload(artifact), True
     except UnreadableFileError as error:
-        return _unreadable(str(error))
+        return _unreadable(str(error)), False
     except Exception as error:  # anyone may have written the files: a page of others is shown all the same
         logger.debug("artifact in %s", artifact.folder, exc_info=True)
-        return _unreadable(f"a file in {artifact.folder.name} is damaged ({type(error).__name__})")
+        return _unreadable(f"a file in {artifact.folder.name} is damaged ({type(error).__name__})"), False
 
 
 def _unreadable(text: str) -> Preview:
@@ -79,7 +82,10 @@ def _cache(root: Root | None) -> pathlib.Path | None:
 
 
 def _key(artifact: StoredArtifact) -> str:
-    """Return a digest of what a preview is made from: names, sizes and times of the files; empty for too many files."""
+    """Return a digest of what a preview is made from: names, sizes and times of the files.
+
+    Empty if that does not say whether the files are the same: there are too many, or links, or some cannot be read.
+    """
     files = []
     for place, folders, names in os.walk(artifact.folder):  # does not follow links
         folders.sort()
@@ -88,7 +94,8 @@ def _key(artifact: StoredArtifact) -> str:
             with contextlib.suppress(OSError):
                 state = os.lstat(path)
                 files.append((path, state.st_size, state.st_mtime_ns))
-        if len(files) > _MOST_FILES:
+        paths = [os.path.join(place, name) for name in (*folders, *names)]
+        if len(files) > _MOST_FILES or any(os.path.islink(one) or not os.access(one, os.R_OK) for one in paths):
             return ""
     parts = (_FORM, previews.SCHEMA_VERSION, artifact.type_name, sorted(artifact.properties.items()), files)
     return hashlib.sha256(json.dumps(parts).encode(errors="surrogatepass")).hexdigest()
@@ -98,6 +105,7 @@ def _write(cache: pathlib.Path, entry: pathlib.Path, type_name: str, preview: Pr
     with contextlib.suppress(OSError, ValueError):  # a full disk, no permission, another process: nothing is lost
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         previews.write(entry, type_name, preview, {})
-        entries = sorted(cache.iterdir(), key=lambda one: one.lstat().st_mtime)
-        for old in entries[:-_MOST_ENTRIES]:
+        entries = [one for one in cache.iterdir() if _ENTRY.fullmatch(one.name)]
+        entries.sort(key=lambda one: one.lstat().st_mtime, reverse=True)
+        for old in entries[_MOST_ENTRIES:]:
             shutil.rmtree(old, ignore_errors=True)

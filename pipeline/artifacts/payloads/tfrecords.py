@@ -44,7 +44,7 @@ def read(path: pathlib.Path, most: int) -> Iterator[bytes]:
 
     Args:
       path: of the file.
-      most: bytes of all records that are read; compressed ones count unpacked.
+      most: bytes of all records that are read, with their checksums; compressed ones count unpacked.
 
     Raises:
       UnreadableFileError: it is damaged, no TFRecord file, larger, or cannot be read. Records before that were yielded.
@@ -58,7 +58,7 @@ def read(path: pathlib.Path, most: int) -> Iterator[bytes]:
                 length, of_length = _HEAD.unpack(head)
                 if of_length != checksum(head[:8]):
                     raise UnreadableFileError(f"{name} is damaged, or is not a TFRecord file")
-                most -= length
+                most -= _HEAD.size + length + _CHECKSUM.size
                 if most < 0:
                     raise UnreadableFileError(f"{name} has more records than are read, one of {bytes_text(length)}")
                 record = file.read(length)

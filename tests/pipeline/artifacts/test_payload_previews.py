@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.artifacts import payload_previews, types
 from pipeline.artifacts.payloads import saved_model
+from pipeline.artifacts.payloads.files import UnreadableFileError
 from pipeline.artifacts.sections import Histograms, Preview, Text
 from pipeline.artifacts.types import StoredArtifact
 from pipeline.core.pipeline_root import Root
@@ -153,6 +154,41 @@ class TestCache:
             (tmp_path / "schema" / "schema.pbtxt").write_text(f'feature {{ name: "{number}" }}' + " " * number)
             shown(tmp_path, "schema")
         assert len(list(cache.iterdir())) == 3
+
+    def test_other_files_in_the_folder_stay(
+        self, written: pathlib.Path, cache: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A user may have named a folder with other files."""
+        monkeypatch.setattr(payload_previews, "_MOST_ENTRIES", 0)
+        for name in ("photos", "a" * 63, "A" * 64):
+            (cache / name).mkdir(parents=True)
+        (cache / "photos" / "one.png").touch()
+        shown(written, "schema")
+        assert sorted(one.name for one in cache.iterdir()) == ["A" * 64, "a" * 63, "photos"]
+        assert (cache / "photos" / "one.png").exists()
+
+    def test_what_a_link_leads_to_is_read_again(self, cache: pathlib.Path, tmp_path: pathlib.Path) -> None:
+        """Neither size nor time of a link change with what it leads to."""
+        target = tmp_path / "elsewhere.pbtxt"
+        (tmp_path / "schema").mkdir()
+        (tmp_path / "schema" / "schema.pbtxt").symlink_to(target)
+        for name in ("first", "second"):
+            target.write_text(f'feature {{ name: "{name}" }}')
+            assert [row["feature"] for row in shown(tmp_path, "schema").records("features")] == [name]
+
+    @pytest.mark.parametrize("error", [MemoryError(), UnreadableFileError("schema.pbtxt cannot be read")])
+    def test_what_could_not_be_read_is_read_again(
+        self, written: pathlib.Path, cache: pathlib.Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        """A permission or a lack of memory may change, without a change of the files."""
+
+        def fail(artifact: StoredArtifact) -> None:
+            raise error
+
+        with monkeypatch.context() as patched:
+            patched.setattr(types, "read_payload", fail)
+            assert not shown(written, "schema").records("features")
+        assert shown(written, "schema").records("features")
 
     def test_without_a_cache_all_is_shown(self, written: pathlib.Path, cache: pathlib.Path) -> None:
         cache.write_text("no folder")

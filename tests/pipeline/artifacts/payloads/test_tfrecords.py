@@ -46,6 +46,17 @@ def test_what_tensorflow_wrote_is_read(tmp_path: pathlib.Path, packed: str) -> N
     assert list(tfrecords.read(tmp_path / "records", 2000)) == RECORDS
 
 
+def test_empty_records_count_as_well(tmp_path: pathlib.Path) -> None:
+    """Else a file of a few KiB, compressed, would be read for hours."""
+    tfrecord(tmp_path / "one", [b""])
+    (tmp_path / "many").write_bytes(gzip.compress((tmp_path / "one").read_bytes() * 100_000))
+    assert (tmp_path / "many").stat().st_size < 10_000
+    found = tfrecords.read(tmp_path / "many", 16_000)
+    assert [next(found) for _ in range(1000)] == [b""] * 1000
+    with pytest.raises(UnreadableFileError, match="more records"):
+        next(found)
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_each_cut_and_each_flipped_byte_is_noticed(path: pathlib.Path, packed: bool) -> None:
     tfrecord(path, RECORDS[:2])
