@@ -167,10 +167,10 @@ def make(
       UsageError: values that are not allowed, also of one combination; unknown metrics; too many points.
     """
     check_name(name)
-    if bool(over or groups) == bool(search):
+    if ((over or groups) and search) or not (over or groups or search or seeds > 1):
         raise UsageError(
             "give either --over NAME=VALUE,VALUE, for a grid, or --search NAME=LOW..HIGH, for a search (which also "
-            "takes NAME=VALUE,VALUE)"
+            "takes NAME=VALUE,VALUE), or --seeds N alone"
         )
     if search and not trials:
         raise UsageError("--search needs --trials N: how many combinations to try")

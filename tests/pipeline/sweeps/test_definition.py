@@ -37,6 +37,15 @@ def test_grid_is_the_product_with_the_last_setting_changing_first():
     assert (found.combinations, found.size) == (6, 12)
 
 
+def test_seeds_alone_are_a_grid_of_one_combination():
+    found = made(over=(), seeds=3)
+    assert (found.grid(), found.combinations, found.size, found.varied) == ([{}], 1, 3, ())
+    with pytest.raises(UsageError, match="--seeds N alone"):
+        made(over=())
+    with pytest.raises(UsageError, match="give either"):
+        made(search=("model.l1=0..1",), trials=2)
+
+
 def grouped(*groups, over=(), **more):
     axes = [[space.axis(one, "--from", PipelineConfig) for one in group] for group in groups]
     return made(over=over, groups=axes, **more)
