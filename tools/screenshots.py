@@ -32,7 +32,18 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 WIDE, PHONE = 1280, 390  # pixels
 RUNS = [(l1, seed) for l1 in ("1e-4", "1e-3") for seed in (1, 2)]
-SWEEP = "l1"  # its points with the settings of runs are cached, and have the pictures of their Reports
+SWEEP = "methods"
+# Its points by L1 have the settings of runs: they are cached, and have the pictures of their Reports.
+POINTS = """
+[sweep]
+seeds = 2
+[[sweep.points]]
+"model.sparsity" = "l1"
+"model.l1" = [1e-4, 1e-3]
+[[sweep.points]]
+"model.sparsity" = "topk"
+"model.active_units" = [4, 8]
+"""
 FAILING = "data.train_examples=7"  # DataGate finds more
 
 
@@ -85,8 +96,10 @@ def make_runs(root: pathlib.Path, profile: str) -> str:
     same = ("--set", f"model.l1={RUNS[-1][0]}", "--seed", str(RUNS[-1][1]))  # all cached
     sae("schedule", "add", "nightly", "--cron", "0 3 * * *", "--root", str(root), "--profile", profile, *same)
     sae("schedule", "add", "new-data", "--on-data-change", "--root", str(root), "--profile", profile)
-    points = ("--over", "model.l1=0,1e-4,1e-3", "--seed", "1", "--seeds", "2")
-    sae("sweep", "run", SWEEP, *points, "--profile", profile, "--root", str(root))
+    points = root.parent / "sweep.toml"
+    points.write_text(POINTS)
+    first = ("--seed", str(RUNS[0][1]))
+    sae("sweep", "run", SWEEP, "--from", str(points), *first, "--profile", profile, "--root", str(root))
     sae("run", "--profile", profile, "--root", str(root), "--set", FAILING, check=False)
     return str(root)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pipeline.artifacts.sections import Pictures
 from pipeline.core import shell
@@ -26,6 +27,7 @@ from pipeline.web.pages.compare import ComparedImage, ComparedRun
 from pipeline.web.urls import Links
 
 MOST_PICTURES = 8  # combinations whose test images are shown
+_MOST_MODELS = 10_000  # the newest ones, in which the same model is looked for
 _MOST_IMAGES = 20  # rows of test images
 _COLORED = 8  # combinations that have colours of their own, where there is one method
 _WIDTH = 1000  # pixels of the charts
@@ -211,13 +213,14 @@ def _pictured(
         why = f"no combination is complete and has {in_sentence(formatting.words(by.chosen_by))}"
         return (), [], (f"No test images: {why}.",)
     joined = {one.combination for method in (drawn.methods if drawn else ()) for one in method.points if one.joined}
+    models = _models(reader, pipeline)
     ranked = sorted(ranked, key=lambda one: one.number not in joined)  # stable
     shown: list[ShownCombination] = []
     compared: list[ComparedRun] = []
     without: list[Point] = []
     for one in ranked[: 2 * MOST_PICTURES]:
         point = results.best_point_of(found, one, by)
-        run = _run_with_pictures(reader, pipeline, point.run)
+        run = _run_with_pictures(reader, pipeline, point.run, models)
         if run is None:
             without.append(point)
         elif len(shown) < MOST_PICTURES:
@@ -234,23 +237,46 @@ def _pictured(
 
 
 def _rest_of(reader: Reader, point: Point) -> str:
-    """Return a sentence with the command that runs the rest of the pipeline for a point."""
+    """Return a sentence with the command that makes the pictures of a point, by the rest of the pipeline."""
     assert reader.root is not None
     manifest = shell.quoted(str(reader.root.path / "manifests" / f"{point.run}.json"))
-    return (
-        f"`sae run --like {manifest}` runs the rest of the pipeline for point {point.number}; its training is cached."
-    )
+    command = f"`sae run --like {manifest}`"
+    return f"{command} makes those of point {point.number}; its training is cached, unless the code changed."
 
 
-def _run_with_pictures(reader: Reader, pipeline: Pipeline, run_id: str) -> Run | None:
-    """Return the run, or the newest other one that read the same model, if it has pictures; else None."""
+def _run_with_pictures(
+    reader: Reader, pipeline: Pipeline, run_id: str, models: Callable[[str], list[int]]
+) -> Run | None:
+    """Return the run, or the newest other one that read the same model, if it has pictures; else None.
+
+    Args:
+      reader: of the store.
+      pipeline: declares the model.
+      run_id: the run.
+      models: returns the ids of the models with a content digest.
+    """
     model = reader.run(run_id).named_output(pipeline.model)
-    others = [use.run for use in reader.artifact(model.id).used_by] if model else []
+    same = dict.fromkeys([model.id, *models(model.content)] if model else [])
+    others = [use.run for number in same for use in reader.artifact(number).used_by if use.run]
     for one in dict.fromkeys((run_id, *others)):
-        run = reader.run(one) if one else None
-        if run and any(isinstance(found.section, Pictures) for found in compare.sections(reader, run)):
+        run = reader.run(one)
+        if any(isinstance(found.section, Pictures) for found in compare.sections(reader, run)):
             return run
     return None
+
+
+def _models(reader: Reader, pipeline: Pipeline) -> Callable[[str], list[int]]:
+    """Return a function that returns the ids of the models with a content digest; it reads them once."""
+
+    @functools.cache
+    def by_content() -> Mapping[str, list[int]]:
+        node = pipeline.model[0] if pipeline.model else ""
+        found: dict[str, list[int]] = {}
+        for row in reader.artifacts(limit=_MOST_MODELS, node=node)[0]:
+            found.setdefault(row.content, []).append(row.id)
+        return found
+
+    return lambda content: by_content().get(content, []) if content else []
 
 
 def draw(view: SweepView, to: Links, metrics: DeclaredMetrics) -> Drawings:

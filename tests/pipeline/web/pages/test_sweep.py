@@ -15,6 +15,7 @@ from pipeline.inspection.locations import open_location
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.web import static_site
 from pipeline.web.sweep_files import TYPES
+from tests.builders import pages as content
 from tests.builders.pages import Seen
 from tests.pipeline.sweeps.test_results import Points, defined
 
@@ -159,3 +160,29 @@ def test_an_export_has_the_sweeps_and_their_files(swept, tmp_path):
     assert {"l1/sweep.csv", "l1/sweep.svg", "l1/sweep.pdf", "../sweeps.html"} <= set(page.links)
     assert (tmp_path / "site" / "sweeps" / "l1" / "sweep.svg").read_text().startswith("<?xml")
     assert "sweeps/l1.html" in Seen((tmp_path / "site" / "sweeps.html").read_text()).links
+
+
+def test_the_test_images_and_pca_are_those_of_a_report_of_the_same_model(tmp_path, ask):
+    points = Points(tmp_path)
+    recorded, root = points.recorded, points.root
+    defined(root, over=["model.l1=0,1e-3"], minimise=["test_mse"])
+    nodes = [name for name in PIPELINE.names if name not in ("PushGate", "Pusher", "Report")]
+    for number, l1 in ((1, "0"), (2, "1e-3")):
+        recorded.run(f"point-{number}", f"model.l1={l1}", names=nodes)
+        known = {"test_mse": 0.02, "validation_mse": 0.03 + number, "active_units": 8.0 - number}
+        recorded.end(f"point-{number}", trigger=f"sweep l1 point {number}", state="succeeded", seconds=1.0, **known)
+    recorded.run("whole", "model.l1=0")  # another execution of Trainer: the same content, another artifact
+    recorded.end("whole", trigger="manual", state="succeeded", seconds=1.0)
+    content.show(recorded, "whole")
+    view = ask(root).get("/sweeps/l1.json").json()
+    assert view["pictured"] == [{"combination": 1, "point": 1, "run": "whole"}]
+    assert [len(one["pictures"]) for one in view["images"]] == [1] * len(view["images"])
+    assert view["images"]
+    assert ["combination 2:" in one and "point-2.json" in one for one in view["missing"]] == [True]
+    assert {one["name"]: one["value"] for one in view["baselines"]}["pca_mse"] == 0.0168  # as the builder records it
+    page = Seen(ask(root).get("/sweeps/l1").text)
+    pictures = [one for one in page.links if "/pictures/" in one]
+    assert pictures
+    assert all(ask(root).get(one).status_code == 200 for one in pictures)
+    for kind, part in (("svg", b"data:image/png;base64,"), ("pdf", b"%PDF")):
+        assert part in ask(root).get(f"/sweeps/l1/sweep.{kind}").content
