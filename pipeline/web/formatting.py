@@ -66,6 +66,12 @@ class DeclaredMetrics:
         """Return the columns that a list needs whose rows have `metrics`."""
         return shown(self.all_columns, [row.metrics for row in rows])
 
+    def columns_with_values(self, rows: Sequence[Any]) -> tuple[Metric, ...]:
+        """Return those of `columns_of` that one of the rows has a value of."""
+        return tuple(
+            one for one in self.columns_of(rows) if any(row.metrics.get(one.run_key) is not None for row in rows)
+        )
+
     def headlines_of(self, rows: Iterable[Any]) -> tuple[Metric, ...]:
         """Return the columns that stand for a model in such a list: the headline metric, or those in its place."""
         return tuple(one for one in self.columns_of(rows) if one in self.headlines)

@@ -21,6 +21,7 @@ from pipeline.web.pages.charts import HALF_PAGE
 from pipeline.web.urls import Links
 
 FEWEST, MOST = 2, 8  # runs; there are eight colours
+_NO_PREVIEW = "it has no preview, or one of an earlier version"
 _MOST_IMAGES = 20  # rows of test images
 _PARALLEL = 760  # pixels of the parallel coordinates: more with many axes
 
@@ -211,17 +212,20 @@ def _tiles(one: ComparedSection | None) -> Sequence[Tile]:
 
 
 def _missing(compared: Sequence[ComparedRun], runs: Sequence[Run]) -> list[str]:
+    """Say which runs lack what is compared, and why; of a type that no run has, nothing."""
     lacking = []
     for kind in types.compared():
         rows = {run.row.id: run.output(kind.name) for run in runs}
+        if not any(rows.values()):
+            continue
         shown = {found.artifact for one in compared for found in one.sections}
         without = [run_id for run_id, row in rows.items() if row is None or row.id not in shown]
-        gone = [run_id for run_id in without if (row := rows[run_id]) and row.state == DELETED]
-        rest = [run_id for run_id in without if run_id not in gone]
-        if gone:
-            lacking.append(f"No {kind.name} for {', '.join(gone)}: it was deleted.")
-        if rest:
-            lacking.append(f"No {kind.name} for {', '.join(rest)}: there is no preview of this version.")
+        reasons: dict[str, list[str]] = {}
+        for run_id in without:
+            row = rows[run_id]
+            reason = "the run has none" if row is None else "it was deleted" if row.state == DELETED else _NO_PREVIEW
+            reasons.setdefault(reason, []).append(run_id)
+        lacking += [f"No {kind.name} for {', '.join(ids)}: {reason}." for reason, ids in reasons.items()]
     return lacking
 
 

@@ -54,7 +54,7 @@ def test_runs_that_are_compared_lack_deleted_pictures(collected, ask):
     text = seen(collected, ask, "/compare?run=good&run=better&run=bad").text
     for what in ("ModelRun", "Report"):
         assert f"No {what} for good: it was deleted" in text
-        assert f"No {what} for bad: there is no preview" in text
+        assert f"No {what} for bad: the run has none" in text
 
 
 def test_the_artifact_says_when_and_how_it_comes_back(collected, ask):

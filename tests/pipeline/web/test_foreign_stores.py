@@ -62,6 +62,15 @@ def test_the_page_of_a_dead_run_does_not_reload(pages: Callable[[str], TestClien
     assert "data-follow" in pages("running").get("/runs/now").text
 
 
+def test_a_comparison_does_not_mention_what_no_run_has(pages: Callable[[str], TestClient]) -> None:
+    site = pages("models")
+    page = site.get("/compare?run=r1&run=r2").text
+    assert site.get("/compare.json?run=r1&run=r2").json()["missing"] == []  # TFX has no type ModelRun
+    assert "Test BCE" not in page
+    assert "Active units" not in page
+    assert "was evaluated" not in page  # an Evaluator ran, whose metrics are not recorded
+
+
 def test_artifacts_are_filtered_by_state(pages: Callable[[str], TestClient]) -> None:
     site = pages("unfinished_outputs")
     view = site.get("/artifacts.json?type=Model").json()
