@@ -99,18 +99,19 @@ def run_command(
     """
     pipeline = current_pipeline()
     definitions.check_name(name)
-    base = request(profile, config_file, assignments, seed, root)
-    place = Root.at(pathlib.Path(settings.resolve(base).config.paths.root))
     given = {"over": over, "search": search, **{key: value for key, value in options.items() if value is not None}}
     is_defined = file is not None or any(given.values())
     if file is not None:
         given = _with_file(file, given)
+    axes = _axes(given, pipeline)
+    base = definitions.resolve_base(request(profile, config_file, assignments, seed, root), **axes)
+    place = Root.at(pathlib.Path(base.config.paths.root))
     if not is_defined and (profile or config_file or assignments or seed is not None):
         raise UsageError(
             "the settings of a sweep are part of its definition: give --over or --search as well, or only the name to "
             "continue a sweep"
         )
-    wanted = _definition(name, pipeline, base, given) if is_defined else files.read(place, name)
+    wanted = _definition(name, pipeline, base, {**given, **axes}) if is_defined else files.read(place, name)
     with _ended_by_sigterm():
         engine.check_root(place)
         with files.lock(place) as record:
@@ -140,22 +141,22 @@ def _run(place: Root, pipeline: Pipeline, found: Definition, parallel: int) -> S
     return dataclasses.replace(ended, row=dataclasses.replace(ended.row, state=state))
 
 
-def _definition(name: str, pipeline: Pipeline, base: settings.Request, given: dict[str, Any]) -> Definition:
+def _axes(given: dict[str, Any], pipeline: Pipeline) -> dict[str, Any]:
+    """Return the settings that the options vary, parsed, by option."""
     config_type = pipeline.configuration
-    return definitions.make(
-        name,
-        pipeline,
-        settings.resolve(base),
-        over=[space.axis(one, "--over", config_type) for one in given.pop("over")],
-        search=[space.search(one, "--search", config_type) for one in given.pop("search")],
-        groups=[
+    return {
+        "over": [space.axis(one, "--over", config_type) for one in given["over"]],
+        "search": [space.search(one, "--search", config_type) for one in given["search"]],
+        "groups": [
             [space.axis(one, "--from, [[sweep.points]]", config_type) for one in group]
-            for group in given.pop("groups", ())
+            for group in given.get("groups", ())
         ],
-        minimise=_split(given.pop("minimise", "")),
-        maximise=_split(given.pop("maximise", "")),
-        **given,
-    )
+    }
+
+
+def _definition(name: str, pipeline: Pipeline, base: settings.Settings, given: dict[str, Any]) -> Definition:
+    names: dict[str, Any] = {option: _split(given.pop(option, "")) for option in ("minimise", "maximise")}
+    return definitions.make(name, pipeline, base, **names, **given)
 
 
 def _split(text: str) -> list[str]:

@@ -71,8 +71,12 @@ class Holder:
 
     def __str__(self) -> str:
         """Write `process 12 on host-b since 2026-11-24 03:00:00 UTC, run 20261124-030000`."""
+        return self.text()
+
+    def text(self, what: str = "run") -> str:
+        """Write the holder. `what`: what the lock is held for, such as a `sweep`."""
         place = f" on {self.host}" if self.host not in ("", _host()) else ""
-        run = f", run {self.run}" if self.run else ""
+        run = f", {what} {self.run}" if self.run else ""
         text = f"process {self.process}{place} since {when_text(self.since)} UTC{run}"
         if self.silence is None:
             return text
@@ -84,7 +88,7 @@ _held: list[_Place] = []  # by this process
 
 @contextlib.contextmanager
 def hold(
-    path: pathlib.Path, taken: str, advice: str, folder: pathlib.Path | None = None
+    path: pathlib.Path, taken: str, advice: str, folder: pathlib.Path | None = None, what: str = "run"
 ) -> Iterator[Callable[[str], None]]:
     """Hold a lock. The kernel frees it when the process ends, however it ends.
 
@@ -95,6 +99,7 @@ def hold(
       taken: begins the error message when another process holds the lock: `another run holds ROOT`.
       advice: ends that message.
       folder: locked too; two lock files may not have the same. None: the folder of the lock file.
+      what: what the lock is held for, in that message.
 
     The process ends with exit code 6 and one line if the folder of the lock file is renamed or removed meanwhile.
 
@@ -109,7 +114,7 @@ def hold(
             file = stack.enter_context(_LockFile(path))
             place = stack.enter_context(_Place(path))
         except _RefusedError as error:
-            raise LockedError(f"{taken}: {_described(path)}; {advice}") from error
+            raise LockedError(f"{taken}: {_described(path, what)}; {advice}") from error
         with contextlib.suppress(OSError):  # on a full disk the lock still excludes others, and `sae gc` frees space
             file.record("")
         _held.append(place)
@@ -289,13 +294,14 @@ class _LockFile:
             raise UnavailableError(_no_locks(self._path, error)) from error
 
 
-def _described(path: pathlib.Path) -> str:
-    """Describe the holder of a lock from its file."""
+def _described(path: pathlib.Path, what: str) -> str:
+    """Describe the holder of a lock from its file. `what`: what it is held for."""
     text = ""
     with contextlib.suppress(OSError):
         text = regular_file.text(path, "replace")
     unnamed = "a process that is just starting, or whose lock file was removed"
-    return str(_parse(text) or text.strip() or unnamed)
+    found = _parse(text)
+    return found.text(what) if found else text.strip() or unnamed
 
 
 def check(folder: pathlib.Path) -> None:

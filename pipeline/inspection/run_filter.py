@@ -28,6 +28,7 @@ _ORDERED = ("<", ">", "<=", ">=")
 _CONDITION = re.compile(r"\s*([A-Za-z][\w.]*)\s*(<=|>=|!=|==|<|>|=)\s*((?![<>=]).*?)\s*", re.DOTALL)
 _FIELDS = ("id", "pipeline", "state", "started", "seconds", "dataset", "trigger", "blessed", "note")
 _LONGEST = 200  # characters of a condition
+_LONGEST_NUMBER = 9  # characters in a table
 _MOST_NAMED = 4  # settings in the name of a run
 
 
@@ -161,7 +162,7 @@ def run_names(rows: Sequence[RunRow]) -> tuple[str, ...]:
 
 
 def _name(values: Mapping[str, Any]) -> str:
-    parts = [f"{title} = {text.shortened(setting_text(value) or 'none')}" for title, value in values.items()]
+    parts = [f"{title} = {text.shortened(short_setting(value) or 'none')}" for title, value in values.items()]
     more = len(parts) - _MOST_NAMED
     return ", ".join(parts[:_MOST_NAMED]) + (f", and {more} more" if more > 0 else "")
 
@@ -173,6 +174,14 @@ def setting_text(value: Any) -> str:
     if isinstance(value, float):
         return repr(value).removesuffix(".0")
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else "" if value is None else str(value)
+
+
+def short_setting(value: Any) -> str:
+    """Return a setting for a table: of many digits, such as a search draws, the first five; `empty` for no text."""
+    if value == "":
+        return "empty"
+    text = setting_text(value)
+    return f"{value:.5g}" if isinstance(value, float) and len(text) > _LONGEST_NUMBER else text
 
 
 def _text(value: Any) -> str:

@@ -18,7 +18,7 @@ _DIGITS = 12  # of a digest or commit; enough to distinguish two
 # Features that arithmetic may use; names as in /proc/cpuinfo of x86 and arm64, and in macOS's sysctl.
 _ARITHMETIC = re.compile(r"sse|avx|fma|f16c|amx|fp|simd|sve|sme|neon|bf16|i8mm|dotprod|FEAT_", re.IGNORECASE)
 _LAST_BITS = "floating point results may differ in their last bits, and training amplifies that"
-_ABSENT, _NO_FEATURES = "not there", "none of its own"
+_ABSENT, _NO_FEATURES, _NO_EFFECT = "not there", "none of its own", "no effect"
 
 
 class Group(str, enum.Enum):
@@ -100,19 +100,29 @@ def _code_rows(recorded: Manifest, here: Manifest) -> Iterator[_Row]:
 def _configuration_rows(recorded: Manifest, here: Manifest, config_type: type[Configuration]) -> Iterator[_Row]:
     old, new = recorded.configuration, here.configuration
     declared = config_type.settings()
+    shown_old, shown_new = ({**values, **_without_effect(values, config_type)} for values in (old, new))
     for name in _union(old, new):
         matters = name not in declared or declared[name].affects_results
         if not matters:
             effect = "does not change the results"
+        elif shown_old.get(name) == _NO_EFFECT:
+            effect = "it has no effect with the recorded settings"
         elif name not in new:
             effect = f"this version has no such setting: {_remedy(recorded.git)}"
         elif name not in old:
             effect = "the recorded version had no such setting"
         else:
             effect = f"another setting: --set {name}={_text(old[name])} gives the recorded one"
-        yield name, old.get(name), new.get(name), effect, matters
+        yield name, shown_old.get(name), shown_new.get(name), effect, matters
     effect = "another engine may process data in another order"
     yield "Beam's engine", recorded.engine.name, here.engine.name, effect, True
+
+
+def _without_effect(values: Mapping[str, Any], config_type: type[Configuration]) -> dict[str, str]:
+    """Return what is shown of the settings that have no effect with the others, such as those of another method."""
+    declared, used = config_type.settings(), config_type.affecting(values)
+    known = [name for name in values if name in declared and declared[name].affects_results]
+    return dict.fromkeys((name for name in known if name not in used), _NO_EFFECT)
 
 
 def _package_rows(recorded: Manifest, here: Manifest) -> Iterator[_Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import itertools
@@ -139,6 +140,45 @@ def check_name(name: str) -> None:
         raise UsageError(f"{name!r} cannot name a sweep: the file that locks the sweeps has this name; use another one")
 
 
+def resolve_base(
+    request: settings.Request,
+    *,
+    over: Sequence[Choices] = (),
+    search: Sequence[Choices | Range] = (),
+    groups: Sequence[Sequence[Choices]] = (),
+) -> settings.Settings:
+    """Return the settings of the runs of a sweep, without those that all points vary.
+
+    Settings that do not fit alone, such as those of a method that only the points choose, are checked with the first
+    values that are varied; `make` checks all points.
+
+    Args:
+      request: what the user gave.
+      over, search, groups: as of `Definition`.
+
+    Raises:
+      UsageError: the settings are not allowed, alone and with these values.
+    """
+    try:
+        return settings.resolve(request)
+    except UsageError:
+        varied = _always_varied(over, search, groups)
+        first = [f"{name}={_text(value)}" for name, value in varied.items()]
+        with contextlib.suppress(UsageError):
+            return settings.resolve(dataclasses.replace(request, assignments=(*request.assignments, *first)))
+        raise
+
+
+def _always_varied(
+    over: Sequence[Choices], search: Sequence[Choices | Range], groups: Sequence[Sequence[Choices]]
+) -> dict[str, Value]:
+    """Return the settings that every point has a value of, with their first values."""
+    first = {one.setting: one.values[0] if isinstance(one, Choices) else one.low for one in (*over, *search)}
+    in_groups = [{one.setting: one.values[0] for one in group} for group in groups]
+    shared = [name for name in (in_groups[0] if groups else ()) if all(name in group for group in in_groups)]
+    return {**first, **{name: in_groups[0][name] for name in shared}}
+
+
 def make(
     name: str,
     pipeline: Pipeline,
@@ -191,10 +231,11 @@ def make(
         raise UsageError("--pruner median works with --minimise LOSS alone: it compares the losses of epochs")
     if search:
         sampler, pruner = sampler or "tpe", pruner or ("median" if can_prune else "none")
+    always = _always_varied(over, search, groups)
     found = Definition(
         name,
         base.profile,
-        _base(base),
+        {name: value for name, value in _base(base).items() if name not in always},
         tuple(over),
         tuple(search),
         seeds,

@@ -48,6 +48,7 @@ def lock(root: Root) -> contextlib.AbstractContextManager[Callable[[str], None]]
         lock_file(root),
         f"another sweep runs in {root.path}",
         "wait for it to end, or stop it with Ctrl-C or SIGTERM; the same command then continues this one",
+        what="sweep",
     )
 
 

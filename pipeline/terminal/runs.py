@@ -83,7 +83,7 @@ def _cells(row: RunRow, several: bool, metrics: Sequence[Metric], settings: Sequ
         row.dataset,
         run_trigger.short(row.trigger),
         *(one.text(row.metrics.get(one.run_key)) for one in metrics),
-        *(run_filter.setting_text(row.settings.get(name)) for name in settings),
+        *(run_filter.short_setting(row.settings.get(name)) for name in settings),
         state_cell(yes_no(row.blessed)),
         ", ".join(row.tags),
         "" if row.executed is None else str(row.executed),

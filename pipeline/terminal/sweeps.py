@@ -7,15 +7,13 @@ from collections.abc import Mapping, Sequence
 from components.evaluation.metrics import Metric
 from pipeline.core.text import number_text, seconds_text, when_text
 from pipeline.inspection import run_filter
-from pipeline.inspection.run_filter import setting_text
+from pipeline.inspection.run_filter import short_setting
 from pipeline.sweeps.definition import Definition, Objective
 from pipeline.sweeps.engine import Progress
 from pipeline.sweeps.statistics import Estimate
 from pipeline.sweeps.views import Combination, Point, PointState, Sweep, SweepRow
 from pipeline.terminal.table import Cell, Column, Screen, state_cell, yes_no
-from pipeline_config import Value
 
-_LONGEST_NUMBER = 9
 _STYLES = {"complete": "green", "pruned": "cyan"}
 
 
@@ -57,7 +55,7 @@ def as_text(screen: Screen, found: Sweep, metrics: Sequence[Metric]) -> str:
     """Return a sweep: what it is, its combinations with means and intervals, and its points."""
     row = found.row
     declared = {one.run_key: one for one in metrics}
-    base = ", ".join(f"{name} = {setting_text(value)}" for name, value in found.definition.base.items())
+    base = ", ".join(f"{name} = {short_setting(value)}" for name, value in found.definition.base.items())
     lines = screen.pairs(
         [
             ("sweep", row.name),
@@ -98,7 +96,7 @@ def best(
     )
     cells: list[list[Cell | str]] = [
         [
-            *(_setting(one.settings.get(name)) for name in found.definition.varied),
+            *(short_setting(one.settings.get(name)) for name in found.definition.varied),
             *(_estimate(one.metrics.get(name), declared.get(name)) for name in names),
             point.run,
             state_cell(yes_no(point.blessed)),
@@ -113,7 +111,7 @@ def progress(one: Progress, definition: Definition, metrics: Sequence[Metric]) -
     """Return a line on a point whose run ended: `3 of 8: l1 = 0.001, seed 1: succeeded in 14.2 s, test BCE 0.2730`."""
     point = one.point
     titles = run_filter.titles(list(point.settings))
-    parts = [f"{titles[name]} = {_setting(value)}" for name, value in point.settings.items()]
+    parts = [f"{titles[name]} = {short_setting(value)}" for name, value in point.settings.items()]
     parts += [f"seed {point.seed + 1} of {definition.seeds}"] if definition.seeds > 1 else []
     text = f"point {point.number} of {one.size} ({', '.join(parts)}): {point.state.value}"
     text += f" after epoch {point.pruned_at}" if point.pruned_at is not None else ""
@@ -140,7 +138,7 @@ def _combinations(screen: Screen, found: Sweep, names: Sequence[str], declared: 
     cells: list[list[Cell | str]] = [
         [
             Cell("best", "green") if one.best else "",
-            *(_setting(one.settings.get(name)) for name in found.definition.varied),
+            *(short_setting(one.settings.get(name)) for name in found.definition.varied),
             f"{one.succeeded} of {found.definition.seeds}",
             *(_estimate(one.metrics.get(name), declared.get(name)) for name in names),
         ]
@@ -169,7 +167,7 @@ def _points(screen: Screen, found: Sweep, names: Sequence[str], declared: Mappin
         [
             str(one.number),
             Cell("best", "green") if one.number in best_points and not several else "",
-            *(_setting(one.settings.get(name)) for name in found.definition.varied),
+            *(short_setting(one.settings.get(name)) for name in found.definition.varied),
             str(one.seed + 1) if several else "",
             _state(one.state.value),
             one.run,
@@ -213,12 +211,6 @@ def _estimate(found: Estimate | None, metric: Metric | None) -> str:
         return ""
     half = found.half_width
     return _value(found.mean, metric) + (f" ± {_value(half, metric)}" if half is not None else "")
-
-
-def _setting(value: Value | None) -> str:
-    """Write a value of a setting; one that a search drew with five digits."""
-    text = setting_text(value)
-    return f"{value:.5g}" if isinstance(value, float) and len(text) > _LONGEST_NUMBER else text
 
 
 def _state(state: str) -> Cell:

@@ -56,7 +56,7 @@ def _environment() -> jinja2.Environment:
         tick_run=wording.run_of,
         tick_reason=wording.reason,
         number=charts.number,
-        setting=run_filter.setting_text,
+        setting=run_filter.short_setting,
     )
     environment.globals.update(
         count=counted, state_mark=charts.state_mark, state_class=charts.state_class,

@@ -10,7 +10,7 @@ import matplotlib.image
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 
-from pipeline.inspection.run_filter import setting_text
+from pipeline.inspection.run_filter import short_setting
 from pipeline.web.formatting import DeclaredMetrics, in_sentence
 from pipeline.web.pages import sweep
 from pipeline.web.pages.sweep import SweepView
@@ -136,7 +136,7 @@ def _table(view: SweepView, metrics: DeclaredMetrics) -> Iterator[Any]:
     rows = []
     for one in found.combinations:
         row = [f"{one.number}{' best' if one.best else ''}"]
-        row += [setting_text(one.settings.get(name)) for name in found.definition.varied]
+        row += [short_setting(one.settings.get(name)) for name in found.definition.varied]
         row.append(f"{one.succeeded} of {found.definition.seeds}")
         for column in view.columns:
             value = one.metrics.get(column.name)

@@ -298,9 +298,9 @@ def _parallel(view: CompareView, to: Links, metrics: DeclaredMetrics) -> charts.
 def _setting_axis(name: str, title: str, rows: Sequence[RunRow]) -> charts.ParallelAxis:
     """Return the axis of a setting: its values in order, evenly spaced, because they often differ by powers of ten."""
     ordered = [row.settings[name] for row in run_filter.by_value(rows, name, ascending=True) if name in row.settings]
-    choices = list(dict.fromkeys(map(run_filter.setting_text, ordered)))
+    choices = list(dict.fromkeys(map(run_filter.short_setting, ordered)))
     values = [
-        float(choices.index(run_filter.setting_text(row.settings[name]))) if name in row.settings else None
+        float(choices.index(run_filter.short_setting(row.settings[name]))) if name in row.settings else None
         for row in rows
     ]
     return charts.ParallelAxis(title, name, values, choices)

@@ -13,7 +13,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
 from pipeline.inspection import run_filter
 from pipeline.inspection.reader import Reader
-from pipeline.inspection.run_filter import setting_text
+from pipeline.inspection.run_filter import short_setting
 from pipeline.inspection.views import Run
 from pipeline.sweeps import files, frontier, results
 from pipeline.sweeps.frontier import DrawnFrontier, Method
@@ -162,7 +162,7 @@ def title(one: Combination | Point, without: str = "") -> str:
     """Name a combination by its settings: `l1 = 0.001, learning_rate = 0.01`; `without`: a setting that is left out."""
     names = [name for name in one.settings if name != without]
     short = run_filter.titles(names)
-    return ", ".join(f"{short[name]} = {setting_text(one.settings[name])}" for name in names)
+    return ", ".join(f"{short[name]} = {short_setting(one.settings[name])}" for name in names)
 
 
 def _columns(found: Sweep, pipeline: Pipeline, split: str) -> Iterator[MetricColumn]:
@@ -393,13 +393,13 @@ def parallel_of(
 
 def _setting_axis(name: str, short: str, points: Sequence[Point]) -> charts.ParallelAxis:
     """Return the axis of a setting: its values in order, evenly spaced, because they often differ by powers of ten."""
-    given = {setting_text(one.settings[name]): one.settings[name] for one in points if name in one.settings}
+    given = {short_setting(one.settings[name]): one.settings[name] for one in points if name in one.settings}
     numbers = {text: run_filter.number_of(value) for text, value in given.items()}
     ordered = list(given)
     if None not in numbers.values():
         ordered.sort(key=lambda text: numbers[text] or 0.0)
     values = [
-        float(ordered.index(setting_text(one.settings[name]))) if name in one.settings else None for one in points
+        float(ordered.index(short_setting(one.settings[name]))) if name in one.settings else None for one in points
     ]
     return charts.ParallelAxis(short, name, values, ordered)
 

@@ -177,3 +177,28 @@ def test_parameters_are_headline_settings_and_those_that_are_not_the_profiles():
     assert list(found.items()) == [("model.l1", 0.001), ("training.seed", 0), ("training.epochs", 7)]
     assert "data.dataset" in run_filter.parameters(settings, "mnist", PipelineConfig)
     assert run_filter.parameters({}, "sample", PipelineConfig) == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.00027583475549166736, "0.00027583"),
+        (1.1268145953419502e-05, "1.1268e-05"),
+        (0.001, "0.001"),
+        (12345678, "12345678"),
+        (2.0, "2"),
+        ("", "empty"),
+        (None, ""),
+        (True, "yes"),
+    ],
+)
+def test_a_setting_in_a_table_is_short(value, text):
+    assert run_filter.short_setting(value) == text
+
+
+def test_lists_round_settings_and_csv_does_not():
+    rows = [row(l1=0.00027583475549166736, hidden_layers=""), row("b", l1=0.5, hidden_layers="256")]
+    assert "0.00027583 " in runs.as_text(Screen(None), rows, PIPELINE.declared_metrics)
+    assert "empty" in runs.as_text(Screen(None), rows, PIPELINE.declared_metrics)
+    assert "0.00027583475549166736" in runs.as_csv(rows)
+    assert run_filter.run_names(rows)[0] == "l1 = 0.00027583, hidden_layers = empty"

@@ -455,3 +455,19 @@ def test_what_is_stored_is_json_to_every_reader():
 def test_a_text_that_reads_like_infinity_stays_a_text():
     named = dataclasses.replace(RECORDED, configuration={**RECORDED.configuration, "data.dataset": "inf"})
     assert manifest.from_json(manifest.to_json(named), pipeline=PIPELINE).configuration["data.dataset"] == "inf"
+
+
+def test_a_setting_without_effect_has_no_value_to_compare():
+    l1 = {"model.sparsity": "l1", "model.l1": 0.001, "model.active_units": 8.0}
+    topk = {"model.sparsity": "topk", "model.l1": 0.001, "model.active_units": 25.0}
+
+    def differences(old, new):
+        pairs = changed(configuration=old), changed(configuration=new)
+        return {one.field: (one.old, one.new) for one in manifest_diff.differences(*pairs, PipelineConfig)}
+
+    assert differences(l1, topk) == {
+        "model.sparsity": ("l1", "topk"),
+        "model.l1": ("0.001", "no effect"),
+        "model.active_units": ("no effect", "25.0"),
+    }
+    assert differences(l1, {**l1, "model.active_units": 9.0}) == {}

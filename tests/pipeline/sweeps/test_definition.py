@@ -7,7 +7,7 @@ import math
 import pytest
 
 from pipeline.core import settings
-from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
+from pipeline.core.errors import LockedError, NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.sweeps import definition, definition_file, engine, files, space
@@ -93,6 +93,40 @@ def test_groups_that_differ_are_another_definition(tmp_path):
 def test_groups_that_do_not_fit_are_refused(groups, more, part):
     with pytest.raises(UsageError, match=part):
         grouped(*groups, **more)
+
+
+def axes(*texts):
+    return [space.axis(one, "--over", PipelineConfig) for one in texts]
+
+
+def resolved(*assignments, **varied):
+    return definition.resolve_base(settings.Request("sample", assignments=assignments), **varied)
+
+
+METHODS = ("model.active_units=5", "model.output_bias=mean_image")  # refused with the L1 penalty of the profile
+
+
+def test_settings_of_the_base_may_need_values_that_all_points_have():
+    over = axes("model.sparsity=topk,jumprelu")
+    found = definition.make("a", PIPELINE, resolved(*METHODS, over=over), over=over)
+    assert found.base == {"model.active_units": 5.0, "model.output_bias": "mean_image"}
+    points = [definition.settings_of(found, PIPELINE, one, 0).config.model for one in found.grid()]
+    assert [(one.sparsity, one.active_units) for one in points] == [("topk", 5.0), ("jumprelu", 5.0)]
+
+
+def test_a_setting_of_the_base_does_not_come_from_one_group_of_points():
+    groups = [axes("model.sparsity=topk", "model.active_units=4"), axes("model.sparsity=jumprelu")]
+    found = definition.make("a", PIPELINE, resolved("model.output_bias=mean_image", groups=groups), groups=groups)
+    assert found.base == {"model.output_bias": "mean_image"}
+    assert definition.settings_of(found, PIPELINE, found.grid()[1], 0).config.model.active_units == 8
+
+
+def test_a_point_that_does_not_fit_the_base_is_refused():
+    over = axes("model.sparsity=topk,l1")
+    with pytest.raises(UsageError, match=r"model.output_bias|model.active_units"):
+        definition.make("a", PIPELINE, resolved(*METHODS, over=over), over=over)
+    with pytest.raises(UsageError, match="has no effect with model"):
+        resolved("model.active_units=5", over=axes("model.l1=0,1"))
 
 
 def test_a_definition_without_groups_has_the_json_that_it_had():
@@ -325,3 +359,10 @@ def test_difference_leaves_out_what_chooses():
     found = made()
     other = dataclasses.replace(found, objectives=(Objective("test_bce", "lower", "test_bce"),))
     assert definition.difference(found, other, PipelineConfig) == ""
+
+
+def test_a_second_sweep_names_the_one_that_runs(tmp_path):
+    with files.lock(Root(tmp_path)) as record:
+        record("narrow")
+        with pytest.raises(LockedError, match=r"process \d+ since [^,]*, sweep narrow;"), files.lock(Root(tmp_path)):
+            pass
