@@ -24,7 +24,7 @@ from pipeline.sweeps import files
 from pipeline.sweeps.trials import LocalTrial, LocalTrials, Trial
 
 _POLL = 0.1  # seconds between two looks at a lock
-_APART = 1.1  # seconds between two starts: ids of runs are times to the second
+_APART = 1.1  # seconds between the id of a run and the start of the next one: ids are times to the second
 
 
 def folder(root: Root, sweep: str) -> pathlib.Path:
@@ -50,7 +50,8 @@ class WorkerTrials:
         self._folder = folder(root, sweep)
         self._base = ""  # a run in the root whose outputs are linked into workers
         self._active: dict[int, Root] = {}  # the roots in which points run
-        self._started = 0.0
+        self._newest: LocalTrial | None = None  # the run that was started last, until it has its id
+        self._id_seen = 0.0  # when the run that was started last had its id
         self._recover(note)
 
     @property
@@ -60,14 +61,19 @@ class WorkerTrials:
     def blocked_by(self) -> str:
         if not self._base:
             return self._local.blocked_by()
-        return "" if len(self._active) < self._count else "all workers are busy"
+        if len(self._active) >= self._count:
+            return "all workers are busy"
+        if self._newest is not None:
+            if not self._newest.run_id and not self._newest.ended():
+                return "the run that was started last has no id yet"
+            self._newest, self._id_seen = None, time.monotonic()
+        return "" if time.monotonic() >= self._id_seen + _APART else "the next run would have the same id"
 
     def start(self, point: int, settings: Sequence[str]) -> LocalTrial:
         root = self._free_worker() if self._base else self._root
         self._active[point] = root
-        time.sleep(max(0.0, self._started + _APART - time.monotonic()))
-        self._started = time.monotonic()
-        return self._local.start_in(root, point, settings)
+        self._newest = self._local.start_in(root, point, settings)
+        return self._newest
 
     def finish(self, trial: Trial) -> None:
         run_id = trial.run_id
