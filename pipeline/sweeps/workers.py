@@ -52,7 +52,8 @@ class WorkerTrials:
         self._active: dict[int, Root] = {}  # the roots in which points run
         self._newest: LocalTrial | None = None  # the run that was started last, until it has its id
         self._id_seen = 0.0  # when the run that was started last had its id
-        self._recover(note)
+        self._note = note
+        self._recover()
 
     @property
     def capacity(self) -> int:
@@ -91,13 +92,13 @@ class WorkerTrials:
         if complete:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _recover(self, note: Callable[[str], None]) -> None:
+    def _recover(self) -> None:
         for place in sorted(self._folder.glob("[0-9]*")):
             root = Root(place)
             if not root.metadata.is_file():
                 continue
             while (holder := root_lock.holder(root.lock_file)) is not None:
-                note(f"waiting for a run that an earlier process left behind: {holder}")
+                self._note(f"waiting for a run that an earlier process left behind: {holder}")
                 while root_lock.holder(root.lock_file) is not None:
                     time.sleep(_POLL)
             self._adopt(root)
@@ -114,9 +115,18 @@ class WorkerTrials:
         return found
 
     def _adopt(self, worker: Root) -> None:
-        """Take over the runs of this sweep that ended in a worker."""
-        known = set(open_store(self._root).run_ids())
-        new = [run_id for run_id in reversed(self._ended_runs(worker)) if run_id not in known]
+        """Take over the runs of this sweep that ended in a worker; put a damaged worker aside."""
+        try:
+            ended = self._ended_runs(worker)
+        except UnavailableError as error:
+            aside = worker.path.with_name(f"damaged-{worker.path.name}")
+            self._note(f"the worker {worker.path} is put aside as {aside.name}, and its point is run again: {error}")
+            shutil.rmtree(aside, ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):
+                worker.path.rename(aside)
+            return
+        known = set(open_store(self._root).run_ids()) if ended else set()
+        new = [run_id for run_id in reversed(ended) if run_id not in known]
         if not new:
             return
         with contextlib.ExitStack() as stack:
