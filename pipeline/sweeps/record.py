@@ -30,9 +30,13 @@ from pipeline.sweeps.definition import Definition
 from pipeline.sweeps.views import PointState, Sweep
 from pipeline_config import Setting
 
+_UNFINISHED = "new"
+
 
 def record(root: Root, pipeline: Pipeline, found: Sweep) -> Artifact:
-    """Record the result of a sweep, and return its artifact; the newest one if that has the same content, undamaged.
+    """Record the result of a sweep, and return its artifact.
+
+    That is the newest one if the content is the same; its files are written again if they are damaged.
 
     Args:
       root: of the sweep, whose lock this process holds.
@@ -40,12 +44,14 @@ def record(root: Root, pipeline: Pipeline, found: Sweep) -> Artifact:
       found: the sweep.
     """
     store = open_store(root)
-    folder = _write(root, pipeline, found, _models(store, pipeline, found))
-    digest = fingerprints.content_digest(StoredArtifact(properties.SWEEP, folder, {}))
+    written = _write(root, pipeline, found, _models(store, pipeline, found))
+    digest = fingerprints.content_digest(StoredArtifact(properties.SWEEP, written, {}))
     known = newest(store, found.row.name)
-    if known is not None and known.content == digest and not _damage(known):
-        shutil.rmtree(folder)
+    if known is not None and known.content == digest and _is_whole(known, written):
+        shutil.rmtree(written, ignore_errors=True)
         return known
+    folder = written.with_name(str(_next_number(store, found.row.name, written.parent)))
+    written.rename(folder)
     outputs = (pipeline.model, pipeline.evaluation)
     wanted = [output for output in outputs if output is not None]
     inputs = [
@@ -64,14 +70,33 @@ def record(root: Root, pipeline: Pipeline, found: Sweep) -> Artifact:
 
 def newest(store: Store, name: str) -> Artifact | None:
     """Return the newest artifact with the result of a sweep; None if there is none."""
-    of_sweep = [one for one in store.artifacts_of_type(properties.SWEEP) if one.properties.get("sweep") == name]
+    of_sweep = [one for one in store.artifacts_of_type(properties.SWEEP) if _is_of(one, name)]
     return max(of_sweep, key=lambda one: one.id, default=None)
 
 
-def _damage(artifact: Artifact) -> str:
+def _is_of(artifact: Artifact, name: str) -> bool:
+    return artifact.properties.get("sweep") == name
+
+
+def _is_whole(artifact: Artifact, written: pathlib.Path) -> bool:
+    """Return whether an artifact is undamaged, after the same files, in another folder, replaced damaged ones."""
     if not artifact.live or artifact.files is None:
-        return "it is out of use"
-    return file_digests.damage(pathlib.Path(artifact.uri), artifact.files, all_bytes=True)
+        return False
+    place = pathlib.Path(artifact.uri)
+    if not file_digests.damage(place, artifact.files, all_bytes=True):
+        return True
+    if place.parent != written.parent or file_digests.damage(written, artifact.files, all_bytes=True):
+        return False
+    shutil.rmtree(place, ignore_errors=True)
+    written.rename(place)
+    return True
+
+
+def _next_number(store: Store, name: str, results: pathlib.Path) -> int:
+    """Return the number of the next folder of a result: above those that are there, and those that were."""
+    recorded = [pathlib.Path(one.uri).name for one in store.artifacts_of_type(properties.SWEEP) if _is_of(one, name)]
+    there = [path.name for path in results.iterdir()]
+    return max((int(one) for one in (*recorded, *there) if one.isdecimal()), default=0) + 1
 
 
 def _outputs(store: Store, run_id: str, wanted: list[tuple[str, str]]) -> dict[tuple[str, str], Artifact]:
@@ -92,12 +117,10 @@ def _models(store: Store, pipeline: Pipeline, found: Sweep) -> dict[int, str]:
 
 
 def _write(root: Root, pipeline: Pipeline, found: Sweep, models: Mapping[int, str]) -> pathlib.Path:
-    """Write the files into a new folder, and return it."""
-    results = files.folder(root, found.row.name) / "results"
-    results.mkdir(parents=True, exist_ok=True)
-    numbers = [int(path.name) for path in results.iterdir() if path.name.isdecimal()]
-    folder = results / str(max(numbers, default=0) + 1)
-    folder.mkdir()
+    """Write the files into a folder that is no result yet, and return it."""
+    folder = files.folder(root, found.row.name) / "results" / _UNFINISHED
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     document = json.dumps(content(pipeline, found, models), indent=1, allow_nan=False)
     atomic_file.write(folder / RESULT_FILE, document + "\n")
     atomic_file.write(folder / POINTS_FILE, as_csv(found))

@@ -4,11 +4,12 @@ import csv
 import json
 import math
 import pathlib
+import shutil
 import statistics
 
 import pytest
 
-from pipeline.core import settings
+from pipeline.core import file_digests, settings
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.inspection.locations import open_reader
 from pipeline.maintenance import fsck
@@ -205,16 +206,37 @@ def test_result_is_an_artifact_whose_digest_depends_on_the_results_alone(points,
     assert recorded(with_results(other, [0.02, 0.011])).content != first.content
 
 
-def test_result_is_recorded_again_when_it_changed_or_is_damaged(points):
+def test_result_is_recorded_again_when_it_changed(points):
     with_results(points, [0.02, 0.01])
     first = recorded(points)
     points.run(2, test_mse=0.03)
     second = recorded(points)
     assert second.id > first.id
-    (pathlib.Path(second.uri) / "sweep.json").write_text("{}")
-    third = recorded(points)
-    assert (third.id > second.id, third.content) == (True, second.content)
-    assert points.read().artifact == third.id
+    assert points.read().artifact == second.id
+
+
+@pytest.mark.parametrize("removed", ["sweep.json", ".", ".."])
+def test_damaged_files_of_a_result_are_written_again(points, removed):
+    """As the same artifact: a second one would leave the first one damaged."""
+    with_results(points, [0.02, 0.01])
+    first = recorded(points)
+    place = pathlib.Path(first.uri)
+    if removed == "sweep.json":
+        (place / removed).write_text("{}")
+    else:
+        shutil.rmtree((place / removed).resolve())
+    again = recorded(points)
+    assert (again.id, again.uri) == (first.id, first.uri)
+    assert file_digests.damage(place, first.files, all_bytes=True) == ""
+    assert [one.name for one in place.parent.iterdir()] == [place.name]
+
+
+def test_the_folder_of_a_result_has_no_number_of_an_earlier_one(points):
+    with_results(points, [0.02, 0.01])
+    first = recorded(points)
+    shutil.rmtree(pathlib.Path(first.uri).parent)
+    points.run(2, test_mse=0.03)
+    assert recorded(points).uri != first.uri
 
 
 def test_files_of_a_result(points):
