@@ -46,7 +46,8 @@ def profiles_table() -> str:
     lines.append("|---" * (len(PipelineConfig.profiles) + 1) + "|")
     for name in order:
         values = [profile.get(name) for profile in PipelineConfig.profiles.values()]
-        lines.append(f"| `{name}` | " + " | ".join("" if value is None else f"`{value}`" for value in values) + " |")
+        texts = ["" if value is None else "empty" if value == "" else f"`{value}`" for value in values]
+        lines.append(f"| `{name}` | " + " | ".join(texts) + " |")
     return "\n".join(lines)
 
 
@@ -343,3 +344,7 @@ if __name__ == "__main__":
         text = path.read_text(encoding="utf-8")
         found = block(text, name)
         path.write_text(text[: found.start(1)] + table() + text[found.end(1) :], encoding="utf-8")
+
+
+def test_the_readme_is_short():
+    assert len((PROJECT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150

@@ -121,6 +121,8 @@ def run_command(
             defined = engine.begin_round(place, pipeline, defined) if again else defined
             found = _run(place, pipeline, defined, parallel)
     output.write_result(as_json, found, lambda: sweeps_text.as_text(output.screen(), found, pipeline.declared_metrics))
+    if found.row.state == SweepState.STOPPED:
+        output.note(f"the sweep is not complete: `sae sweep run {name}` continues it")
     done = found.row.state != SweepState.STOPPED and found.row.counts.get("succeeded", 0) > 0
     raise SystemExit(int(ExitCode.DONE if done else ExitCode.NODE_FAILED))
 

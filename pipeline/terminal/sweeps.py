@@ -28,7 +28,7 @@ def rows(screen: Screen, found: Sequence[SweepRow], metrics: Sequence[Metric]) -
         Column("points", right=True),
         Column("of which", min_width=12),
         Column("settings", min_width=12),
-        Column("looks for", min_width=12, drop=4),
+        Column("objectives", min_width=12, drop=4),
     )
     return "\n".join(
         screen.table(
@@ -43,7 +43,7 @@ def rows(screen: Screen, found: Sequence[SweepRow], metrics: Sequence[Metric]) -
                     str(one.points),
                     _counts(one.counts),
                     ", ".join(one.varied),
-                    ", ".join(_objective(each, metrics) for each in one.objectives),
+                    "; ".join(_objective(each, metrics) for each in one.objectives),
                 ]
                 for one in found
             ],
@@ -62,7 +62,7 @@ def as_text(screen: Screen, found: Sweep, metrics: Sequence[Metric]) -> str:
             ("state", _state(row.state.value)),
             ("points", f"{row.points}: {_counts(row.counts)}"),
             ("runs", f"profile {found.definition.profile}{f', {base}' if base else ''}"),
-            ("looks for", "; ".join(_objective(one, metrics) for one in row.objectives)),
+            ("objectives", "; ".join(_objective(one, metrics) for one in row.objectives)),
             ("time", seconds_text(row.seconds) if row.started else ""),
             ("artifact", "" if found.artifact is None else f"{found.artifact}  {found.digest}"),
         ]
@@ -191,7 +191,7 @@ def _metrics(found: Sweep, declared: Mapping[str, Metric]) -> list[str]:
 def _objective(one: Objective, metrics: Sequence[Metric]) -> str:
     declared = {metric.run_key: metric for metric in metrics}
     chosen = "" if one.chosen_by == one.metric else f", chosen by {_title(one.chosen_by, declared)}"
-    return f"{'least' if one.better == 'lower' else 'most'} {_title(one.metric, declared)}{chosen}"
+    return f"{'minimise' if one.better == 'lower' else 'maximise'} {_title(one.metric, declared)}{chosen}"
 
 
 def _title(name: str, declared: Mapping[str, Metric]) -> str:
