@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from components.report import png
+from pipeline.artifacts.payloads import saved_model
 from tests import lazy, nodes
 from tests.components.conftest import Trained
 from tests.tfds_builders import HEIGHT, WIDTH
@@ -163,9 +164,10 @@ def expected(trained: Trained) -> TestSplit:
     pattern = str(pathlib.Path(trained.examples.uri, "Split-test", "*"))
     batches = list(transformed_input.transformed([pattern], tft.TFTransformOutput(trained.transform_graph.uri)))
     images = np.concatenate([one["image_xf"].numpy() for one in batches])
-    folder = next(pathlib.Path(trained.model.uri).rglob("saved_model.pb")).parent
-    layers = saved_layers.layers_of(model_preview.variables_of(folder), adapter.ACTIVATIONS)
-    encoder, decoder = saved_layers.halves(layers, "code")
+    path = next(pathlib.Path(trained.model.uri).rglob("saved_model.pb"))
+    activations = {**saved_model.activations_in(saved_model.read(path)), **adapter.ACTIVATIONS}
+    layers = saved_layers.layers_of(model_preview.variables_of(path.parent), activations)
+    encoder, decoder = saved_layers.halves(layers, adapter.CODE_LAYERS)
     codes = saved_layers.apply(encoder, images)
     labels = np.concatenate([one["label_xf"].numpy() for one in batches])
     return TestSplit(images, codes, labels, lambda code: saved_layers.apply(decoder, np.float32(code)))
