@@ -112,12 +112,13 @@ def prepare(folder: pathlib.Path, source: pathlib.Path, pictures_used: int, time
     )
 
 
-def run(data_dir: pathlib.Path, settings: list[str]) -> dict[str, Cost]:
-    """Run the pipeline in a process of its own and return the cost of each node."""
+def run(data_dir: pathlib.Path, settings: list[str], to_node: str | None) -> dict[str, Cost]:
+    """Run the pipeline, up to a node, in a process of its own and return the cost of each node."""
     with tempfile.TemporaryDirectory(prefix="sae-growth-root-", dir=data_dir) as root:
         command = [sys.executable, "-m", "pipeline", "run", "--json", "--root", root]
         for setting in ("data.dataset=growth", f"data.data_dir={data_dir}", *settings):
             command += ["--set", setting]
+        command += ["--to-node", to_node] if to_node else []
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=PROJECT)
         assert process.stderr is not None
         assert process.stdout is not None
@@ -145,12 +146,18 @@ def run(data_dir: pathlib.Path, settings: list[str]) -> dict[str, Cost]:
 
 
 def measured(
-    work: pathlib.Path, source: pathlib.Path, pictures: int, times: int, wide: int, settings: list[str]
+    work: pathlib.Path,
+    source: pathlib.Path,
+    pictures: int,
+    times: int,
+    wide: int,
+    settings: list[str],
+    to_node: str | None = None,
 ) -> dict[str, Cost]:
     """Prepare a data set, run on it, print the cost of each node and return it."""
     with tempfile.TemporaryDirectory(prefix="sae-growth-", dir=work) as folder:
         prepare(pathlib.Path(folder), source, pictures, times, wide)
-        costs = run(pathlib.Path(folder), settings)
+        costs = run(pathlib.Path(folder), settings, to_node)
     for node, cost in costs.items():
         print(f"{node:<18} {cost.cpu:8.1f} s of the processor {cost.wall:8.1f} s {cost.peak:8,.0f} MiB", flush=True)
     return costs
@@ -164,6 +171,7 @@ def main() -> None:
     parser.add_argument("--resident-mib", type=int, help="training.resident_mib (default that of the profile)")
     parser.add_argument("--hidden-units", type=int, default=256, help="model.hidden_layers with --wide (default 256)")
     parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--to-node", help="the last node to run (default all)")
     parser.add_argument("--folder", type=pathlib.Path, default=tempfile.gettempdir(), help="for data and roots")
     arguments = parser.parse_args()
     source = pathlib.Path(os.environ.get("TFDS_DATA_DIR", SHARED / "data" / "tensorflow_datasets")).resolve()
@@ -179,7 +187,8 @@ def main() -> None:
         )
         return
     one, many = (
-        measured(arguments.folder, source, arguments.pictures, times, 0, settings) for times in (1, arguments.times)
+        measured(arguments.folder, source, arguments.pictures, times, 0, settings, arguments.to_node)
+        for times in (1, arguments.times)
     )
     print(f"{'':<18} {'processor, s':>24} {'ratio':>6} {'peak memory, MiB':>18} {'ratio':>6}")
     for node in one:
