@@ -111,7 +111,8 @@ def restore_command(artifact: str, metadata_copy: str | None, root: str | None, 
     if metadata_copy is not None:
         if as_json:
             raise UsageError("--json works with the ID of an artifact, not with --metadata")
-        backup.find(place, metadata_copy)  # before folders are made in a root that has none
+        if not place.path.exists():
+            backup.find(place, metadata_copy)  # raises, before a root is made that has no copy either
         place.create()
         with place.lock():
             output.write(text.restore_metadata(restore_store.restore(place, metadata_copy)))

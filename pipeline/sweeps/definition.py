@@ -207,7 +207,7 @@ def make(
       UsageError: values that are not allowed, also of one combination; unknown metrics; too many points.
     """
     check_name(name)
-    if ((over or groups) and search) or not (over or groups or search or seeds > 1):
+    if not _has_one_kind(bool(over or groups), bool(search), seeds):
         raise UsageError(
             "give either --over NAME=VALUE,VALUE, for a grid, or --search NAME=LOW..HIGH, for a search (which also "
             "takes NAME=VALUE,VALUE), or --seeds N alone"
@@ -404,13 +404,18 @@ def _searched(one: Mapping[str, Any]) -> Choices | Range:
     return serialization.build(Choices, one) if "values" in one else serialization.build(Range, one)
 
 
+def _has_one_kind(grid: bool, search: bool, seeds: int) -> bool:
+    """Return whether a sweep is a grid or a search; seeds alone are a grid of one combination."""
+    return grid != search or (not grid and seeds > 1)
+
+
 def _check_read(found: Definition, name: str) -> None:
     """Raise `ValueError` unless a definition in the folder of this name is one that `make` could have made."""
     if found.name != name:
         raise ValueError(f"name is {found.name!r}, expected {name!r}")
     if not 1 <= found.seeds <= _MOST_SEEDS:
         raise ValueError(f"seeds is {found.seeds}")
-    if bool(found.over or found.groups) == found.is_search:
+    if not _has_one_kind(bool(found.over or found.groups), found.is_search, found.seeds):
         raise ValueError("either over or search must have a setting")
     if found.sampler not in (SAMPLERS if found.is_search else ("",)):
         raise ValueError(f"sampler is {found.sampler!r}")

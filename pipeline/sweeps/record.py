@@ -14,8 +14,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from components import atomic_file
-from pipeline.artifacts import fingerprints
-from pipeline.artifacts.fingerprints.sweep import POINTS_FILE, RESULT_FILE
 from pipeline.artifacts.types import StoredArtifact
 from pipeline.core import file_digests
 from pipeline.core.pipeline_root import Root
@@ -43,6 +41,8 @@ def record(root: Root, pipeline: Pipeline, found: Sweep) -> Artifact:
       pipeline: of its runs.
       found: the sweep.
     """
+    from pipeline.artifacts import fingerprints  # needs NumPy, which an installation that only reads lacks
+
     store = open_store(root)
     written = _write(root, pipeline, found, _models(store, pipeline, found))
     digest = fingerprints.content_digest(StoredArtifact(properties.SWEEP, written, {}))
@@ -118,6 +118,8 @@ def _models(store: Store, pipeline: Pipeline, found: Sweep) -> dict[int, str]:
 
 def _write(root: Root, pipeline: Pipeline, found: Sweep, models: Mapping[int, str]) -> pathlib.Path:
     """Write the files into a folder that is no result yet, and return it."""
+    from pipeline.artifacts.fingerprints.sweep import POINTS_FILE, RESULT_FILE
+
     folder = files.folder(root, found.row.name) / "results" / _UNFINISHED
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

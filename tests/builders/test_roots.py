@@ -17,6 +17,7 @@ GATES = {
     "gates.loss": '"bce"',
     "gates.max_dead_units": "Infinity",
     "gates.max_active_units": "Infinity",
+    "gates.noise": "false",
 }
 # By node: its parameters as JSON, and its inputs; the Report's parameters are the texts of its page.
 KEYS = {

@@ -124,8 +124,8 @@ def test_a_missing_seed_is_found_and_the_changed_code_and_the_tensor_that_differ
     project = copy_of_the_project(tmp_path / "project")
     module = project / "components" / "model" / "autoencoder.py"
     text = module.read_text()
-    assert text.count("GlorotUniform(seed=seeds[layer])") == 1
-    module.write_text(text.replace("GlorotUniform(seed=seeds[layer])", "GlorotUniform()"))
+    assert text.count("GlorotUniform(seed=seeds.pop(0))") == 1
+    module.write_text(text.replace("GlorotUniform(seed=seeds.pop(0))", "GlorotUniform()"))
     done = sae("verify", run_id, "--node", "Trainer", "--root", root, project=project)
     assert done.returncode == ExitCode.GATE_FAILED, done.stderr
     assert "components/model/autoencoder.py" in done.stderr

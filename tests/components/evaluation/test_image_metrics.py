@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from components.evaluation.metrics import METRICS
+from components.evaluation import metrics
 from tests import lazy
 
 measures = lazy.module("components.evaluation.image_metrics")
@@ -75,7 +75,7 @@ def test_every_measure_of_an_image() -> None:
         "mean_image_mse": ((images - mean_image) ** 2).mean(axis=1),
         "entropy_floor": numpy_cross_entropy(images, images).mean(axis=1),
     }
-    assert list(found) == list(expected) == [one.name for one in METRICS if one.source == "image"]
+    assert list(found) == list(expected) == [one.name for one in metrics.evaluated() if one.source == "image"]
     of_mse = measures.measure_images(images, CODES, logits, mean_image, "mse")
     np.testing.assert_allclose(of_mse["mse"], ((images - logits) ** 2).mean(axis=1), rtol=1e-5)
     assert set(of_mse) == set(expected) - {"bce", "mean_image_bce", "entropy_floor"}

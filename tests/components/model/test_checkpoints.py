@@ -153,7 +153,7 @@ def test_the_environment_says_where_and_how_often(tmp_path: pathlib.Path, monkey
 class Values:
     """A variable of 4 MB; TensorFlow's own memory is not traced."""
 
-    dtype = lazy.module("tensorflow").float32
+    dtype = property(lambda self: lazy.module("tensorflow").float32)
     shape = (1000, 1000)
 
     def __init__(self) -> None:

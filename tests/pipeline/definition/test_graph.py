@@ -59,7 +59,7 @@ def test_no_node_is_told_an_infinite_number(tmp_path: pathlib.Path) -> None:
     """ML Metadata on SQLite fails to store one; a setting may be infinite."""
     infinite = [name for name in PipelineConfig.settings() if name.startswith(("evaluation.max", "serving.max"))]
     settings = {name: math.inf for name in infinite if not name.endswith("_to_mean_image")}
-    assert len(settings) == 5
+    assert len(settings) == 7
     for component in made.make(tmp_path, settings).values():
         told = [value for value in component.exec_properties.values() if isinstance(value, float)]
         assert all(map(math.isfinite, told)), component.id

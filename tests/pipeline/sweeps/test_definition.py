@@ -37,8 +37,10 @@ def test_grid_is_the_product_with_the_last_setting_changing_first():
     assert (found.combinations, found.size) == (6, 12)
 
 
-def test_seeds_alone_are_a_grid_of_one_combination():
+def test_seeds_alone_are_a_grid_of_one_combination(tmp_path):
     found = made(over=(), seeds=3)
+    files.write(Root(tmp_path), found)
+    assert files.read(Root(tmp_path), found.name) == found
     assert (found.grid(), found.combinations, found.size, found.varied) == ([{}], 1, 3, ())
     with pytest.raises(UsageError, match="--seeds N alone"):
         made(over=())

@@ -196,4 +196,3 @@ class TestFolder:
         shutil.copy(filled.root.metadata, tmp_path / "mlmd.db")
         write(Root(tmp_path / "no root"), tmp_path / "site", 2, metadata=str(tmp_path / "mlmd.db"))
         assert dangling(tmp_path / "site") == []
-        assert not (tmp_path / "site" / "pictures").exists()

@@ -45,9 +45,15 @@ def folder_of(made: Any) -> pathlib.Path:
 # --- model
 
 
+RELU = dict.fromkeys(("encoder_hidden", "code", "decoder_hidden"), "relu")
+
+
 @pytest.fixture(scope="module")
 def inputs(trained: Trained) -> dict[str, pathlib.Path]:
     return {"examples": folder_of(trained.examples), "transform_graph": folder_of(trained.transform_graph)}
+
+
+RELU = dict.fromkeys(("encoder_hidden", "code", "decoder_hidden"), "relu")
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +101,8 @@ def test_units_answer_as_the_saved_model_does(trained: Trained, shown: Any) -> N
     codes = signatures["encode"](images=batch["image_xf"])["code"].numpy()
     assert len(codes) == 30
     variables = model.variables_of(next(folder_of(trained.model).rglob("saved_model.pb")).parent)
-    layers = saved_layers.layers_of(variables, adapter.ACTIVATIONS)
-    encoder, decoder = saved_layers.halves(layers, "code")
+    layers = saved_layers.layers_of(variables, {**RELU, **adapter.ACTIVATIONS})
+    encoder, decoder = saved_layers.halves(layers, adapter.CODE_LAYERS)
     np.testing.assert_allclose(saved_layers.apply(encoder, batch["image_xf"].numpy()), codes, atol=1e-5)
     np.testing.assert_allclose(
         saved_layers.apply(decoder, codes),
@@ -259,6 +265,9 @@ def test_a_model_run_of_others_is_not_shown(tmp_path: pathlib.Path) -> None:
 
 
 # --- evaluation and blessing
+
+
+RELU = dict.fromkeys(("encoder_hidden", "code", "decoder_hidden"), "relu")
 
 
 @pytest.fixture(scope="module")
