@@ -206,16 +206,9 @@ class MetadataWriter:
           compared: ids of the artifacts that were compared.
           properties: custom properties of the verdict.
         """
-        verdict = pb.Artifact(
-            type_id=self._client.put_artifact_type(pb.ArtifactType(name=names.VERIFICATION)),
-            uri=str(folder),
-            state=pb.Artifact.LIVE,
-        )
-        set_properties(verdict.custom_properties, {**properties, **_files_of(folder)})
-        artifacts = self._client.get_artifacts_by_id(list(dict.fromkeys(compared)))
-        pairs = [(artifact, _event("compared", pb.Event.INPUT, n)) for n, artifact in enumerate(artifacts)]
         context = self._context(names.PIPELINE_RUN, run_id)
-        self._put_own_execution(names.VERIFY, context, {}, [*pairs, (verdict, _event("verdict", pb.Event.OUTPUT))])
+        verdict = self._result(names.VERIFICATION, folder, properties)
+        self._put_result(names.VERIFY, context, ("compared", compared), ("verdict", verdict))
 
     def record_sweep(
         self, sweep: str, folder: pathlib.Path, inputs: Sequence[int], properties: Mapping[str, Scalar]
@@ -228,16 +221,29 @@ class MetadataWriter:
           inputs: ids of the artifacts of its points.
           properties: custom properties of the result.
         """
-        result = pb.Artifact(
-            type_id=self._client.put_artifact_type(pb.ArtifactType(name=names.SWEEP)),
+        context = self._context(names.SWEEP_CONTEXT, sweep)
+        result = self._result(names.SWEEP, folder, {"sweep": sweep, **properties})
+        self._put_result(names.RUN_SWEEP, context, ("points", inputs), ("sweep", result))
+
+    def _result(self, type_name: str, folder: pathlib.Path, properties: Mapping[str, Scalar]) -> pb.Artifact:
+        """Return an artifact, not in the store yet, with the digests of the files in its folder."""
+        made = pb.Artifact(
+            type_id=self._client.put_artifact_type(pb.ArtifactType(name=type_name)),
             uri=str(folder),
             state=pb.Artifact.LIVE,
         )
-        set_properties(result.custom_properties, {"sweep": sweep, **properties, **_files_of(folder)})
-        artifacts = self._client.get_artifacts_by_id(list(dict.fromkeys(inputs)))
-        pairs = [(artifact, _event("points", pb.Event.INPUT, n)) for n, artifact in enumerate(artifacts)]
-        context = self._context(names.SWEEP_CONTEXT, sweep)
-        self._put_own_execution(names.RUN_SWEEP, context, {}, [*pairs, (result, _event("sweep", pb.Event.OUTPUT))])
+        set_properties(made.custom_properties, {**properties, **_files_of(folder)})
+        return made
+
+    def _put_result(
+        self, execution: str, context: pb.Context, read: tuple[str, Sequence[int]], wrote: tuple[str, pb.Artifact]
+    ) -> None:
+        """Store an execution of ours that read artifacts, given by key and ids, and wrote one, given by key."""
+        key, ids = read
+        artifacts = self._client.get_artifacts_by_id(list(dict.fromkeys(ids)))
+        pairs = [(artifact, _event(key, pb.Event.INPUT, n)) for n, artifact in enumerate(artifacts)]
+        output = (wrote[1], _event(wrote[0], pb.Event.OUTPUT))
+        self._put_own_execution(execution, context, {}, [*pairs, output])
 
     def record_decision(
         self,
