@@ -78,7 +78,7 @@ def test_runs_are_listed_filtered_sorted_and_chosen_to_compare(visitor, site):
     if page.get_by_role("button", name=re.compile("Show|Filter|Apply")).count():
         page.get_by_role("button", name=re.compile("Show|Filter|Apply")).first.click()
     page.wait_for_url(re.compile("state=failed"))
-    assert page.get_by_role("table").first.get_by_role("link", name=site.failed, exact=True).is_visible()
+    page.get_by_role("table").first.get_by_role("link", name=site.failed, exact=True).wait_for()
     assert page.get_by_role("table").first.get_by_role("link", name=site.first, exact=True).count() == 0
     page = visitor.visit("/")
     for run in (site.first, site.second):
@@ -177,7 +177,7 @@ def test_schedules_say_what_is_planned_and_what_came_of_it(visitor, site):
     assert nightly.get_by_role("listitem").count() == 5 + 3  # next times, and ticks
     assert not nightly.get_by_text("Missed ticks").is_visible()
     nightly.get_by_text("Command and policies").click()
-    assert nightly.get_by_text("Missed ticks").is_visible()
+    nightly.get_by_text("Missed ticks").wait_for()
     assert SCRIPT in page.inner_text("main")
     assert page.evaluate("window.hacked") is None
     nightly.get_by_role("link", name=site.failed, exact=True).first.click()
@@ -218,6 +218,7 @@ def test_without_javascript_the_pages_say_and_do_the_same(chromium, site):
         for run in (site.first, site.second):
             page.get_by_role("checkbox", name=re.compile(re.escape(run))).check()
         page.get_by_role("button", name=re.compile("Compare")).first.click()
+        page.wait_for_url(re.compile("/compare"))
         assert "model.l1" in page.inner_text("main")
         assert "Trainer" in visitor.visit(f"/runs/{site.first}").inner_text("main")
 
@@ -234,5 +235,6 @@ def test_a_page_that_is_not_there_leads_back(chromium, site):
     page = context.new_page()
     assert page.goto(site.address + "/runs/nothing").status == 404
     page.get_by_role("link", name=re.compile("Runs")).first.click()
-    assert page.get_by_role("link", name=site.first, exact=True).first.is_visible()
+    # `is_visible` does not wait for the page that a click leads to.
+    page.get_by_role("link", name=site.first, exact=True).first.wait_for()
     context.close()

@@ -404,12 +404,15 @@ def test_a_daemon_in_a_container_is_healthy_and_sees_runs_outside_of_it(place: P
 def test_a_daemon_that_is_process_1_reaps_what_hooks_leave_and_obeys_sigterm(place: Place) -> None:
     container = place.start(command=namespaces.in_pid_namespace())
     [daemon] = psutil.Process(container.pid).children()
-    leave = "setsid sh -c 'sleep 0.5; touch left' & setsid sh -c 'touch left-at-once' & sleep 0.1; exit 0"
+    # The command ends once its children have sessions of their own; until then they end with it.
+    leave = "setsid sh -c 'touch begun; sleep 0.5; touch left' & setsid sh -c 'touch left-at-once' & "
+    leave += "until [ -e begun ] && [ -e left-at-once ]; do sleep 0.02; done"
     place.add("bad", "early:6", retries=0, on_failure=leave)
     for _ in range(3):
         place.trigger("bad")
-        place.until(lambda: (place.root / "left").exists() and (place.root / "left-at-once").exists())
-        (place.root / "left").unlink()
+        place.until(lambda: (place.root / "left").exists())
+        for name in ("begun", "left", "left-at-once"):
+            (place.root / name).unlink()
         place.until(lambda: not daemon.children(recursive=True))
     daemon.send_signal(signal.SIGTERM)
     assert container.wait(LONGEST) == ExitCode.DONE
