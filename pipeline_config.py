@@ -14,6 +14,7 @@ import dataclasses
 import functools
 import math
 import re
+import shlex
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
@@ -47,6 +48,7 @@ class Setting:
       headline: whether the page of a run and its report name it at their top, also where it is the profile's value.
       only_if: another setting and its values: with others, this one has no effect, and giving it is refused.
       is_list: whether the text is a list of whole numbers, separated by commas. `check` takes a number or a list too.
+      is_words: whether the text is a list of words, quoted as for a shell. `check` takes a list too.
       earlier: the name that it had in earlier versions, in the same section; runs of theirs are read, and users may
         still give it.
       option: command line option that sets it, beside `--set`.
@@ -71,6 +73,7 @@ class Setting:
     headline: bool = False
     only_if: tuple[str, tuple[str, ...]] | None = None
     is_list: bool = False
+    is_words: bool = False
     earlier: str = ""
     option: str = ""
     name: str = ""
@@ -82,6 +85,8 @@ class Setting:
             return "a folder on this machine" + ", or empty" * self.may_be_empty
         if self.form:
             return self.form
+        if self.is_words:
+            return "a list of words, or a text of words quoted as for a shell"
         if not self.may_be_empty:
             return "text that is not empty"
         if self.choices:
@@ -106,6 +111,8 @@ class Setting:
         kind = type(self.default)
         if self.is_list:
             value = _list_text(value)
+        if self.is_words:
+            value = _words_text(value)
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             with contextlib.suppress(OverflowError):  # larger than any float: refused below
                 value = float(value)
@@ -141,6 +148,18 @@ def _list_text(value: object) -> object:
     items = value.split(",") if isinstance(value, str) else value if isinstance(value, (list, tuple)) else [value]
     if isinstance(value, str) or all(isinstance(one, int) and not isinstance(one, bool) for one in items):
         return ",".join(str(one).strip() for one in items)
+    return value
+
+
+def _words_text(value: object) -> object:
+    """Return the text of a list of words: `--a 'b c'` for `["--a", "b c"]`; None for a quote that does not end."""
+    if isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value):
+        return shlex.join(value)
+    if isinstance(value, str):
+        try:
+            return shlex.join(shlex.split(value))
+        except ValueError:
+            return None
     return value
 
 
@@ -520,12 +539,52 @@ class ServingConfig(Section):
     )
 
 
+LOCAL_RUNNER = "local"
+_ADDRESS = r"([^\s/:]+|\[[0-9A-Fa-f:]+\]):[1-9]\d{0,4}"
+
+
 @dataclasses.dataclass(frozen=True)
 class EngineConfig(Section):
-    """Use of the machine. The defaults do not depend on the machine, so a run is the same everywhere."""
+    """Use of the machine, or of a cluster. The defaults do not depend on the machine: a run is the same everywhere."""
 
     section = "engine"
 
+    runner: str = setting(
+        LOCAL_RUNNER,
+        "engine of Beam jobs: local: this machine; portable: any job server of Beam; the others are clusters",
+        choices=(LOCAL_RUNNER, "flink", "spark", "dataflow", "portable"),
+        affects_results=False,
+    )
+    flink_master: str = setting(
+        "localhost:8081",
+        "REST address of Flink's job manager, for the runner flink",
+        pattern=rf"(https?://)?{_ADDRESS}",
+        form="HOST:PORT, with http:// or https:// before it or not",
+        affects_results=False,
+    )
+    job_endpoint: str = setting(
+        "localhost:8099",
+        "address of Beam's job server, for the runners flink, spark and portable",
+        pattern=_ADDRESS,
+        form="HOST:PORT",
+        affects_results=False,
+    )
+    worker_address: str = setting(
+        "localhost:50000",
+        "address of `sae worker` as a task manager or executor sees it, which has one beside it",
+        pattern=_ADDRESS,
+        form="HOST:PORT",
+        affects_results=False,
+    )
+    parallelism: int = setting(
+        1, "tasks of a step that run at once on a cluster", unit="tasks", low=1, high=10_000, affects_results=False
+    )
+    beam_options: str = setting(
+        "",
+        "further pipeline options of Beam on a cluster",
+        is_words=True,
+        affects_results=False,
+    )
     beam_workers: int = setting(
         1, "worker processes of a Beam job; 1: this process", unit="processes", low=1, high=256, affects_results=False
     )
@@ -547,6 +606,16 @@ class EngineConfig(Section):
     inter_op_threads: int = setting(
         2, "TensorFlow's threads across operations", unit="threads", low=1, high=256, in_report=False
     )
+
+    @property
+    def is_local(self) -> bool:
+        """Return whether Beam jobs run on this machine, in processes of the run."""
+        return self.runner == LOCAL_RUNNER
+
+    @property
+    def beam_arguments(self) -> tuple[str, ...]:
+        """Return the words of `beam_options`."""
+        return tuple(shlex.split(self.beam_options))
 
 
 @dataclasses.dataclass(frozen=True)

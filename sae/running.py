@@ -18,7 +18,7 @@ from components import json_text
 from pipeline.core import event_log, parent_process
 from pipeline.core.errors import ExitCode, LockedError, NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.core.event_log import TimedEvent
-from pipeline.core.events import EpochEnded, NodeEnded, NodeStarted, Note, RunStarted
+from pipeline.core.events import EpochEnded, JobProgress, NodeEnded, NodeStarted, Note, RunStarted
 from pipeline.core.pipeline_root import Root
 from pipeline.core.project import PROJECT
 from pipeline.core.text import seconds_text, signal_name
@@ -207,6 +207,8 @@ def progress_html(events: Sequence[TimedEvent]) -> str:
             current, rows[event.node] = event.node, ("running", "", "; ".join(event.reasons))
         elif isinstance(event, EpochEnded):
             rows[current] = ("running", "", epoch_text(event))
+        elif isinstance(event, JobProgress):
+            rows[current] = ("running", "", event.text)
         elif isinstance(event, NodeEnded):
             detail = event.reason or (rows[event.node][2] if event.node in rows else "")
             rows[event.node] = (event.state.value, seconds_text(event.seconds) if event.seconds else "", detail)

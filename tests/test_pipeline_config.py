@@ -23,6 +23,38 @@ def limited(limit):
     return [name for name in NAMES if getattr(SETTINGS[name], limit) is not None]
 
 
+@pytest.mark.parametrize(
+    ("value", "text", "words"),
+    [
+        ("", "", ()),
+        ([], "", ()),
+        (["--a=1", "b c"], "--a=1 'b c'", ("--a=1", "b c")),
+        (" --a=1   'b c'", "--a=1 'b c'", ("--a=1", "b c")),
+    ],
+)
+def test_options_of_beam_are_words(value: object, text: str, words: tuple[str, ...]) -> None:
+    engine = pipeline_config.EngineConfig(beam_options=value)  # type: ignore[arg-type]
+    assert (engine.beam_options, engine.beam_arguments) == (text, words)
+
+
+@pytest.mark.parametrize("value", ["--a 'b", [1], 3, {}, None])
+def test_other_options_of_beam_are_refused(value: object) -> None:
+    with pytest.raises(ValueError, match=r"^engine\.beam_options = .*a list of words"):
+        pipeline_config.EngineConfig(beam_options=value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["flink_master", "job_endpoint", "worker_address"])
+@pytest.mark.parametrize("value", ["", "host", "host:", ":8081", "host:port", "a b:1", "host:0", "ftp://host:1"])
+def test_an_address_has_a_host_and_a_port(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match=rf"^engine\.{name} = .*HOST:PORT"):
+        pipeline_config.EngineConfig(**{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", ["localhost:8081", "10.77.0.1:1", "[::1]:65535", "https://flink.example.org:443"])
+def test_addresses(value: str) -> None:
+    assert pipeline_config.EngineConfig(flink_master=value).flink_master == value
+
+
 def test_it_imports_the_standard_library_alone():
     # -S: without the site-packages an import of anything else fails.
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import pipeline_config"
@@ -155,6 +187,8 @@ def test_the_report_lists_settings_that_affect_the_model():
     without_effect = {name for name in NAMES if not SETTINGS[name].affects_results}
     assert {name for name in without_effect if name.startswith(("data.", "engine.", "serving."))} == {
         "data.source", "data.data_dir", "data.download_timeout", "engine.beam_workers", "engine.checkpoint_seconds",
+        "engine.runner", "engine.flink_master", "engine.job_endpoint", "engine.worker_address", "engine.parallelism",
+        "engine.beam_options",
     }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -67,7 +68,10 @@ class TfdsExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
 
         with self._make_beam_pipeline() as pipeline:
             write = _WriteShards(builder_dir, description, bool(exec_properties["ids"]))
-            _ = pipeline | "Slices" >> beam.Create(jobs) | "Write" >> beam.ParDo(write)
+            # A cluster would run this step in the one task of the step before. The shuffle changes where files are
+            # written, not what they contain.
+            spread = pipeline | "Slices" >> beam.Create(jobs) | "Spread" >> beam.Reshuffle()
+            _ = spread | "Write" >> beam.ParDo(write)
 
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples.set_string_custom_property("dataset", description.name)
@@ -97,7 +101,7 @@ class _WriteShards(beam.DoFn):
             tfds_reader.records(self._builder_dir, self._description, part) for part in parts
         )
         for path, part in job:
-            unfinished = path + ".unfinished"
+            unfinished = f"{path}.{os.urandom(4).hex()}.unfinished"  # an earlier attempt may still be writing
             with tf.io.TFRecordWriter(unfinished) as writer:
                 for record in itertools.islice(records, part.stop - part.start if part else 0):
                     record_id = record.id if self._ids else ""

@@ -5,6 +5,7 @@ Nothing here imports a package that `sae doctor` checks, so that it works if one
 
 from __future__ import annotations
 
+import pathlib
 from typing import Any
 
 import click
@@ -13,6 +14,7 @@ from pipeline.cli import output
 from pipeline.cli.command import command
 from pipeline.cli.options import current_pipeline, json_option, request, setting_options
 from pipeline.core import settings
+from pipeline.core.pipeline_root import Root
 from pipeline.terminal import config as config_text
 from pipeline.terminal import json_documents
 from pipeline.terminal import maintenance as maintenance_text
@@ -53,7 +55,14 @@ def doctor_command(as_json: bool, **options: Any) -> None:
     from pipeline.maintenance import doctor  # takes longer to import than `sae config` takes
 
     resolved = settings.resolve(request(**options))
-    checks = doctor.examine(resolved.config, lambda: current_pipeline().data.look_up(resolved))
+    from pipeline.orchestration.portable import checks as cluster_checks
+
+    def cluster() -> list[doctor.Check]:
+        root = Root.at(pathlib.Path(resolved.config.paths.root))
+        found = cluster_checks.examine(resolved.config.engine, current_pipeline(), root, write=False)
+        return [doctor.Check(one.name, not one.advice, one.found, one.advice, one.exit_code) for one in found]
+
+    checks = doctor.examine(resolved.config, lambda: current_pipeline().data.look_up(resolved), cluster)
     output.write_result(as_json, json_documents.doctor(checks), lambda: maintenance_text.doctor(checks))
     if code := doctor.exit_code(checks):
         raise SystemExit(int(code))

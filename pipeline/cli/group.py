@@ -25,6 +25,7 @@ _COMMANDS: Sections = {
         "run": ("run", "Run the pipeline or a part of it."),
         "resume": ("run", "Resume a failed or interrupted run."),
         "plan": ("run", "Show which nodes would run, and why."),
+        "worker": ("worker", "Run the Beam jobs of a cluster on this host."),
         "doctor": ("config", "Check interpreter, packages, engine, disk and data."),
         "config": ("config", "Show or check the configuration."),
     },

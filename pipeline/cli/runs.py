@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import itertools
 import os
 import pathlib
 import sys
@@ -18,6 +19,7 @@ from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.text import escaped
 from pipeline.inspection import logs, run_filter
 from pipeline.inspection.views import RunState
+from pipeline.metadata import references
 from pipeline.metadata.types import deletion_text, restore_hint
 from pipeline.terminal import json_documents
 from pipeline.terminal import runs as runs_text
@@ -101,11 +103,13 @@ def logs_command(options: ReadOptions, run_id: str, node: str, tail: int | None)
     with options.reader() as reader:
         found = reader.find_run(run_id)
         path = logs.path_of(reader.root, found)
+        assert reader.root is not None  # otherwise there is no log
         span = None
         if node:
-            assert reader.root is not None  # otherwise there is no log
+            node = references.find_node(node, [one.node for one in reader.run(found).nodes])
             span = logs.span_of(reader.root, reader.run(found), node)
-    lines: Iterable[str] = logs.lines(path, span)
+        workers = logs.worker_lines(reader.root, found, node)
+    lines: Iterable[str] = itertools.chain(logs.lines(path, span), workers)
     if tail is not None:
         lines = collections.deque(lines, maxlen=tail)
     if options.as_json:

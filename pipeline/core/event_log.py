@@ -18,12 +18,12 @@ from typing import BinaryIO
 
 from components import json_text
 from pipeline.core import regular_file, serialization
-from pipeline.core.events import EpochEnded, Event, NodeEnded, NodeStarted, Note, RunStarted
+from pipeline.core.events import EpochEnded, Event, JobProgress, NodeEnded, NodeStarted, Note, RunStarted
 
 logger = logging.getLogger(__name__)
 
 _KINDS: dict[str, type[Event]] = {
-    kind.__name__: kind for kind in (Note, RunStarted, NodeStarted, NodeEnded, EpochEnded)
+    kind.__name__: kind for kind in (Note, RunStarted, NodeStarted, NodeEnded, EpochEnded, JobProgress)
 }
 _MAX_BYTES = 16 * 1024 * 1024  # that are read: about 100,000 epochs
 

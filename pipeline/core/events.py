@@ -76,7 +76,30 @@ class EpochEnded:
     val_reconstruction: float | None = None
 
 
-Event = Note | RunStarted | NodeStarted | NodeEnded | EpochEnded
+@dataclasses.dataclass(frozen=True)
+class JobProgress:
+    """The job of a node on a cluster.
+
+    Attributes:
+      engine: of the cluster: `Flink`.
+      state: as the cluster names it: `running`, `restarting`.
+      done, tasks: tasks that have finished, of all.
+      link: address of the cluster's page about the job.
+    """
+
+    engine: str
+    state: str
+    done: int
+    tasks: int
+    link: str
+
+    @property
+    def text(self) -> str:
+        """Return `Flink job running, 34 of 171 tasks done`."""
+        return f"{self.engine} job {self.state}, {self.done} of {self.tasks} tasks done"
+
+
+Event = Note | RunStarted | NodeStarted | NodeEnded | EpochEnded | JobProgress
 Listener = Callable[[Event], None]
 
 NOT_IN_PART = "not in the part that was asked for"  # reason of a node that a partial run does not execute

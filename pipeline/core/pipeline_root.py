@@ -82,6 +82,10 @@ class Root:
     about = _PathInRoot("root.json")  # format, path, data set and pipeline of the root
     lock_file = _PathInRoot("lock")  # held by a run as long as it lives
 
+    def worker_logs(self, run_id: str) -> pathlib.Path:
+        """Return the folder with the logs of a run's workers on a cluster: `NODE/HOST-PROCESS-WORKER.log`."""
+        return self.logs / f"{run_id}.workers"
+
     def check_path(self) -> None:
         """Check that TensorFlow and Beam can write to and read from this path.
 

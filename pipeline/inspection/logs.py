@@ -2,13 +2,14 @@
 
 Many libraries write to a log. Most lines begin with a time, in the local time of the machine that ran it; other lines
 belong to the line before. Nodes run one after another, so a node's lines are those from its start to its end, taken
-from the run's events, or else from ML Metadata.
+from the run's events, or else from ML Metadata. The workers of a cluster write logs of their own.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import datetime
+import glob
 import io
 import pathlib
 import re
@@ -66,6 +67,24 @@ def lines(path: pathlib.Path, span: TimeSpan | None = None) -> Iterator[str]:
                     yield line.rstrip("\r\n")
     except OSError as error:
         raise UnavailableError(f"cannot read {path}: {cause_text(error)}") from error
+
+
+def worker_lines(root: Root, run_id: str, node: str = "") -> Iterator[str]:
+    """Yield the lines of a run's workers on a cluster, one log after the other, each with node and worker before it.
+
+    A worker is named by its host, the process of its `sae worker`, and the id that the cluster gave it.
+
+    Args:
+      root: the root.
+      run_id: the id of the run.
+      node: a node; empty: all nodes.
+
+    Raises:
+      UnavailableError: a log cannot be read.
+    """
+    for path in sorted(root.worker_logs(run_id).glob(f"{glob.escape(node)}/*.log" if node else "*/*.log")):
+        for line in lines(path):
+            yield f"[{path.parent.name} {path.stem}] {line}"
 
 
 def first_error(found: Sequence[str]) -> int | None:

@@ -47,9 +47,17 @@ def exit_code(checks: Iterable[Check]) -> ExitCode:
     return max((check.exit_code for check in checks if not check.good), default=ExitCode.DONE)
 
 
-def examine(config: Configuration, look_up: Callable[[], DataLookup | None]) -> list[Check]:
-    """Run all checks for a run with `config`; `look_up` returns where its data is, as `DataSource.look_up` does."""
-    checks = [
+def examine(
+    config: Configuration, look_up: Callable[[], DataLookup | None], cluster: Callable[[], list[Check]] = list
+) -> list[Check]:
+    """Run all checks for a run with `config`.
+
+    Args:
+      config: the settings.
+      look_up: returns where its data is, as `DataSource.look_up` does.
+      cluster: returns what was found of the cluster of the run, if it uses one.
+    """
+    found = [
         interpreter(),
         c_library(),
         packages(),
@@ -59,8 +67,9 @@ def examine(config: Configuration, look_up: Callable[[], DataLookup | None]) -> 
         disk(pathlib.Path(config.paths.root)),
         root(Root.at(pathlib.Path(config.paths.root))),
         data(look_up),
+        *cluster(),
     ]
-    return [check for check in checks if check is not None]
+    return [check for check in found if check is not None]
 
 
 def interpreter() -> Check:
@@ -127,6 +136,8 @@ def keras() -> Check:
 
 def beam_engine(engine: EngineConfig) -> Check:
     """Check for Beam, and name the engine that a run with this configuration uses."""
+    if not engine.is_local:
+        return _package("beam", "apache-beam", f", runner {engine.runner}, parallelism {engine.parallelism}")
     workers = engine.beam_workers
     place = "in this process" if workers == 1 else f"in {workers} worker processes"
     return _package("beam", "apache-beam", f", FnApiRunner {place}")

@@ -28,7 +28,7 @@ from pipeline.orchestration.resume import current_manifest
 from pipeline.provenance import manifest, manifest_diff, numeric_variables
 from pipeline.provenance.manifest import Manifest
 from pipeline.provenance.manifest_diff import Difference
-from pipeline_config import Configuration, EngineConfig
+from pipeline_config import LOCAL_RUNNER, Configuration, EngineConfig
 
 SCRATCH = "scratch"  # folder of the root with the separate root
 RunOutputs = Mapping[tuple[str, str], Artifact]  # by node and output key
@@ -113,6 +113,8 @@ def rerun(
     command = [sys.executable, "-m", "pipeline", *(["--pipeline", pipeline.location] if pipeline.location else [])]
     command += ["run", "--json", "--no-cache", "--like", str(like)]
     command += ["--profile", recorded.profile, "--root", str(place.path), "--set", f"engine.beam_workers={workers}"]
+    # Results do not depend on the runner, and a cluster may neither be there nor see the separate root.
+    command += ["--set", f"engine.runner={LOCAL_RUNNER}"]
     if from_node or to_node:
         _, needed = partial_run.nodes_of(pipeline, from_node, to_node)
         if needed:

@@ -75,6 +75,8 @@ class _Adoption:
             if old.is_file():
                 new.parent.mkdir(exist_ok=True)
                 shutil.copy2(old, new)
+        if (workers := source.worker_logs(self._run_id)).is_dir():
+            shutil.copytree(workers, target.worker_logs(self._run_id), dirs_exist_ok=True)
         manifest = source.manifests / f"{self._run_id}.json"
         if manifest.is_file():
             target.manifests.mkdir(exist_ok=True)

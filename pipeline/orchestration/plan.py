@@ -13,6 +13,7 @@ from pipeline.metadata import run_properties
 from pipeline.metadata.store import Store, open_store
 from pipeline.orchestration import partial_run
 from pipeline.orchestration.cache import CacheDecision, CacheVerdict, NodeCache
+from pipeline.orchestration.portable import checks
 from pipeline.orchestration.request import RunRequest
 from pipeline.provenance import numeric_variables
 
@@ -73,6 +74,9 @@ def plan_run(request: RunRequest) -> Plan:
             reused = {name: store.outputs(execution.id) for name, execution in executions.items()}
             decisions = {one.node: one for one in cache.decide_all(to_run, reused)}
             changes = {name: cache.changes_since(pipeline.by_name[name], executions[name]) for name in needed}
+
+    if len(decisions) < len(to_run) or any(one.verdict != CacheVerdict.CACHED for one in decisions.values()):
+        checks.require(resolved.config.engine, pipeline, root, write=False)
 
     def planned(name: str) -> PlannedNode:
         if (decision := decisions.get(name)) is not None:

@@ -10,7 +10,7 @@ from typing import TextIO
 
 from components import atomic_file
 from pipeline.core import event_log, settings
-from pipeline.core.events import EpochEnded, Event, Listener, Note
+from pipeline.core.events import EpochEnded, Event, JobProgress, Listener, Note
 from pipeline.core.pipeline_root import Root, stamp
 from pipeline.definition.spec import Pipeline
 from pipeline.metadata import backup, execution_ids
@@ -160,7 +160,7 @@ def _new_run_id(root: Root) -> str:
 
 
 class _EventHandler(logging.Handler):
-    """Turns log records into events: records marked with `note`, losses of epochs, and waits for the store."""
+    """Turns log records into events: records marked with `note`, losses of epochs, jobs, and waits for the store."""
 
     def __init__(self, listener: Listener) -> None:
         super().__init__()
@@ -170,6 +170,8 @@ class _EventHandler(logging.Handler):
         warning = record.levelno >= logging.WARNING
         if getattr(record, "note", False) or (warning and record.name == waiting_logger.name):
             self._listener(Note(record.getMessage(), warning))
+        if isinstance(job := getattr(record, "job", None), JobProgress):
+            self._listener(job)
         losses = getattr(record, "losses", None)
         if losses is not None:
             epochs: int = record.epochs  # type: ignore[attr-defined]

@@ -16,6 +16,7 @@ from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import cancellation, last_words, process_setup, replay
 from pipeline.orchestration import partial_run as part_of_run
 from pipeline.orchestration.cache import CacheVerdict, NodeCache
+from pipeline.orchestration.portable import checks
 from pipeline.orchestration.recorder import RunRecorder
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import Summary
@@ -92,6 +93,7 @@ class RunSession:
         return self._recorder.end(self.store, result, configured)
 
     def _run_nodes(self, configured: ConfiguredPipeline | None) -> Summary:
+        checks.require(self.resolved.config.engine, self.request.pipeline, self.root, write=True)
         self.tell(Note("loading TensorFlow and TFX"))
         with process_setup.heavy_imports():
             from pipeline.definition.pipeline import create_pipeline

@@ -23,7 +23,9 @@ from pipeline_config import Configuration, Value
 
 SCHEMA_VERSION = 1
 
-_ENGINE = "FnApiRunner"
+# Beam's runners, by the value of engine.runner.
+_RUNNERS = {"local": "FnApiRunner", "dataflow": "DataflowRunner"}
+_PORTABLE_RUNNER = "PortableRunner"
 
 
 class _DataSource(Protocol):
@@ -124,7 +126,7 @@ def collect(
         tensorflow=environment.tensorflow(),
         machine=environment.machine(),
         engine=Engine(
-            name=_ENGINE,
+            name=_RUNNERS.get(str(configuration["engine.runner"]), _PORTABLE_RUNNER),
             workers=int(configuration["engine.beam_workers"]),
             intra_op_threads=int(configuration["engine.intra_op_threads"]),
             inter_op_threads=int(configuration["engine.inter_op_threads"]),

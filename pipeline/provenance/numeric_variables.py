@@ -145,6 +145,11 @@ def recorded(environ: Mapping[str, str]) -> dict[str, str]:
     return _treated(environ, Treatment.RECORDED)
 
 
+def affecting(environ: Mapping[str, str]) -> frozenset[str]:
+    """Return the names of the variables that can change results; a worker of a run takes those of the run instead."""
+    return frozenset({**_treated(environ, Treatment.IGNORED), **_treated(environ, Treatment.RECORDED)})
+
+
 def notice(found: Mapping[str, str]) -> str:
     """Return one line that names ignored variables; empty if there are none."""
     if not found:

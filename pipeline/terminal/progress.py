@@ -12,7 +12,17 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline.core.events import EpochEnded, Event, Listener, NodeEnded, NodeStarted, NodeState, Note, RunStarted
+from pipeline.core.events import (
+    EpochEnded,
+    Event,
+    JobProgress,
+    Listener,
+    NodeEnded,
+    NodeStarted,
+    NodeState,
+    Note,
+    RunStarted,
+)
 from pipeline.core.text import escaped
 
 _REFRESH = 4  # times a second
@@ -44,10 +54,15 @@ class _PlainView:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._node = ""
+        self._job = ("", "")  # address and state of the job that was shown last
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, NodeStarted):
             self._node = event.node
+        if isinstance(event, JobProgress):
+            if (shown := (event.link, event.state)) == self._job:  # one line for each state, not for each task
+                return
+            self._job = shown
         if text := plain_line(event, self._node):
             self._stream.write(text + "\n")
             self._stream.flush()
@@ -67,6 +82,8 @@ def _line(event: Event, node: str) -> str:
         return f"{event.node} started" + (f" ({reasons_text(event)})" if event.reasons else "")
     if isinstance(event, EpochEnded):
         return f"{node} {epoch_text(event)}"
+    if isinstance(event, JobProgress):
+        return f"{node} {event.text}: {event.link}"
     ran = event.state in (NodeState.EXECUTED, NodeState.FAILED)
     # An earlier attempt has no time.
     time_text = f" in {event.seconds:.1f} s" if ran and event.seconds else ""
@@ -115,6 +132,8 @@ class _LiveView:
             self._current = event.node
         elif isinstance(event, EpochEnded):
             self._details[self._current] = epoch_text(event)
+        elif isinstance(event, JobProgress):
+            self._details[self._current] = f"{event.text}: {event.link}"
         else:
             self._ended[event.node] = event
         self.live.refresh()

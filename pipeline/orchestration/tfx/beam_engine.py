@@ -3,10 +3,6 @@
 To build and start a job of some hundred steps, Beam parses its options at each access, and inspects the methods of each
 step some eight times: on small data that is most of StatisticsGen's time. The results never change, so they are cached.
 
-Beam reads the files of a folder in the order in which the file system lists them, often the one in which they were
-written, which depends on the number of workers. Sums of floats depend on it: a standard deviation of StatisticsGen
-differed in its last digit.
-
 Importing this module imports Beam.
 """
 
@@ -15,18 +11,16 @@ from __future__ import annotations
 import inspect
 import types
 import weakref
-from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.io.localfilesystem import LocalFileSystem
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pipeline import PTransformOverride
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms import core
 from apache_beam.typehints import decorators
 
-from pipeline.orchestration.tfx import beam_workers, unique_values
+from pipeline.orchestration.tfx import beam_workers, file_order, unique_values
 
 
 def make_beam_pipeline(workers: int, batch_size: int) -> beam.Pipeline:
@@ -38,14 +32,19 @@ def make_beam_pipeline(workers: int, batch_size: int) -> beam.Pipeline:
       workers: number of processes.
       batch_size: number of elements in each batch.
     """
-    core.get_signature = _signature
-    LocalFileSystem._list = _list_sorted
+    set_up()
     beam_workers.register()
     options = {"direct_num_workers": workers}
     if workers > 1:
         options["direct_running_mode"] = "multi_processing"  # type: ignore[assignment]
     # flags=[]: otherwise Beam parses this process's own command line.
     return beam.Pipeline(runner=_Runner(batch_size), options=CachedOptions(flags=[], **options))
+
+
+def set_up() -> None:
+    """Let Beam cache signatures and read files in order, in this process."""
+    core.get_signature = _signature
+    file_order.sort_files()
 
 
 class CachedOptions(PipelineOptions):
@@ -75,14 +74,6 @@ def _signature(function: Any) -> inspect.Signature:
     return found
 
 
-_list_unsorted = LocalFileSystem._list
-
-
-def _list_sorted(self: Any, dir_or_prefix: str) -> Iterator[Any]:
-    """Beam's `_list`, in the order of the paths."""
-    yield from sorted(_list_unsorted(self, dir_or_prefix), key=lambda found: found.path)
-
-
 class _FixedBatches(beam.BatchElements):
     """Batches of a fixed size. A type of its own, so that it is not replaced again."""
 
@@ -104,12 +95,17 @@ class _FixedBatchesOverride(PTransformOverride):
         return _FixedBatches(self._size)
 
 
+def overrides(batch_size: int) -> list[PTransformOverride]:
+    """Return what every engine replaces in a pipeline."""
+    return [_FixedBatchesOverride(batch_size), unique_values.CountDigests()]
+
+
 class _Runner(FnApiRunner):
     def __init__(self, batch_size: int) -> None:
         super().__init__()
         self._batch_size = batch_size
 
     def run_pipeline(self, pipeline: beam.Pipeline, options: PipelineOptions) -> Any:
-        pipeline.replace_all([_FixedBatchesOverride(self._batch_size), unique_values.CountDigests()])
+        pipeline.replace_all(overrides(self._batch_size))
         with beam_workers.supervised():
             return super().run_pipeline(pipeline, options)

@@ -19,6 +19,8 @@ from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2
 
 from pipeline.core import root_lock
 from pipeline.definition.spec import Node
+from pipeline.orchestration.portable import attempts
+from pipeline.orchestration.portable.cluster_job import ClusterJob
 from pipeline.orchestration.tfx import publish
 from pipeline.orchestration.tfx.beam_engine import make_beam_pipeline
 from pipeline_config import EngineConfig
@@ -44,24 +46,37 @@ class Failures:
 
 
 def executor_operators(
-    node: Node, config: EngineConfig, failures: Failures
+    node: Node, config: EngineConfig, failures: Failures, job: ClusterJob | None = None
 ) -> dict[Any, type[base_executor_operator.BaseExecutorOperator]]:
     """Return the executor operators of a node, by the type of its executable spec.
 
     Beam's arguments are not passed by `beam_pipeline_args`, with which every node first builds a source distribution of
     TFX. TFDV and TFMA merge floats in the order of Beam's bundles, and the size of a batch may change the last bits of
     a model's output, so a node runs on one worker unless it declares `any_workers`.
+
+    Args:
+      node: the node.
+      config: the settings of its engine.
+      failures: receives the exceptions.
+      job: its job on a cluster; None: its Beam job runs on this machine.
     """
     workers = config.beam_workers if node.any_workers else 1
+
+    def make_pipeline() -> Any:
+        if job is None:
+            return make_beam_pipeline(workers, config.beam_batch_size)
+        from pipeline.orchestration.tfx import portable_runner
+
+        return portable_runner.make_beam_pipeline(job)
 
     class BeamOperator(beam_executor_operator.BeamExecutorOperator):
         def run_executor(
             self, execution_info: data_types.ExecutionInfo, make_beam_pipeline_fn: Any = None
         ) -> execution_result_pb2.ExecutorOutput:
             try:
-                output = super().run_executor(
-                    execution_info, lambda: make_beam_pipeline(workers, config.beam_batch_size)
-                )
+                output = super().run_executor(execution_info, make_pipeline)
+                if job is not None:
+                    attempts.remove(one.uri for planned in execution_info.output_dict.values() for one in planned)
                 return publish.describe_outputs(execution_info, output)
             except Exception as error:
                 return failures.record(error)

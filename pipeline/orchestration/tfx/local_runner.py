@@ -33,6 +33,7 @@ from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import checkpoints, replay
 from pipeline.orchestration.cache import CacheDecision, CacheVerdict, Damage, NodeCache
+from pipeline.orchestration.portable import cluster_job
 from pipeline.orchestration.summary import RunResult
 from pipeline.orchestration.tfx import executors, metadata_view, partial_run
 
@@ -52,6 +53,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         self._store = open_store(root)
         self._writer = MetadataWriter(root)
         self._failures = executors.Failures()
+        self._identity = cluster_job.identity_of(self._pipeline, self._config)  # of the workers of a cluster
 
     def run_with_ir(
         self,
@@ -122,6 +124,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         deployment = runner_utils.extract_local_deployment_config(pipeline)
         earlier = self._store.executions_of(self._run_id, node.name)
         engine = node.engine_for(self._config, self._cache.configured.dataset)
+        job = cluster_job.of_node(node, engine, self._root, self._run_id, self._identity) if self._identity else None
         discard = not self._cache.use_cache and not earlier
         with checkpoints.environment(self._root, key, self._config.checkpoint_seconds, discard):
             try:
@@ -132,7 +135,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                     pipeline_runtime_spec=pipeline.runtime_spec,
                     executor_spec=runner_utils.extract_executor_spec(deployment, node.name),
                     custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node.name),
-                    custom_executor_operators=executors.executor_operators(node, engine, self._failures),
+                    custom_executor_operators=executors.executor_operators(node, engine, self._failures, job),
                 ).launch()
             except Exception as error:
                 self._failures.last = self._failures.last or error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 from pipeline.core.errors import SaeError
 from pipeline.inspection import logs
@@ -61,7 +62,9 @@ def _log(request: PageRequest, run: Run, node: str) -> list[str]:
         path = logs.path_of(request.root, run.row.id)
         if path.stat().st_size > _LARGEST_LOG:
             return []
-        return [cut(line, _LONGEST_LINE) for line in logs.lines(path, logs.span_of(request.root, run, node))]
+        own = logs.lines(path, logs.span_of(request.root, run, node))
+        found = itertools.chain(own, logs.worker_lines(request.root, run.row.id, node))
+        return [cut(line, _LONGEST_LINE) for line in found]
     except (SaeError, OSError):
         return []
 

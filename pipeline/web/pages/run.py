@@ -10,7 +10,7 @@ from pipeline.artifacts import types
 from pipeline.artifacts.sections import BarChart, LineChart, Preview
 from pipeline.core import event_log, settings, shell
 from pipeline.core.errors import SaeError
-from pipeline.core.events import EpochEnded, Event, Note
+from pipeline.core.events import EpochEnded, Event, JobProgress, NodeEnded, NodeStarted, Note
 from pipeline.core.pipeline_root import Root
 from pipeline.core.text import counted, short_digest
 from pipeline.inspection import run_diff, run_filter
@@ -24,7 +24,7 @@ from pipeline.web.formatting import DeclaredMetrics
 from pipeline.web.pages import charts as drawn
 from pipeline.web.pages.base import DELETED, Drawings, Page, PageRequest, find_run, run_file_path, served_version
 from pipeline.web.urls import Links
-from pipeline_config import Configuration
+from pipeline_config import LOCAL_RUNNER, Configuration
 
 _MOST_NOTES = 200  # notes on the page; a run has a few
 
@@ -68,6 +68,7 @@ class RunView:
       changes: the differences from the run before; None for the first run, and while it is running.
       live_epochs: epochs of a training in progress; their losses include the penalty.
       planned_epochs: number of epochs when training ends; None if unknown.
+      live_job: the job on a cluster of the node that runs now; None if there is none.
       shown: sections of its outputs' previews.
       notes: messages of the orchestrator.
       has_log: whether there is a log.
@@ -86,6 +87,7 @@ class RunView:
     changes: run_diff.Comparison | None
     live_epochs: tuple[EpochEnded, ...]
     planned_epochs: int | None
+    live_job: JobProgress | None
     shown: tuple[ShownOutput, ...]
     notes: tuple[Note, ...]
     has_log: bool
@@ -123,6 +125,7 @@ def build(request: PageRequest, run: str) -> RunView:
         changes=run_diff.compare(reader, [previous, run_id]) if previous and not running else None,
         live_epochs=live,
         planned_epochs=live[-1].epochs if live else None,
+        live_job=_job(events),
         shown=shown,
         notes=tuple(event for event in events if isinstance(event, Note))[:_MOST_NOTES],
         has_log=run_file_path(request.root, "logs", f"{run_id}.log") is not None,
@@ -163,6 +166,17 @@ def _epochs(events: Iterable[Event]) -> tuple[EpochEnded, ...]:
     return tuple(found)
 
 
+def _job(events: Iterable[Event]) -> JobProgress | None:
+    """Return the state of the job of the node that runs now."""
+    found = None
+    for event in events:
+        if isinstance(event, (NodeStarted, NodeEnded)):
+            found = None
+        elif isinstance(event, JobProgress):
+            found = event
+    return found
+
+
 def _events(root: Root | None, run_id: str) -> list[event_log.TimedEvent]:
     if root is None or run_file_path(root, "progress", f"{run_id}.jsonl") is None:
         return []
@@ -174,6 +188,13 @@ def _manifest(root: Root | None, run_id: str) -> Manifest | None:
         return manifest.read(root.path, run_id) if root else None
     except SaeError:
         return None
+
+
+def _beam(own: Manifest) -> str:
+    runner, name = own.configuration.get("engine.runner", LOCAL_RUNNER), own.engine.name
+    if runner == LOCAL_RUNNER:
+        return f"{name}, {counted(own.engine.workers, 'worker')}"
+    return f"{name} on {runner}, parallelism {own.configuration.get('engine.parallelism', 1)}"
 
 
 def _run_inputs(root: Root, own: Manifest, config_type: type[Configuration]) -> RunInputs:
@@ -193,7 +214,7 @@ def _run_inputs(root: Root, own: Manifest, config_type: type[Configuration]) -> 
         "Packages": f"{len(own.packages):,}, lock {lock}",
         "Processor": f"{own.machine.processor} ({own.machine.architecture})",
         "System": f"{own.machine.system}, {own.machine.libc}",
-        "Beam": f"{own.engine.name}, {counted(own.engine.workers, 'worker')}",
+        "Beam": _beam(own),
     }
     return RunInputs(
         command=shell.joined(own.command),

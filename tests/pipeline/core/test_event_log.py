@@ -12,7 +12,7 @@ import resource
 import pytest
 
 from pipeline.core import event_log
-from pipeline.core.events import EpochEnded, NodeEnded, NodeStarted, NodeState, Note, RunStarted
+from pipeline.core.events import EpochEnded, JobProgress, NodeEnded, NodeStarted, NodeState, Note, RunStarted
 
 EVENTS = [
     Note("loading TensorFlow and TFX"),
@@ -22,6 +22,7 @@ EVENTS = [
     NodeEnded("ExampleGen", NodeState.CACHED, 0.0),
     NodeStarted("Trainer", ("l1 changed", "and its code")),
     EpochEnded(1, 2, 0.5, 0.25),
+    JobProgress("Flink", "running", 3, 12, "http://h:8081/#/job/running/86f0"),
     NodeEnded("Trainer", NodeState.FAILED, 1.5, "the loss is not a number"),
 ]
 GOOD = '{"when": "2026-11-23T14:30:05.250+00:00", "event": "Note", "text": "good"}'

@@ -76,6 +76,18 @@ def test_the_whole_log_is_what_is_in_the_file(root):
     assert list(logs.lines(logs.path_of(root, RUN_ID))) == LOG.splitlines()
 
 
+def test_the_lines_of_workers_name_node_and_host(root):
+    for path, text in {"StatisticsGen/h1-7-1-1.log": "a\nb\n", "Evaluator/h2-9-1-1.log": "c\n"}.items():
+        log = root.worker_logs(RUN_ID) / path
+        log.parent.mkdir(parents=True)
+        log.write_text(text)
+    of_one = ["[StatisticsGen h1-7-1-1] a", "[StatisticsGen h1-7-1-1] b"]
+    assert list(logs.worker_lines(root, RUN_ID)) == ["[Evaluator h2-9-1-1] c", *of_one]
+    assert list(logs.worker_lines(root, RUN_ID, "StatisticsGen")) == of_one
+    assert list(logs.worker_lines(root, RUN_ID, "*")) == []
+    assert list(logs.worker_lines(root, "other")) == []
+
+
 def test_without_events_the_times_of_the_execution_tell(root):
     found = run(node("ExampleGen", utc(6.1), utc(7.2)), node("SchemaGen", utc(8), utc(9)))
     assert of_node(root, found, "ExampleGen") == LOG.splitlines()[1:6]

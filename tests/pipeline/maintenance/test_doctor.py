@@ -161,6 +161,14 @@ def test_the_beam_engine_is_named(workers, place):
     assert found == f"apache-beam {version}, FnApiRunner {place}"
 
 
+def test_a_cluster_is_checked_too(tmp_path):
+    config = PipelineConfig.build({"paths.root": str(tmp_path / "root"), "engine.runner": "flink"})
+    found = Check("Flink", False, "it cannot be reached", "start it")
+    *others, last = doctor.examine(config, lambda: None, lambda: [found])
+    assert "runner flink" in next(check.found for check in others if check.name == "beam")
+    assert last == found
+
+
 def test_free_space_is_that_of_the_nearest_folder_that_exists(tmp_path):
     assert doctor.disk(tmp_path / "a" / "b").found.endswith(f" GiB free at {tmp_path}")
 

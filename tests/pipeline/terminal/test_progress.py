@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import re
@@ -9,7 +10,7 @@ import threading
 
 import pytest
 
-from pipeline.core.events import EpochEnded, NodeEnded, NodeStarted, NodeState, Note, RunStarted
+from pipeline.core.events import EpochEnded, JobProgress, NodeEnded, NodeStarted, NodeState, Note, RunStarted
 from pipeline.terminal.progress import display, epoch_text, plain_line
 
 EPOCH = EpochEnded(epoch=3, epochs=50, loss=0.15496, val_loss=0.151)
@@ -163,6 +164,34 @@ def test_the_trainers_epoch_goes_before_the_reason_why_it_runs():
     events = (RunStarted("1", ("Trainer",)), NodeStarted("Trainer", ("code: a.py changed",)))
     assert last_rows(events)[0][-3:] == ["code:", "a.py", "changed"]
     assert last_rows((*events, EPOCH))[0][-6:] == ["epoch", "3/50", "loss", "0.1550", "validation", "0.1510"]
+
+
+JOB = JobProgress("Flink", "running", 3, 12, "http://h:8081/#/job/running/86f0")
+
+
+def test_the_job_on_a_cluster_goes_before_the_reason_why_the_node_runs():
+    events = (RunStarted("1", ("Evaluator",)), NodeStarted("Evaluator", ("code: a.py changed",)), JOB)
+    assert last_rows(events)[0][-9:] == [*["Flink", "job", "running,", "3", "of", "12", "tasks", "done:"], JOB.link]
+
+
+def test_a_log_has_one_line_for_each_state_of_a_job():
+    stream = io.StringIO()
+    with display(stream) as view:
+        for event in (
+            NodeStarted("Evaluator"),
+            JOB,
+            dataclasses.replace(JOB, done=4),
+            dataclasses.replace(JOB, done=5, state="restarting"),
+            dataclasses.replace(JOB, done=5),
+        ):
+            view(event)
+    _, *lines = stream.getvalue().splitlines()
+    assert [line.partition(":")[0] for line in lines] == [
+        "Evaluator Flink job running, 3 of 12 tasks done",
+        "Evaluator Flink job restarting, 5 of 12 tasks done",
+        "Evaluator Flink job running, 5 of 12 tasks done",
+    ]
+    assert all(line.endswith(JOB.link) for line in lines)
 
 
 def test_losses_are_shown_to_four_places():

@@ -271,9 +271,13 @@ class TestRun:
         (recorded.root.progress / "now.jsonl").write_text(
             json.dumps({"when": now.isoformat(), "event": "EpochEnded", "epoch": 3, "epochs": 50, "loss": 0.25,
                         "val_loss": 0.24}) + "\n"
+            + json.dumps({"when": now.isoformat(), "event": "JobProgress", "engine": "Flink", "state": "running",
+                          "done": 3, "tasks": 12, "link": "http://h:8081/#/job/running/86f0"}) + "\n"
         )  # fmt: skip
         answer = ask(recorded.root).get("/runs/now")
         assert "Epoch 3 of 50: loss 0.2500, validation 0.2400" in Seen(answer.text).text
+        assert "Flink job running, 3 of 12 tasks done" in Seen(answer.text).text
+        assert "http://h:8081/#/job/running/86f0" in Seen(answer.text).links
         assert "data-follow" in answer.text
         assert '<noscript><meta http-equiv="refresh"' in answer.text
         assert "data-follow" in ask(recorded.root).get("/").text

@@ -1,0 +1,1 @@
+"""Beam jobs on a cluster: Flink's REST API, workers, options of Beam, checks before a run."""

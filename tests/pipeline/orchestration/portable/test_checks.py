@@ -1,0 +1,155 @@
+"""What keeps a run from using its cluster is found before it runs, one line each."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import pathlib
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from pipeline.core.errors import ExitCode, UnavailableError
+from pipeline.core.pipeline_root import Root
+from pipeline.definition.spec import DEFAULT_PIPELINE, load
+from pipeline.orchestration.portable import checks, worker_identity
+from pipeline_config import EngineConfig
+from tests.pipeline.orchestration.portable import flink_server, worker_server
+
+PIPELINE = load(DEFAULT_PIPELINE)
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        return int(unused.getsockname()[1])
+
+
+@pytest.fixture
+def place(tmp_path: pathlib.Path) -> Root:
+    root = Root(tmp_path / "root")
+    root.create()
+    return root
+
+
+def truthful(request: bytes) -> bytes:
+    return worker_identity.describe(PIPELINE, request)
+
+
+@contextlib.contextmanager
+def cluster(answer: Callable[[bytes], bytes] = truthful, **answers: Any) -> Iterator[EngineConfig]:
+    """Run the servers of a cluster on this machine; yield the settings that name them."""
+    with contextlib.ExitStack() as stack:
+        master = stack.enter_context(flink_server.running(flink_server.Answers(**answers)))
+        job_server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        port = stack.enter_context(worker_server.running(answer))
+        yield EngineConfig(
+            runner="flink",
+            flink_master=master,
+            job_endpoint=f"127.0.0.1:{job_server.getsockname()[1]}",
+            worker_address=f"sae-worker:{port}",  # a name that only task managers know
+        )
+
+
+def wrong(engine: EngineConfig, root: Root, write: bool = True) -> checks.Finding:
+    """Return the only finding with advice, which is the last one."""
+    *good, last = checks.examine(engine, PIPELINE, root, write)
+    assert not any(one.advice for one in good)
+    assert last.advice
+    with pytest.raises(UnavailableError) as raised:
+        checks.require(engine, PIPELINE, root, write)
+    assert str(raised.value) == f"{last.found}: {last.advice}"
+    assert len(str(raised.value).splitlines()) == 1
+    return last
+
+
+def test_a_run_on_this_machine_asks_nobody(place: Root) -> None:
+    assert list(checks.examine(EngineConfig(), PIPELINE, place, write=True)) == []
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_a_cluster_that_can_be_used(place: Root, write: bool) -> None:
+    before = sorted(place.path.iterdir())
+    with cluster() as engine:
+        found = list(checks.examine(engine, PIPELINE, place, write))
+        checks.require(engine, PIPELINE, place, write)
+    assert [one.name for one in found] == ["Flink", "job server", "worker"]
+    assert not any(one.advice for one in found)
+    assert sorted(place.path.iterdir()) == before  # the token is gone
+
+
+def test_nothing_is_written_without_a_root(tmp_path: pathlib.Path) -> None:
+    with cluster() as engine:
+        checks.require(engine, PIPELINE, Root(tmp_path / "none"), write=False)
+    assert not (tmp_path / "none").exists()
+
+
+def test_no_job_manager(place: Root) -> None:
+    with cluster() as engine:
+        gone = dataclasses.replace(engine, flink_master=f"127.0.0.1:{closed_port()}")
+        assert wrong(gone, place).name == "Flink"
+
+
+@pytest.mark.parametrize(
+    ("overview", "parallelism"),
+    [({"slots-available": 0}, 1), ({"slots-available": 2}, 3), ({}, 5), ({"slots-total": 0}, 1)],
+)
+def test_too_few_slots(place: Root, overview: dict[str, int], parallelism: int) -> None:
+    with cluster(**{"/overview": {**flink_server.OVERVIEW, **overview}}) as engine:
+        found = wrong(dataclasses.replace(engine, parallelism=parallelism), place)
+    assert found.name == "Flink"
+    assert "slots" in found.found
+
+
+def test_no_job_server(place: Root) -> None:
+    with cluster() as engine:
+        gone = dataclasses.replace(engine, job_endpoint=f"127.0.0.1:{closed_port()}")
+        found = wrong(gone, place)
+    assert found.name == "job server"
+    assert gone.job_endpoint in found.found
+
+
+def test_no_worker(place: Root) -> None:
+    with cluster() as engine:
+        found = wrong(dataclasses.replace(engine, worker_address=f"localhost:{closed_port()}"), place)
+    assert (found.name, "sae worker --host 127.0.0.1" in found.advice) == ("worker", True)
+
+
+def test_a_worker_with_other_code(place: Root) -> None:
+    def other(request: bytes) -> bytes:
+        answer = json.loads(truthful(request))
+        return json.dumps({**answer, "host": "h7", "identity": {**answer["identity"], "code": "0" * 64}}).encode()
+
+    with cluster(other) as engine:
+        found = wrong(engine, place)
+    assert "h7" in found.found
+    assert "code 000000000000 there" in found.found
+
+
+@pytest.mark.parametrize("write", [True, False])
+@pytest.mark.parametrize("seen", [{"file": "", "reason": "No such file or directory"}, {"file": "f" * 64}])
+def test_a_worker_that_does_not_see_the_root(place: Root, write: bool, seen: dict[str, str]) -> None:
+    def blind(request: bytes) -> bytes:
+        return json.dumps({**json.loads(truthful(request)), **seen}).encode()
+
+    with cluster(blind) as engine:
+        found = wrong(engine, place, write)
+    assert str(place.path) in found.found
+    assert "--root" in found.advice
+
+
+def test_spark_has_workers_that_cannot_be_asked(place: Root) -> None:
+    with cluster() as engine:
+        spark = dataclasses.replace(engine, runner="spark", worker_address="localhost:50000")
+        assert [one.name for one in checks.examine(spark, PIPELINE, place, True)] == ["job server", "worker"]
+        address = f"127.0.0.1:{engine.worker_address.partition(':')[2]}"
+        asked = list(checks.examine(dataclasses.replace(spark, worker_address=address), PIPELINE, place, True))
+    assert "sees the root" in asked[-1].found
+
+
+def test_an_option_that_a_setting_gives_is_refused_as_a_setting(place: Root) -> None:
+    [found] = checks.examine(EngineConfig(runner="flink", beam_options="--parallelism=2"), PIPELINE, place, True)
+    assert (found.name, found.exit_code) == ("Beam options", ExitCode.USAGE)
+    assert "engine.parallelism" in found.advice
