@@ -256,11 +256,16 @@ def code_in(text: str) -> list[str]:
     return [line for block in blocks for line in block.splitlines()] + re.findall(r"`([^`]+)`", prose)
 
 
+@functools.cache
+def python_files() -> frozenset[str]:
+    """Files of Python by their paths in the project."""
+    files = {str(path.relative_to(PROJECT)) for folder in OURS for path in (PROJECT / folder).rglob("*.py")}
+    return frozenset(files | {path.name for path in PROJECT.glob("*.py")})
+
+
 def unknown_modules(code: str) -> list[str]:
     """Files of Python, and dotted names of ours, that do not exist. A path of another project is left out."""
-    files = {str(path.relative_to(PROJECT)) for folder in OURS for path in (PROJECT / folder).rglob("*.py")}
-    files |= {path.name for path in PROJECT.glob("*.py")}
-    missing = []
+    files, missing = python_files(), []
     for name in re.findall(r"(?<![\w./~-])[\w./-]+\.py\b", code):
         folder = name.partition("/")[0]
         if name not in ELSEWHERE and ("/" not in name or folder in OURS):
