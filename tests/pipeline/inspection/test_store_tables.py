@@ -114,7 +114,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return empty(tmp_path_factory.mktemp("template") / "store.sqlite")
 
 
-@pytest.mark.parametrize("seeds", [SEEDS[:20], pytest.param(SEEDS[20:], marks=pytest.mark.chaos)], ids=str)
+@pytest.mark.parametrize("seeds", [SEEDS[:10], pytest.param(SEEDS[10:], marks=pytest.mark.chaos)], ids=str)
 def test_commands_show_what_the_tables_of_random_stores_contain(
     template: pathlib.Path, tmp_path: pathlib.Path, seeds: range
 ) -> None:
