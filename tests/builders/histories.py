@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import logging
 import shutil
 
@@ -40,7 +41,13 @@ def note(recorded: Recorded, run_id: str, state: str | None) -> None:
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory):
     """Four runs, and a copy of their folder: to record them takes longer than all that a test does with them."""
-    recorded = Recorded(tmp_path_factory.mktemp("four") / "runs")
+    return _four_runs(tmp_path_factory.getbasetemp() / "four" / "runs")
+
+
+@functools.cache  # pytest makes another fixture for each module that imports it
+def _four_runs(folder):
+    folder.mkdir(parents=True)
+    recorded = Recorded(folder)
     for number in range(1, 5):
         nightly(recorded, f"run-{number}", number)
     serving_dir.write_superseded(recorded.root.serving, ())  # as the first push does

@@ -74,6 +74,7 @@ class Writer:
         config = pb.ConnectionConfig()
         config.sqlite.filename_uri = str(path)
         self.store = mlmd.MetadataStore(config)
+        self.file = path.stat().st_ino  # not used again while the client has the file open
 
     def context(self, kind, name):
         context_type = self.store.put_context_type(pb.ContextType(name=kind))
@@ -167,6 +168,12 @@ class Recorded:
         return ImageDataset(**{**values, **changes})
 
     def store(self) -> Store:
+        """Read with the writer's own client, because a process is forked for any other.
+
+        If the file was replaced since, that client still has the old one.
+        """
+        if self.root.metadata.is_file() and self.root.metadata.stat().st_ino == self.writer.file:
+            return Store(self.writer.store, self.root.moved())
         return open_store(self.root, read_only=True)
 
     def remember(self, *assignments: str) -> None:
