@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
+import os
 import pathlib
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import click.testing
 import pytest
@@ -85,31 +88,52 @@ def sae(environment: pathlib.Path, *arguments: object) -> subprocess.CompletedPr
     return subprocess.run(command, capture_output=True, text=True, cwd=environment)
 
 
+class Answer(NamedTuple):
+    stdout: str
+    exit_code: int
+    output: str
+
+
+ANSWER = """
+import json, sys
+from click import testing
+from pipeline import cli
+answers = [testing.CliRunner().invoke(cli.sae, arguments) for arguments in json.loads(sys.argv[1])]
+print(json.dumps([[one.stdout, one.exit_code, one.output] for one in answers]))
+"""
+
+
+def answers_of_both(environment: pathlib.Path, commands: Iterable[list[str]]) -> list[tuple[Answer, Answer]]:
+    """Return what each command answers in the environment, in one process for all of them, and here."""
+    words = json.dumps(list(commands))
+    command = [environment / "bin" / "python", "-I", "-c", ANSWER, words]
+    variables = {**os.environ, "SAE_PREVIEW_CACHE": str(environment / "previews")}  # not what is read here
+    done = subprocess.run(command, capture_output=True, text=True, cwd=environment, env=variables, check=False)
+    assert done.returncode == 0, done.stderr
+    alone = [Answer(*one) for one in json.loads(done.stdout)]
+    found = [click.testing.CliRunner().invoke(cli.sae, arguments) for arguments in json.loads(words)]
+    return list(zip(alone, [Answer(one.stdout, one.exit_code, one.output) for one in found], strict=True))
+
+
 def test_it_is_small(environment: pathlib.Path) -> None:
     size = sum(path.stat().st_size for path in environment.rglob("*") if path.is_file() and not path.is_symlink())
     assert size < 200 * MIB
 
 
-@pytest.mark.parametrize("command", READING)
-def test_it_answers_like_the_whole_installation(environment: pathlib.Path, root: pathlib.Path, command: str) -> None:
-    arguments = [*command.split(), "--root", str(root)]
-    whole = click.testing.CliRunner().invoke(cli.sae, arguments)
-    alone = sae(environment, *arguments)
-    assert (alone.stdout, alone.returncode) == (whole.stdout, whole.exit_code), alone.stderr
-    assert whole.exit_code == 0, whole.output
+def test_it_answers_like_the_whole_installation(environment: pathlib.Path, root: pathlib.Path) -> None:
+    for alone, whole in answers_of_both(environment, ([*command.split(), "--root", str(root)] for command in READING)):
+        assert (alone.stdout, alone.exit_code) == (whole.stdout, whole.exit_code), alone.output
+        assert whole.exit_code == 0, whole.output
 
 
 @pytest.mark.parametrize("name", ["models", "payloads"])
 def test_it_reads_stores_of_other_pipelines_and_their_files(
-    environment: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, name: str
+    environment: pathlib.Path, tmp_path: pathlib.Path, name: str
 ) -> None:
-    store = foreign_stores.STORES[name](tmp_path / f"{name}.sqlite")
-    for command in ("models", *(f"artifact {number}" for number in range(1, 9))):
-        arguments = [*command.split(), "--json", "--metadata", str(store)]
-        whole = click.testing.CliRunner().invoke(cli.sae, arguments)
-        monkeypatch.setenv("SAE_PREVIEW_CACHE", str(tmp_path / "another"))  # not what the other installation has read
-        alone = sae(environment, *arguments)
-        assert (alone.stdout, alone.returncode) == (whole.stdout, whole.exit_code), alone.stderr
+    store = str(foreign_stores.STORES[name](tmp_path / f"{name}.sqlite"))
+    commands = (["models"], *(["artifact", str(number)] for number in range(1, 9)))
+    for alone, whole in answers_of_both(environment, ([*one, "--json", "--metadata", store] for one in commands)):
+        assert (alone.stdout, alone.exit_code) == (whole.stdout, whole.exit_code), alone.output
 
 
 def test_it_draws_every_page(environment: pathlib.Path, root: pathlib.Path, tmp_path: pathlib.Path) -> None:
