@@ -54,7 +54,7 @@ def make(
     return {component.id: component for component in pipeline.components}
 
 
-def run(component: Any, folder: pathlib.Path, workers: int = 1, **inputs: Any) -> dict[str, Any]:
+def run(component: Any, folder: pathlib.Path, **inputs: Any) -> dict[str, Any]:
     """Runs a component's executor on artifacts. Returns its output artifacts, which lie in `folder`."""
     outputs = {}
     for key, channel in component.outputs.items():
@@ -64,7 +64,7 @@ def run(component: Any, folder: pathlib.Path, workers: int = 1, **inputs: Any) -
     executor = component.executor_spec.executor_class
     context = {"tmp_dir": str(folder / "temporary"), "unique_id": "1"}
     if issubclass(executor, base_beam_executor.BaseBeamExecutor):
-        context["make_beam_pipeline_fn"] = lambda: engine.make_beam_pipeline(workers, 1_000)
+        context["make_beam_pipeline_fn"] = lambda: engine.make_beam_pipeline(1, 1_000)
     executor(executor.Context(**context)).Do(
         {key: [artifact] for key, artifact in inputs.items()},
         {key: [artifact] for key, artifact in outputs.items()},

@@ -48,7 +48,7 @@ class OwnModel:
 
 
 def make(folder: pathlib.Path, path: pathlib.Path, options: Options, settings: Mapping[str, Any]) -> OwnModel:
-    """Add the data set at `path`, and run ExampleGen, StatisticsGen, Transform and Encode on it."""
+    """Add the data set at `path`, and run ExampleGen, Transform and Encode on it."""
     source = forms.open_source(path, options)
     prepared = builder.prepare(folder, "own", "1.0.0", source, survey.survey(source, options), options)
     config = PipelineConfig.build({"data.dataset": "own", "data.data_dir": str(folder), **settings})
@@ -60,7 +60,6 @@ def make(folder: pathlib.Path, path: pathlib.Path, options: Options, settings: M
     components = nodes.make(folder, settings, described=described)
     made = nodes.run(components["ExampleGen"], folder / "ExampleGen")
     made["schema"] = nodes.artifact("Schema", pathlib.Path(described.schema_file).parent)
-    made |= nodes.run(components["StatisticsGen"], folder / "StatisticsGen", examples=made["examples"])
     made |= nodes.run(components["Transform"], folder / "Transform", examples=made["examples"], schema=made["schema"])
     values = described.height * described.width * described.channels
     graph = tft.TFTransformOutput(made["transform_graph"].uri)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from components.data.own_data.records import Options
-from tests import lazy
+from tests import lazy, nodes
 from tests.components.codes import own_models
 
 data_gate = lazy.module("components.data.data_gate")
@@ -48,8 +48,12 @@ def test_rows_have_the_names_of_the_files_with_their_labels(made: own_models.Own
     assert made.codes["split"].to_pylist() == [split for split, size in sizes.items() for _ in range(size)]
 
 
-def test_statistics_leave_the_ids_out_so_that_the_data_fits_its_schema(made: own_models.OwnModel) -> None:
-    statistics = made.artifacts["statistics"].uri
+def test_statistics_leave_the_ids_out_so_that_the_data_fits_its_schema(
+    made: own_models.OwnModel, tmp_path: pathlib.Path
+) -> None:
+    statistics_gen = nodes.make(tmp_path, {}, described=made.described)["StatisticsGen"]
+    examples = made.artifacts["examples"]
+    statistics = nodes.run(statistics_gen, tmp_path / "StatisticsGen", examples=examples)["statistics"].uri
     schema = tfdv.load_schema_text(made.described.schema_file)
     for split, size in made.described.split_sizes.items():
         found = tfdv.load_stats_binary(os.path.join(statistics, f"Split-{split}", "FeatureStats.pb"))

@@ -9,7 +9,7 @@ import pytest
 
 from components import errors
 from pipeline_config import Value
-from tests import PROJECT, lazy, nodes, tfds_builders
+from tests import lazy, nodes, tfds_builders
 from tests.tfds_builders import HEIGHT, LABELS, WIDTH
 
 tf = lazy.module("tensorflow")
@@ -33,11 +33,11 @@ def builder_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     return tfds_builders.prepare(tmp_path_factory.mktemp("data"), records, files=3)
 
 
-def example_gen(folder: pathlib.Path, builder_dir: str, workers: int = 1, **changes: Value) -> Any:
+def example_gen(folder: pathlib.Path, builder_dir: str, **changes: Value) -> Any:
     """Runs ExampleGen and returns its artifact; `changes` are settings of `data`."""
     settings = SPLITS | {f"data.{name}": value for name, value in changes.items()}
     component = nodes.make(folder, settings, builder_dir)["ExampleGen"]
-    return nodes.run(component, folder, workers)["examples"]
+    return nodes.run(component, folder)["examples"]
 
 
 @pytest.fixture(scope="module")
@@ -123,14 +123,6 @@ def test_many_files_are_written_from_few_streams(
     assert "train 56 60" in streams
     for split in ("train", "validation", "test"):
         assert features_of(made, split) == features_of(examples, split)
-
-
-def test_two_workers_write_the_same_bytes_as_one(
-    builder_dir: str, examples: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The worker processes import this project, wherever the tests were started.
-    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
-    assert contents(example_gen(tmp_path, builder_dir, workers=2)) == contents(examples)
 
 
 def test_properties_say_where_the_examples_are_from(examples: Any) -> None:
