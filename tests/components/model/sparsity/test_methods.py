@@ -183,13 +183,12 @@ def test_penalty_of_jumprelu_is_zero_at_the_aim_and_grows_with_the_square() -> N
 
 
 @each_method
-def test_same_seed_gives_the_same_bits_and_so_does_a_training_that_was_interrupted(
+def test_same_seed_gives_the_same_bits_also_to_a_training_that_was_interrupted(
     method: str, tmp_path: pathlib.Path
 ) -> None:
     noisy = {"noise": "gaussian", "noise_level": 0.05}
-    whole, again, resumed = (build(method, **noisy) for _ in range(3))
+    whole, resumed = (build(method, **noisy) for _ in range(2))
     history = train(whole)
-    assert train(again) == history
     # The schedule knows the number of epochs, so an interruption is a copy of a checkpoint, not a shorter training.
     stop = []
 
@@ -208,9 +207,8 @@ def test_same_seed_gives_the_same_bits_and_so_does_a_training_that_was_interrupt
     with pytest.raises(KeyboardInterrupt):
         training.train(build(method, **noisy), *splits, settings, interrupt, Stopped(tmp_path, 0.0))
     assert training.train(resumed, *splits, settings, interrupt, checkpoints.Checkpoints(tmp_path, 0.0)) == history
-    for one, two, three in zip(weights(whole), weights(again), weights(resumed), strict=True):
-        np.testing.assert_array_equal(one, two)
-        np.testing.assert_array_equal(one, three)
+    for one, other in zip(weights(whole), weights(resumed), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_served_model_has_the_same_codes_with_normalisation_folded_into_the_dense_layer(trained: Any) -> None:
