@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
 import subprocess
-import time
 from typing import Any
 
 import pytest
@@ -19,11 +17,14 @@ from pipeline.inspection.views import NodeRunState, RunState
 from pipeline.maintenance import fsck
 from pipeline.metadata import backup
 from pipeline.metadata.store import open_store
+from pipeline.orchestration import run
+from pipeline.orchestration.summary import Summary
 from pipeline.sparse_autoencoder.definition import PIPELINE
+from pipeline.terminal.progress import display
 from tests import PROJECT
 from tests.builders.roots import tree
 from tests.chaos import kill_points as kills
-from tests.e2e.conftest import QUICK, run_here
+from tests.e2e.conftest import QUICK, SampleRun, run_here
 
 ASSIGNMENTS = (*QUICK, "training.epochs=4", "engine.checkpoint_seconds=0")
 OPTIONS = ("--profile", "sample", *(word for one in ASSIGNMENTS for word in ("--set", one)))
@@ -46,7 +47,7 @@ class Survived:
     run_id: str
     unfinished: Any
     untouched: bool
-    summary: dict[str, Any]
+    summary: Summary
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def survived(tmp_path_factory: pytest.TempPathFactory) -> Survived:
     untouched = tree(folder) == before
     resume = kills.command(folder, name="resume")
     assert kills.run_until(resume, folder, kills.after_node("Trainer", 0.2))
-    summary = json.loads(kills.run_to_the_end(resume))
+    summary = run.resume(PIPELINE, root, "", display)
     return Survived(root, unfinished.row.id, unfinished, untouched, summary)
 
 
@@ -74,8 +75,8 @@ def test_commands_that_read_show_it_as_broken_off_and_write_nothing(survived: Su
 
 
 def test_it_ends_under_its_id_and_what_had_ended_is_not_run_again(survived: Survived) -> None:
-    assert (survived.summary["run_id"], survived.summary["state"]) == (survived.run_id, "succeeded")
-    told = {node["id"]: node["reason"] for node in survived.summary["nodes"]}
+    assert (survived.summary.run_id, survived.summary.state) == (survived.run_id, "succeeded")
+    told = {node["id"]: node["reason"] for node in survived.summary.nodes}
     assert [name for name, reason in told.items() if reason == "it ended in an earlier attempt"] == [*_KEPT, "Trainer"]
     store = open_store(survived.root, read_only=True)
     assert store.run_ids() == [survived.run_id]
@@ -124,21 +125,20 @@ def broken_uri(survived: Survived, key: str) -> str:
     return store.outputs(store.executions(survived.run_id)["Trainer"].id)[key].uri
 
 
-def test_a_run_whose_root_is_renamed_ends_and_resumes_in_the_new_place(tmp_path: pathlib.Path) -> None:
-    root, moved = tmp_path / "root", tmp_path / "moved"
+def test_a_run_whose_root_is_renamed_ends_and_resumes_in_the_new_place(
+    tmp_path: pathlib.Path, sample_run: SampleRun
+) -> None:
+    """The nodes before the Trainer are cached."""
+    root, moved = sample_run.copy(tmp_path / "root"), tmp_path / "moved"
     process = subprocess.Popen(kills.command(root, *OPTIONS), cwd=PROJECT, stderr=subprocess.PIPE, text=True)
     with process:
-        point = kills.in_node("Trainer", 0.5)
-        while not point.reached(kills.told(root)):
-            assert process.poll() is None
-            time.sleep(0.01)
-        root.rename(moved)
         assert process.stderr is not None
+        assert any(line.startswith("Trainer started") for line in process.stderr)
+        root.rename(moved)
         *_, line = process.stderr.read().splitlines()
     assert process.returncode == ExitCode.ENVIRONMENT
     assert line.startswith(f"error: {root} was renamed to {moved}")
     assert not root.exists()
-    summary = json.loads(kills.run_to_the_end(kills.command(moved, name="resume")))
-    assert summary["state"] == "succeeded"
+    assert run.resume(PIPELINE, Root(moved), "", display).state == "succeeded"
     assert fsck.check(Root(moved)).damaged == 0
     assert not root.exists()
