@@ -1,4 +1,4 @@
-"""Runs of a part of the pipeline, without the cache, and under TFX's own runner."""
+"""Runs of a part of the pipeline, and without the cache."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.metadata.properties import FILES
 from pipeline.metadata.store import Store
 from pipeline.orchestration.summary import Summary
-from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.e2e.conftest import QUICK, SampleRun, run_here, states
 
 TFX = importlib.metadata.version("tfx")
@@ -65,30 +64,6 @@ def test_base_chooses_the_run(root: pathlib.Path, whole: SampleRun, capfd: pytes
     run_here(root, *QUICK, from_node="Report", base_run=other.run_id)
     said = capfd.readouterr().err
     assert re.search(rf"Trainer of run {other.run_id} differs.*seed.*--from-node Trainer", said), said
-
-
-def test_the_same_pipeline_runs_under_tfx_s_local_dag_runner(tmp_path: pathlib.Path) -> None:
-    from tfx.orchestration.local.local_dag_runner import LocalDagRunner
-
-    from pipeline.core import settings
-    from pipeline.core.pipeline_root import Root
-    from pipeline.definition import pipeline
-    from pipeline.definition.spec import ConfiguredPipeline
-    from pipeline.sparse_autoencoder import dataset_resolver
-
-    place = Root(tmp_path / "root")
-    place.create()
-    request = settings.Request(profile="sample", assignments=QUICK)
-    found = dataset_resolver.find(place, request, settings.resolve(request), lambda builder: None)
-    LocalDagRunner().run(
-        pipeline.create_pipeline(
-            ConfiguredPipeline(PIPELINE, found.settings, found.dataset, place.serving), place.artifacts, place.metadata
-        )
-    )
-    store = Store(place.metadata)
-    [run_id] = store.run_ids()
-    assert set(store.executions(run_id)) == set(PIPELINE.names)
-    assert (place.serving / "1" / "saved_model.pb").is_file()
 
 
 @pytest.mark.parametrize(
