@@ -55,7 +55,7 @@ def looked_at(tmp_path_factory):
             while process.poll() is None:
                 with contextlib.suppress(NotFoundError):  # there is no store yet
                     looks.append(look(place.reader()))  # a new client each time, as pages and commands have
-                time.sleep(0.1)  # leaves the run a core
+                time.sleep(0.05)  # leaves the run a core
             output, errors = process.communicate()
             assert output, errors
             assert "locked" not in errors
