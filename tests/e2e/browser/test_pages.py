@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import urllib.parse
 
@@ -41,19 +42,45 @@ def paths(site):
     return found | {name: f"/artifacts/{number}" for name, number in artifacts(site).items()}
 
 
-@pytest.mark.parametrize(
-    ("size", "scheme"), [(PHONE, "dark"), (DESKTOP, "light")], ids=["phone, dark", "desktop, light"]
-)
-def test_every_page_is_accessible_and_fits(chromium, site, size, scheme):
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """A page in a browser: its title, the text of its content, and what is wrong with it."""
+
+    title: str
+    text: str
+    problems: list[str]
+
+
+@pytest.fixture(scope="module", params=[(PHONE, "dark"), (DESKTOP, "light")], ids=["phone, dark", "desktop, light"])
+def seen(request, chromium, site):
+    """Each page, by name."""
+    size, scheme = request.param
     found = {}
     with visiting(chromium, site.address, viewport=size, color_scheme=scheme) as visitor:
         for name, path in paths(site).items():
-            visitor.visit(path)
-            found[name] = visitor.violations()
+            page = visitor.visit(path)
+            problems = visitor.violations()
             if wider := visitor.too_wide():
-                found[name].append(f"{wider} px wider than the window")
+                problems.append(f"{wider} px wider than the window")
+            found[name] = Seen(page.title(), page.inner_text("main"), problems)
         visitor.visit("/")
-    assert {name: problems for name, problems in found.items() if problems} == {}
+    return found
+
+
+def test_every_page_is_accessible_and_fits(seen):
+    assert {name: page.problems for name, page in seen.items() if page.problems} == {}
+
+
+def test_the_pages_hold_in_both_schemes_what_they_are_about(seen, site):
+    titles = {name: page.title for name, page in seen.items()}
+    assert len(set(titles.values())) == len(titles), "a title of its own each"
+    assert site.first in titles["run"]
+
+
+def test_every_preview_has_pages_that_show_no_lack(seen, site):
+    for type_name in artifacts(site):
+        if types.find(type_name).preview:
+            assert "no preview" not in seen[type_name].text.lower(), type_name
 
 
 def test_colours_have_enough_contrast_also_the_other_way_round(chromium, site):
@@ -61,12 +88,6 @@ def test_colours_have_enough_contrast_also_the_other_way_round(chromium, site):
         for path in ("/", f"/runs/{site.first}", f"/compare?run={site.first}&run={site.second}"):
             visitor.visit(path)
             assert visitor.violations() == []
-
-
-def test_the_pages_hold_in_both_schemes_what_they_are_about(visitor, site):
-    titles = {name: visitor.visit(path).title() for name, path in paths(site).items()}
-    assert len(set(titles.values())) == len(titles), "a title of its own each"
-    assert site.first in titles["run"]
 
 
 def test_runs_are_listed_filtered_sorted_and_chosen_to_compare(visitor, site):
@@ -145,13 +166,6 @@ def test_artifacts_are_rendered_by_type(visitor, site):
     assert "blessed" in page.inner_text("main").lower()
     page = visitor.visit(f"/artifacts/{number['ModelEvaluation']}")
     assert "label 3" in page.inner_text("main")
-
-
-def test_every_preview_has_pages_that_show_no_lack(visitor, site):
-    for type_name, number in artifacts(site).items():
-        if types.find(type_name).preview:
-            text = visitor.visit(f"/artifacts/{number}").inner_text("main")
-            assert "no preview" not in text.lower(), type_name
 
 
 def test_lineage_leads_from_the_data_to_the_report(visitor, site):
