@@ -47,8 +47,8 @@ def wait_for(process: subprocess.Popen[str], words: str) -> str:
     raise AssertionError(f"{words!r} never came:\n{read}")
 
 
-def test_a_closed_terminal_cancels_the_run(tmp_path: pathlib.Path) -> None:
-    root = tmp_path / "root"
+def test_a_closed_terminal_cancels_the_run(tmp_path: pathlib.Path, sample_run: SampleRun) -> None:
+    root = sample_run.copy(tmp_path / "root")
     process, terminal = pty.fork()
     if process == 0:
         os.chdir(PROJECT)
@@ -131,7 +131,11 @@ def test_a_signal_ends_the_run_and_leaves_nothing_half_written(
     assert states(again)["Trainer"] == ("cached" if models else "executed")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(signal.SIGTERM, marks=pytest.mark.chaos), signal.SIGHUP],
+    ids=lambda number: number.name,
+)
 def test_a_signal_ends_beam_s_worker_processes_too(tmp_path: pathlib.Path, number: signal.Signals) -> None:
     import psutil
 
@@ -195,8 +199,10 @@ def test_variables_of_proxies_and_of_numeric_libraries_change_nothing(
     assert contents[0] == contents[1]
 
 
-def test_a_run_whose_process_dies_shows_the_last_lines_of_its_log(tmp_path: pathlib.Path) -> None:
-    process = start(tmp_path / "root", "--set", "training.epochs=100000")
+def test_a_run_whose_process_dies_shows_the_last_lines_of_its_log(
+    tmp_path: pathlib.Path, sample_run: SampleRun
+) -> None:
+    process = start(sample_run.copy(tmp_path / "root"), "--set", "training.epochs=100000")
     wait_for(process, "epoch 2/")
     process.send_signal(signal.SIGABRT)
     _, messages = process.communicate(timeout=60)
