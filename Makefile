@@ -16,7 +16,7 @@ tool = @for python in python3 /usr/bin/python3 $(PYENV)/versions/3.*/bin/python3
 	done; echo "error: missing: a Python, 3.6 or newer, that runs" >&2; exit 6
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-current test-reference test-tfx-versions test-chaos test-quick lint lock bench bench-current bench-growth screenshots clean
+.PHONY: help setup setup-dev run test test-current test-reference test-tfx-versions test-chaos test-cluster test-quick lint lock bench bench-current bench-growth screenshots clean
 
 help:  ## list the targets; ARGS="..." adds options to the command of a target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -32,7 +32,7 @@ run: setup  ## run the pipeline
 
 test: setup-dev  ## run all tests but those that need MNIST, both TFX versions or much time
 	@folder=$$(mktemp -d "$(TEMPROOT)/sae-tests-XXXXXX") && trap 'rm -rf "$$folder"' EXIT && PYTEST_DEBUG_TEMPROOT="$$folder" PYTHONDONTWRITEBYTECODE= \
-	    .venv/bin/python -m pytest -m "not reference and not tfx_versions and not chaos" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	    .venv/bin/python -m pytest -m "not reference and not tfx_versions and not chaos and not cluster" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-current:  ## run them with the current TFX version, in a Debian 13 root if this machine is too old
 	$(call tool,debian_chroot.py make test)
@@ -45,6 +45,9 @@ test-tfx-versions: setup-dev  ## test what passes between the two TFX versions, 
 
 test-chaos: setup-dev  ## kill runs and the daemon at random; ARGS="--chaos-minutes 30 --chaos-seed 2"
 	@.venv/bin/python -m pytest tests -m chaos -s $(ARGS)
+
+test-cluster: setup-dev  ## run on a cluster of two hosts; needs root, Linux, Java and Maven
+	@.venv/bin/python -m pytest tests/cluster -m cluster $(ARGS)
 
 test-quick: setup-dev  ## run the tests that take seconds
 	@.venv/bin/python -m pytest $(ARGS)

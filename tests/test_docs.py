@@ -125,6 +125,7 @@ TABLES = {
     "reading": (USAGE, reading_table),
     "scheduling": (USAGE, functools.partial(group_table, "schedule")),
     "sweeping": (USAGE, functools.partial(group_table, "sweep")),
+    "cluster": (USAGE, functools.partial(group_table, "cluster")),
     "data": (USAGE, data_table),
     "metrics": (PROJECT / "docs" / "model.md", metrics_table),
 }

@@ -59,6 +59,7 @@ _COMMANDS: Sections = {
         "gc": ("maintenance", "Delete the bytes of old artifacts; a dry run without --yes."),
         "restore": ("maintenance", "Regenerate an artifact, or restore the metadata store."),
     },
+    "Cluster": {"cluster": ("cluster", "Run a cluster of Flink or Spark on this machine.")},
     "In the browser": {
         "serve": ("serve", "Serve web pages about runs and artifacts."),
         "export": ("serve", "Write these pages as files that open from disk."),

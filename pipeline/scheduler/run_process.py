@@ -113,6 +113,14 @@ class Process:
         """Return the exit code: minus the signal's number if a signal ended it; None if unknown."""
         return None
 
+    def lives(self) -> bool:
+        """Return whether it runs, whatever became of its children."""
+        return process_identity.lives(self.id, self.identity)
+
+    def terminate(self) -> None:
+        """Ask it and its children to end, as a service manager does."""
+        self._send(signal.SIGTERM)
+
     def interrupt(self) -> None:
         """Interrupt it and its children, as Ctrl-C does."""
         self._send(signal.SIGINT)

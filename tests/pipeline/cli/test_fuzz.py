@@ -141,6 +141,8 @@ def call(given, tmp_path, monkeypatch, capfd):
     """Makes a call in a folder of its own; returns its exit code, standard output and standard error."""
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "no data"))
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "no java"))  # `sae cluster` would start programs with it
+    monkeypatch.delenv("SAE_CLUSTER_PARTS", raising=False)
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "SAE_PIPELINE"):
         monkeypatch.delenv(name, raising=False)
     for name in ("http_proxy", "https_proxy"):

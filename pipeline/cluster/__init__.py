@@ -1,0 +1,1 @@
+"""A cluster of Flink or Spark on this machine, for a first try and for tests: its parts, its processes."""

@@ -1,0 +1,37 @@
+"""Find the Java that starts the programs of a cluster."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+
+from pipeline.cluster.engines import Engine
+from pipeline.core.errors import UnavailableError
+
+_VERSION = re.compile(r'version "(?:1\.)?(\d+)')
+
+
+def find(engine: Engine) -> str:
+    """Return the path of `java`: that of JAVA_HOME, else the one on PATH.
+
+    Raises:
+      UnavailableError: there is none, it does not start, or the engine does not support its version.
+    """
+    allowed = " or ".join(map(str, engine.java))
+    todo = f"install Java {allowed}, as by `apt-get install openjdk-17-jre-headless`, or set JAVA_HOME to one"
+    home = os.environ.get("JAVA_HOME", "")
+    path = os.path.join(home, "bin", "java") if home else shutil.which("java")
+    if path is None:
+        raise UnavailableError(f"java is not on PATH: {todo}")
+    try:
+        done = subprocess.run([path, "-version"], capture_output=True, text=True, errors="replace", check=False)
+    except OSError as error:
+        raise UnavailableError(f"{path} cannot be started ({error.strerror}): {todo}") from error
+    match = _VERSION.search(done.stderr + done.stdout)
+    if match is None:
+        raise UnavailableError(f"{path} -version prints no version (exit code {done.returncode}): {todo}")
+    if int(match[1]) not in engine.java:
+        raise UnavailableError(f"{path} is Java {match[1]}, {engine} supports Java {allowed}: {todo}")
+    return path

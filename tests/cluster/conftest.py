@@ -1,0 +1,95 @@
+"""Clusters for the tests: each on hosts of its own, with free ports, and ended in any case."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import pathlib
+import socket
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pipeline.cluster import local, parts
+from pipeline.cluster.engines import FLINK, Engine
+from pipeline.cluster.plan import LOOPBACK, Host, Plan, Ports
+from tests.cluster import namespaces
+
+
+@dataclasses.dataclass(frozen=True)
+class HostCluster:
+    """A cluster on hosts with networks of their own.
+
+    Attributes:
+      started: it, as `local.up` returned it.
+      hosts: its hosts.
+    """
+
+    started: local.StartedCluster
+    hosts: tuple[Host, ...]
+
+    @property
+    def cluster(self) -> local.Cluster:
+        """Its addresses, and the settings of a run on it."""
+        return self.started.cluster
+
+    def kill(self, host: Host) -> None:
+        """Kill all processes of a host."""
+        namespaces.kill(host)
+
+    def restore(self, host: Host) -> None:
+        """Start the programs of a host again, and wait for them."""
+        self.started.start_host(host)
+        self.started.wait_until_complete()
+
+    def ask(self, path: str) -> Any:
+        """Return the answer of Flink's REST API."""
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(self.cluster.page + path, timeout=30) as answer:
+            return json.load(answer)
+
+    def records(self, job: str) -> dict[str, int]:
+        """Return how many records all steps of a job have read, by the address of the host."""
+        [found] = [one["jid"] for one in self.ask("/jobs/overview")["jobs"] if one["name"].startswith(job)]
+        counts = dict.fromkeys((host.address for host in self.hosts), 0)
+        for vertex in self.ask(f"/jobs/{found}")["vertices"]:
+            for task in self.ask(f"/jobs/{found}/vertices/{vertex['id']}")["subtasks"]:
+                counts[task["host"].partition(":")[0]] += task["metrics"]["read-records"]
+        return counts
+
+
+def free_ports(manager: str, worker: str) -> Ports:
+    """Return ports that are free now, at these addresses."""
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(socket.create_server((host, 0))) for host in (manager, LOOPBACK, worker)]
+        return Ports(*(server.getsockname()[1] for server in servers))
+
+
+@pytest.fixture(scope="session")
+def parts_folder() -> pathlib.Path:
+    """The folder with the installed engines."""
+    return parts.default_folder()
+
+
+@contextlib.contextmanager
+def running(engine: Engine, parts_folder: pathlib.Path, folder: pathlib.Path) -> Iterator[HostCluster]:
+    """Run a cluster on two hosts with networks of their own, two slots each."""
+    if reason := namespaces.why_not():
+        pytest.skip(reason)
+    parts.install(engine, parts_folder)
+    with namespaces.made(2) as (manager, hosts):
+        started = local.up(Plan(engine, parts_folder, folder, hosts, 2, manager, free_ports(manager, manager)))
+        try:
+            yield HostCluster(started, hosts)
+        finally:
+            started.end()
+
+
+@pytest.fixture(scope="module")
+def flink_hosts(tmp_path_factory: pytest.TempPathFactory, parts_folder: pathlib.Path) -> Iterator[HostCluster]:
+    """A Flink cluster on two hosts."""
+    with running(FLINK, parts_folder, tmp_path_factory.mktemp("flink")) as cluster:
+        yield cluster

@@ -1,0 +1,88 @@
+"""Hosts on this machine that have a network of their own: network namespaces on a bridge. Needs root and Linux."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from pipeline.cluster.plan import Host
+
+_NAMESPACES = pathlib.Path("/run/netns")
+_NAME = re.compile(r"sae-(\d+)-host\d+")
+
+
+def why_not() -> str:
+    """Return why this machine cannot have them; empty if it can."""
+    if not sys.platform.startswith("linux"):
+        return "needs network namespaces, which only Linux has"
+    if os.geteuid() != 0:
+        return "needs root, to make network namespaces"
+    if shutil.which("ip") is None:
+        return "needs the command ip (Debian: iproute2)"
+    done = subprocess.run(
+        ["ip", "link", "add", f"sae{os.getpid()}", "type", "bridge"], capture_output=True, check=False
+    )
+    if done.returncode:
+        return f"cannot make a bridge: {done.stderr.decode(errors='replace').strip()}"
+    _ip("link", "delete", f"sae{os.getpid()}")
+    return ""
+
+
+@contextlib.contextmanager
+def made(count: int) -> Iterator[tuple[str, tuple[Host, ...]]]:
+    """Make hosts on a bridge; yield the bridge's address and the hosts. At the end, all their processes are killed."""
+    _remove_abandoned()
+    process = os.getpid()
+    bridge, net = f"sae{process}", f"10.77.{process % 250 + 1}"
+    hosts = []
+    try:
+        _ip("link", "add", bridge, "type", "bridge")
+        _ip("address", "add", f"{net}.1/24", "dev", bridge)
+        _ip("link", "set", bridge, "up")
+        for number in range(1, count + 1):
+            name, inner, address = f"sae-{process}-host{number}", f"v{process}n{number}", f"{net}.{10 + number}"
+            _ip("netns", "add", name)
+            _ip("link", "add", f"v{process}o{number}", "type", "veth", "peer", "name", inner, "netns", name)
+            _ip("link", "set", f"v{process}o{number}", "master", bridge, "up")
+            enter = ("ip", "netns", "exec", name)
+            for command in (f"address add {address}/24 dev {inner}", f"link set {inner} up", "link set lo up"):
+                _ip("-n", name, *command.split())
+            hosts.append(Host(f"host{number}", address, enter=enter))
+        yield f"{net}.1", tuple(hosts)
+    finally:
+        _remove(process)
+
+
+def kill(host: Host) -> None:
+    """Kill all processes of a host at once, as a power cut does."""
+    listed = subprocess.run(["ip", "netns", "pids", host.enter[-1]], capture_output=True, text=True, check=True).stdout
+    for process in listed.split():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(process), signal.SIGKILL)
+
+
+def _remove_abandoned() -> None:
+    """Remove what a killed test process left."""
+    names = [path.name for path in _NAMESPACES.iterdir()] if _NAMESPACES.is_dir() else []
+    for process in {int(match[1]) for name in names if (match := _NAME.fullmatch(name))}:
+        if not pathlib.Path("/proc", str(process)).exists():
+            _remove(process)
+
+
+def _remove(process: int) -> None:
+    """Remove the hosts that a process made, with their processes, and the bridge."""
+    for path in sorted(_NAMESPACES.glob(f"sae-{process}-host*")):
+        kill(Host("", "", enter=("", path.name)))
+        _ip("netns", "delete", path.name)  # its end of the link goes too
+    subprocess.run(["ip", "link", "delete", f"sae{process}"], capture_output=True, check=False)
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True)

@@ -1,0 +1,217 @@
+"""Processes of a cluster: recorded before they run, ended with all their children. `tests/cluster` starts real ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import signal
+import socket
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+
+import psutil
+import pytest
+
+from pipeline.cluster import class_path_jar, local
+from pipeline.cluster.engines import FLINK
+from pipeline.cluster.flink import FlinkPrograms
+from pipeline.cluster.plan import Host, Plan, Ports, Program, hosts_of_this_machine
+from pipeline.core.errors import LockedError, NotFoundError, UnavailableError, UsageError
+
+# A program that ignores SIGTERM, with a child that does too.
+STUBBORN = """
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen(["sleep", "600"])
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def plan_in(folder: pathlib.Path, count: int = 2) -> Plan:
+    return Plan(FLINK, folder / "parts", folder / "cluster", hosts_of_this_machine(count), 3, ports=Ports(1, 2))
+
+
+@pytest.fixture
+def starter(tmp_path: pathlib.Path) -> Iterator[local.StartedCluster]:
+    plan = plan_in(tmp_path)
+    (plan.folder / "logs").mkdir(parents=True)
+    made = local.StartedCluster(FlinkPrograms(plan, "java", []))
+    yield made
+    made.end()
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def lives(process: int) -> bool:
+    return psutil.pid_exists(process) and psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+
+
+def started(starter: local.StartedCluster, name: str, code: str) -> tuple[int, int]:
+    """Start Python code that prints the id of its child; return both ids."""
+    starter.start(Program(name, (sys.executable, "-c", code)))
+    running = starter.cluster.programs[-1]
+    log = pathlib.Path(running.log)
+    wait_for(lambda: log.read_text().endswith("\n"))
+    return running.process, int(log.read_text())
+
+
+@pytest.mark.parametrize("leader_is_killed", [False, True])
+def test_down_ends_programs_and_their_children(
+    leader_is_killed: bool, starter: local.StartedCluster, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "_STOP_SECONDS", 0.5)
+    process, child = started(starter, "one", STUBBORN)
+    if leader_is_killed:
+        os.kill(process, signal.SIGKILL)
+        wait_for(lambda: not lives(process))
+        assert lives(child)
+    folder = tmp_path / "cluster"
+    assert local.down(folder) == (0 if leader_is_killed else 1)
+    assert not lives(process)
+    assert not lives(child)
+    assert local.down(folder) == 0
+    with pytest.raises(NotFoundError):
+        local.status(folder)
+
+
+def test_status_says_what_runs_starts_and_ended(starter: local.StartedCluster, tmp_path: pathlib.Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        starter.start(Program("runs", ("sleep", "600"), f"127.0.0.1:{port}"))
+        starter.start(Program("starts", ("sleep", "600"), "127.0.0.1:1"))
+        starter.start(Program("ended", ("true",)))
+        wait_for(lambda: not lives(starter.cluster.programs[-1].process))
+        found = local.status(tmp_path / "cluster")
+    assert {one.name: one.state for one in found.programs} == {"runs": "runs", "starts": "starts", "ended": "ended"}
+    assert (found.is_good, found.slots, found.free_slots) == (False, None, None)
+    assert found.settings["engine.parallelism"] == "6"
+    assert found.settings["engine.worker_address"] == "sae-worker:50000"
+
+
+def test_a_program_that_dies_ends_the_wait_with_its_last_words(starter: local.StartedCluster) -> None:
+    starter.start(Program("broken", ("sh", "-c", "echo 'no memory left'; echo '\tat Main.java:3'; exit 7")))
+    with pytest.raises(UnavailableError, match="broken ended with exit code 7: no memory left"):
+        starter.wait("it", lambda: False)
+
+
+def test_the_wait_has_an_end(starter: local.StartedCluster) -> None:
+    starter._deadline = time.monotonic()
+    with pytest.raises(UnavailableError, match="it does not answer"):
+        starter.wait("it", lambda: False)
+
+
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local.java, "find", lambda engine: "java")
+    monkeypatch.setattr(local.parts, "class_path", lambda place, engine: [])
+
+
+def test_up_refuses_a_folder_with_a_running_cluster(
+    starter: local.StartedCluster, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed(monkeypatch)
+    starter.start(Program("one", ("sleep", "600")))
+    with pytest.raises(LockedError, match="sae cluster down"):
+        local.up(plan_in(tmp_path))
+    assert lives(starter.cluster.programs[0].process)
+
+
+def test_up_refuses_a_folder_with_other_files(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(monkeypatch)
+    (tmp_path / "cluster" / "logs").mkdir(parents=True)
+    with pytest.raises(UsageError, match="something else"):
+        local.up(plan_in(tmp_path))
+    assert (tmp_path / "cluster" / "logs").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("field", "option"), [("rest", "--rest-port"), ("job", "--job-port"), ("worker", "--worker-port")]
+)
+def test_up_names_the_option_of_a_port_that_is_taken(
+    field: str, option: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed(monkeypatch)
+    plan = plan_in(tmp_path, 1)
+    free = {name: free_port() for name in ("rest", "job", "worker")}
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ports = Ports(**{**free, field: server.getsockname()[1]})
+        with pytest.raises(UnavailableError, match=option):
+            local.up(dataclasses.replace(plan, ports=ports))
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def test_a_cluster_whose_program_dies_leaves_only_logs(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(monkeypatch)
+    monkeypatch.setattr(local.java, "find", lambda engine: "false")
+    ports = Ports(free_port(), free_port(), free_port())
+    with pytest.raises(UnavailableError, match="jobmanager ended with exit code 1"):
+        local.up(dataclasses.replace(plan_in(tmp_path, 1), ports=ports))
+    with pytest.raises(NotFoundError):
+        local.status(tmp_path / "cluster")
+    assert (tmp_path / "cluster" / "logs" / "jobmanager.log").is_file()
+
+
+def test_the_manifest_names_every_jar_in_lines_that_java_reads(tmp_path: pathlib.Path) -> None:
+    jars = [tmp_path / f"folder {number}" / f"a-{number}.jar" for number in range(40)]
+    class_path_jar.write(tmp_path / "all.jar", jars)
+    text = zipfile.ZipFile(tmp_path / "all.jar").read("META-INF/MANIFEST.MF").decode()
+    assert max(len(line) for line in text.splitlines()) <= 72
+    words = text.replace("\n ", "").splitlines()[1].split()
+    assert words[0] == "Class-Path:"
+    assert words[1] == f"file://localhost{jars[0]}".replace(" ", "%20")
+    assert len(words) == 41
+
+
+def settings_of(plan: Plan, name: str) -> dict[str, str]:
+    text = (plan.folder / "configuration" / name / "config.yaml").read_text()
+    return dict(line.split(": ", 1) for line in text.splitlines())
+
+
+def test_java_gets_the_memory_that_flink_counts_with(tmp_path: pathlib.Path) -> None:
+    plan = plan_in(tmp_path)
+    command = FlinkPrograms(plan, "java", []).host(plan.hosts[0]).command
+    found = settings_of(plan, "taskmanager-host1")
+    size = {key: int(value.removesuffix("m")) for key, value in found.items() if "memory" in key}
+    heap = size["taskmanager.memory.task.heap.size"] + size["taskmanager.memory.framework.heap.size"]
+    direct = sum(
+        size[f"taskmanager.memory.{name}"] for name in ("task.off-heap.size", "framework.off-heap.size", "network.max")
+    )
+    assert f"-Xmx{heap}m" in command
+    assert f"-XX:MaxDirectMemorySize={direct}m" in command
+    assert f"-XX:MaxMetaspaceSize={size['taskmanager.memory.jvm-metaspace.size']}m" in command
+    assert found["taskmanager.numberOfTaskSlots"] == "3"
+
+
+def test_each_of_several_hosts_knows_its_own_worker(tmp_path: pathlib.Path) -> None:
+    plan = plan_in(tmp_path)
+    for host, address in zip(plan.hosts, ("127.0.0.11", "127.0.0.12"), strict=True):
+        program = FlinkPrograms(plan, "java", []).host(host)
+        [option] = [one for one in program.command if one.startswith("-Djdk.net.hosts.file=")]
+        lines = pathlib.Path(option.partition("=")[2]).read_text().splitlines()
+        names = {name: line.split()[0] for line in lines for name in line.split()[1:]}
+        assert names["sae-worker"] == address
+        assert names["localhost"] == names[socket.gethostname()] == "127.0.0.1"
+        assert local.worker(plan, host).address == f"{address}:50000"
+
+
+def test_one_host_and_hosts_elsewhere_reach_it_as_localhost(tmp_path: pathlib.Path) -> None:
+    [alone] = hosts_of_this_machine(1)
+    elsewhere = Host("host9", "10.77.0.11", enter=("ip", "netns", "exec", "h1"))
+    plan = plan_in(tmp_path)
+    for host in (alone, elsewhere):
+        command = FlinkPrograms(plan, "java", []).host(host).command
+        assert not any("hosts.file" in one for one in command)
+        assert command[: len(host.enter)] == host.enter
+    assert settings_of(plan, "taskmanager-host9")["taskmanager.host"] == "10.77.0.11"
