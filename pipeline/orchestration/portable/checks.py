@@ -80,10 +80,7 @@ def examine(engine: EngineConfig, pipeline: Pipeline, root: Root, write: bool) -
         text, _, advice = str(error).partition(": ")
         yield Finding("Beam options", text, advice, error.exit_code)
     except SaeError as error:
-        yield Finding("cluster", str(error), _START)
-
-
-_START = "start the cluster and try again; docs/cluster.md shows how"
+        yield Finding("cluster", str(error), "start the cluster and try again; docs/cluster.md shows how")
 
 
 def _flink(engine: EngineConfig) -> Finding:
@@ -92,7 +89,7 @@ def _flink(engine: EngineConfig) -> Finding:
     try:
         overview = master.overview()
     except SaeError as error:
-        return Finding("Flink", str(error), f"start it, or set engine.flink_master; {_START}")
+        return Finding("Flink", str(error), "start it, or set engine.flink_master; docs/cluster.md shows how")
     slots = f"{overview.free_slots} of {overview.slots} slots on {overview.task_managers} task managers are free"
     found = f"Flink {overview.version} at {master.url}: {slots}"
     if overview.slots < engine.parallelism:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import http.client
 import json
 import re
 import urllib.error
@@ -55,14 +56,13 @@ class FlinkMaster:
         self.url = (address if "://" in address else f"http://{address}").rstrip("/")
 
     def overview(self) -> Overview:
-        """Return what the cluster has. Raises `UnavailableError` if the job manager does not answer."""
+        """Return what the cluster has. Raises `UnavailableError` or `FlinkError` if no job manager answers."""
         found = self._get("/overview")
-        return Overview(
-            str(found["flink-version"]),
-            int(found["taskmanagers"]),
-            int(found["slots-total"]),
-            int(found["slots-available"]),
-        )
+        try:
+            counts = [int(found[name]) for name in ("taskmanagers", "slots-total", "slots-available")]
+            return Overview(str(found["flink-version"]), *counts)
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._other_server() from error
 
     def hosts(self) -> list[str]:
         """Return the address of each task manager's host, once each, sorted."""
@@ -102,7 +102,13 @@ class FlinkMaster:
         return f"{self.url}/#/job/running/{job_id}"
 
     def _get(self, path: str) -> Any:
-        return json.loads(self._request(path, "GET"))
+        try:
+            return json.loads(self._request(path, "GET"))
+        except ValueError as error:
+            raise self._other_server() from error
+
+    def _other_server(self) -> FlinkError:
+        return FlinkError(f"what answers at {self.url} is no job manager of Flink")
 
     def _request(self, path: str, method: str) -> bytes:
         # Without a proxy, as gRPC reaches the job server: a cluster is in the same network.
@@ -112,7 +118,7 @@ class FlinkMaster:
                 return bytes(answer.read())
         except urllib.error.HTTPError as error:
             raise FlinkError(f"Flink's job manager at {self.url} answers {error.code} to {method} {path}") from error
-        except (OSError, ValueError) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:
             reason = getattr(error, "reason", error)
             raise UnavailableError(f"Flink's job manager at {self.url} cannot be reached: {reason}") from error
 

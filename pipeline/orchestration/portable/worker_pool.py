@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 _LOOPBACK = "127.0.0.1"
 _PROGRAM = "pipeline.orchestration.portable.worker_process"
-_START_SECONDS = 120.0  # for a process to import Beam
+_START_SECONDS = 300.0  # for a process to import Beam; a few on a free machine
 _END_SECONDS = 10.0  # for a process to end by itself
 _THREADS = 16
 
@@ -216,12 +216,14 @@ class _Worker:
     def wait_until_ready(self) -> None:
         """Wait until the process is about to connect. Raises `_RefusedError` if it dies before."""
         try:
-            ready = select.select([self._reader], [], [], _START_SECONDS)[0] and os.read(self._reader, 1)
+            in_time = bool(select.select([self._reader], [], [], _START_SECONDS)[0])
+            ready = in_time and os.read(self._reader, 1)
         finally:
             os.close(self._reader)
         if not ready:
-            code = self.end(0)
+            code = self.end(0 if not in_time else _END_SECONDS)
             how = f"was killed by {signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
+            how = how if in_time else f"was not ready after {_START_SECONDS:.0f} s"
             raise _RefusedError(
                 f"{REFUSED}: on host {worker_identity.host_name()} the worker process {how} while it started: "
                 f"{_last_line(self._log)} (its log: {self._log})"

@@ -413,3 +413,21 @@ def test_of_many_reasons_the_first_are_listed_and_the_others_counted():
     lines = text.as_text(plan.Plan("/root", "", "mnist", (line,))).splitlines()
     assert len(lines) == 2 + 9 + 2
     assert lines[-3].strip() == "and 22 more; --json lists all"
+
+
+class TestOnACluster:
+    GONE = ("engine.runner=flink", "engine.flink_master=127.0.0.1:9")
+
+    def test_a_cluster_that_cannot_be_reached_is_an_error_before_anything_runs(self, after_a_run):
+        before = tree(after_a_run.root.path)
+        with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:9") as raised:
+            make(after_a_run, *self.GONE, "training.epochs=3")
+        assert len(str(raised.value).splitlines()) == 1
+        assert tree(after_a_run.root.path) == before
+
+    def test_results_of_one_machine_are_reused_without_the_cluster(self, after_a_run):
+        assert set(verdicts(make(after_a_run, *self.GONE)).values()) == {"cached"}
+
+    def test_an_option_that_a_setting_gives_is_a_usage_error(self, recorded):
+        with pytest.raises(UsageError, match=r"engine\.parallelism"):
+            make(recorded, "engine.runner=flink", "engine.beam_options=--parallelism=2")

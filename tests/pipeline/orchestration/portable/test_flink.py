@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
+import threading
 
 import pytest
 
-from pipeline.core.errors import UnavailableError
+from pipeline.core.errors import SaeError, UnavailableError
 from pipeline.orchestration.portable import flink
 from pipeline.orchestration.portable.flink import FlinkError, FlinkMaster
 from tests.pipeline.orchestration.portable import flink_server
@@ -86,6 +87,30 @@ def test_a_master_that_is_gone() -> None:
         port = unused.getsockname()[1]
     with pytest.raises(UnavailableError, match=f"127.0.0.1:{port}.*Connection refused"):
         FlinkMaster(f"127.0.0.1:{port}").overview()
+
+
+@pytest.mark.parametrize("answer", [{}, [], "text", {"flink-version": "1.19.0"}])
+def test_another_server_is_an_error(answer: object) -> None:
+    answers = flink_server.Answers(**{"/overview": answer})
+    with flink_server.running(answers) as address, pytest.raises(FlinkError, match="no job manager of Flink"):
+        FlinkMaster(address).overview()
+
+
+@pytest.mark.parametrize("reply", [b"HTTP/1.1 200 OK\r\n\r\n<html>", b"SSH-2.0-OpenSSH_9.2\r\n"])
+def test_a_server_that_is_no_flink_at_all_is_an_error(reply: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(reply)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(SaeError, match=f"127.0.0.1:{server.getsockname()[1]}"):
+            FlinkMaster(f"127.0.0.1:{server.getsockname()[1]}").overview()
+        thread.join()
 
 
 def test_no_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
