@@ -18,6 +18,7 @@ from pipeline.core import settings
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.pipeline import create_pipeline
 from pipeline.definition.spec import ConfiguredPipeline
+from pipeline.metadata import root_store
 from pipeline.sparse_autoencoder.definition import PIPELINE
 
 
@@ -34,7 +35,7 @@ def sample_pipeline(folder: pathlib.Path, *assignments: str) -> tfx_pipeline.Pip
     found = PIPELINE.data.find(root, request, settings.resolve(request), lambda builder: None)
     dataset = PIPELINE.data.prepare(found.dataset, root)
     configured = ConfiguredPipeline(PIPELINE, found.settings, dataset, root.serving)
-    return create_pipeline(configured, root.artifacts, root.metadata)
+    return create_pipeline(configured, root.artifacts, root_store.of(root).connection_config())
 
 
 if __name__ == "__main__":

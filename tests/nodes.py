@@ -18,6 +18,7 @@ from tests.tfds_builders import HEIGHT, LABELS, WIDTH
 base_beam_executor = lazy.module("tfx.dsl.components.base.base_beam_executor")
 definition = lazy.module("pipeline.definition.pipeline")
 engine = lazy.module("pipeline.orchestration.tfx.beam_engine")
+metadata = lazy.module("tfx.orchestration.metadata")
 schema = lazy.module("components.data.schema")
 standard_artifacts = lazy.module("tfx.types.standard_artifacts")
 
@@ -50,7 +51,9 @@ def make(
     configured = ConfiguredPipeline(
         PIPELINE, Settings(PipelineConfig.build(settings), {}, "mnist"), described, folder / "serving"
     )
-    pipeline = definition.create_pipeline(configured, folder / "artifacts", folder / "metadata.sqlite")
+    pipeline = definition.create_pipeline(
+        configured, folder / "artifacts", metadata.sqlite_metadata_connection_config(f"{folder}/metadata.sqlite")
+    )
     return {component.id: component for component in pipeline.components}
 
 

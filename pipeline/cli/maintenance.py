@@ -27,7 +27,7 @@ from pipeline.core.errors import ExitCode, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.locations import open_reader
 from pipeline.maintenance import fsck, gc, restore, restore_store, verify
-from pipeline.metadata import backup
+from pipeline.metadata import root_store
 from pipeline.provenance.manifest_diff import Difference
 from pipeline.terminal import json_documents
 from pipeline.terminal import maintenance as text
@@ -111,10 +111,9 @@ def restore_command(artifact: str, metadata_copy: str | None, root: str | None, 
     if metadata_copy is not None:
         if as_json:
             raise UsageError("--json works with the ID of an artifact, not with --metadata")
-        if not place.path.exists():
-            backup.find(place, metadata_copy)  # raises, before a root is made that has no copy either
+        root_store.of(place).find_backup(metadata_copy)  # raises, before a root is made that has no copy either
         place.create()
-        with place.lock():
+        with root_store.lock(place):
             output.write(text.restore_metadata(restore_store.restore(place, metadata_copy)))
         return
     with open_reader(current_pipeline(), None, place) as reader:

@@ -16,6 +16,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
 from pipeline.inspection.locations import open_reader
 from pipeline.inspection.reader import Reader
+from pipeline.metadata import root_store
 from pipeline.registry import promotion
 from pipeline.sweeps import results
 from pipeline.sweeps.definition import Objective
@@ -31,7 +32,7 @@ by_option = click.option(
 @contextlib.contextmanager
 def open_store(root: Root, pipeline: Pipeline) -> Iterator[Reader | None]:
     """Open the store of a root; None if it has none yet."""
-    if not root.metadata.is_file() or not root.metadata.stat().st_size:
+    if root_store.of(root).is_empty():
         yield None
         return
     with open_reader(pipeline, None, root) as reader:

@@ -5,21 +5,20 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
-from tfx.orchestration import metadata
 from tfx.orchestration import pipeline as tfx_pipeline
 
 from pipeline.definition.spec import ComponentInputs, ConfiguredPipeline
 
 
 def create_pipeline(
-    configured: ConfiguredPipeline, artifacts_dir: pathlib.Path, metadata_file: pathlib.Path
+    configured: ConfiguredPipeline, artifacts_dir: pathlib.Path, metadata: Any
 ) -> tfx_pipeline.Pipeline:
     """Create the components and connect them.
 
     Args:
       configured: the pipeline, its settings and its data set.
       artifacts_dir: absolute path of the folder for the nodes' outputs.
-      metadata_file: absolute path of ML Metadata's SQLite file.
+      metadata: `ConnectionConfig` of ML Metadata: where the store is.
     """
     components: dict[str, Any] = {}
     for node in configured.pipeline.nodes:
@@ -40,5 +39,5 @@ def create_pipeline(
         pipeline_root=str(artifacts_dir),
         components=list(components.values()),
         enable_cache=True,
-        metadata_connection_config=metadata.sqlite_metadata_connection_config(str(metadata_file)),
+        metadata_connection_config=metadata,
     )

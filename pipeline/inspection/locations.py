@@ -13,6 +13,7 @@ from pipeline.core.suggestions import Selection
 from pipeline.definition.spec import Pipeline
 from pipeline.inspection.file_places import FilePlaces, Map
 from pipeline.inspection.reader import Reader
+from pipeline.metadata import root_store
 from pipeline.metadata.store import no_run
 
 if TYPE_CHECKING:
@@ -56,12 +57,7 @@ class Location:
 
     def is_empty(self) -> bool:
         """Return whether it is a root without runs."""
-        if self.root is None:
-            return False
-        try:
-            return not self.root.metadata.stat().st_size  # the first run creates an empty file
-        except OSError:
-            return True
+        return self.root is not None and root_store.of(self.root).is_empty()
 
     def is_gone(self) -> bool:
         """Return whether the root that was asked for does not exist, or its store is gone after one was read."""
@@ -82,7 +78,8 @@ class Location:
             if self._source is None:
                 if self.root is not None and self.is_empty():
                     raise no_run(self.root)
-                self._source = self._opened.enter_context(open_source(self._metadata))
+                found = open_source(self._metadata) if self.root is None else root_store.of(self.root).open_source()
+                self._source = self._opened.enter_context(found)
                 self.name = self.name or self._source.name
         return Reader(self.pipeline, self._source, self.root, self._places)
 
@@ -102,7 +99,7 @@ def open_location(pipeline: Pipeline, metadata: str | None, root: Root, maps: Se
     """
     with contextlib.ExitStack() as opened:
         if metadata is None:
-            yield Location(pipeline, str(root.metadata), root, opened, maps)
+            yield Location(pipeline, "", root, opened, maps)
             return
         location = Location(pipeline, metadata, _root_of(metadata), opened, maps)
         location.reader()  # report a wrong name now, not at the first page

@@ -19,7 +19,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.core.project import PROJECT
 from pipeline.core.text import signal_name
 from pipeline.definition.spec import Pipeline
-from pipeline.metadata import sqlite
+from pipeline.metadata import root_store
 from pipeline.metadata.properties import MANIFEST_DIGEST
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import Artifact, restore_hint
@@ -149,8 +149,9 @@ def outputs_of_run(store: Store, run_id: str) -> RunOutputs:
 def copy_inputs(root: Root, store: Store, run_id: str, needed: list[str], place: Root) -> None:
     """Copy the metadata store and the outputs of these nodes to another root, as if the root had been moved there."""
     place.path.mkdir(exist_ok=True)
-    if reason := sqlite.copy_in_child(root.metadata, place.metadata):  # this process has it open
-        raise UnavailableError(f"{root.metadata} cannot be copied to {place.metadata}: {reason}; {FREE_SPACE}")
+    found = root_store.of(root)
+    if reason := found.copy_to(place.metadata):
+        raise UnavailableError(f"{found.name} cannot be copied to {place.metadata}: {reason}; {FREE_SPACE}")
     shutil.copy2(root.path / "root.json", place.path / "root.json")
     executions = store.executions(run_id)
     if missing := [name for name in needed if name not in executions]:

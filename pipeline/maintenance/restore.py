@@ -21,6 +21,7 @@ from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
 from pipeline.maintenance import rerun
+from pipeline.metadata import root_store
 from pipeline.metadata.properties import RAW_DIGEST
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.types import Artifact
@@ -113,7 +114,7 @@ def restore(
     _check(pipeline, root, next(one for one in outputs if (one.node, one.key) == (node, key)))
     recorded = rerun.recorded_manifest(pipeline, root, store, run_id)
     note_environment(run_id, rerun.environment_differences(pipeline, recorded))
-    with root.lock(), rerun.scratch(root, run_id) as scratch:
+    with root_store.lock(root), rerun.scratch(root, run_id) as scratch:
         _, upstream = partial_run.nodes_of(pipeline, node, node)
         lost_inputs = [one for one in outputs if one.node in upstream and one.is_lost]
         for one in lost_inputs:

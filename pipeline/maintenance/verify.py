@@ -20,7 +20,7 @@ from pipeline.core.text import counted
 from pipeline.definition.spec import Pipeline
 from pipeline.maintenance import rerun
 from pipeline.maintenance.rerun import RunOutputs
-from pipeline.metadata import references, run_properties
+from pipeline.metadata import references, root_store, run_properties
 from pipeline.metadata.properties import MODEL_DIGEST, RAW_DIGEST
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.types import Artifact
@@ -125,7 +125,7 @@ def verify(
     recorded = rerun.recorded_manifest(pipeline, root, store, run_id)
     differences = rerun.environment_differences(pipeline, recorded)
     note_environment(run_id, differences)
-    with root.lock(), rerun.scratch(root, run_id) as scratch:
+    with root_store.lock(root), rerun.scratch(root, run_id) as scratch:
         for text in recovery.close_killed_runs(root, open_store(root)).values():
             note(text)
         workers = 2 if recorded.engine.workers == 1 else 1

@@ -18,7 +18,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from components import atomic_file
 from pipeline.core import event_log, file_digests, pipeline_root
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import client, execution_ids, run_properties
+from pipeline.metadata import execution_ids, root_store, run_properties
 from pipeline.metadata import properties as names
 from pipeline.metadata.protobuf import properties_of
 from pipeline.metadata.store import Store
@@ -40,7 +40,7 @@ def adopt_run(source: Root, target: Root, run_id: str) -> bool:
 class _Adoption:
     def __init__(self, source: Root, target: Root, run_id: str) -> None:
         self._source, self._target, self._run_id = source, target, run_id
-        self._from, self._to = client.connect(source.metadata), client.connect(target.metadata)
+        self._from, self._to = root_store.of(source).connect(), root_store.of(target).connect()
         self._artifacts: dict[int, int] = {}  # ids in the target by those in the source
 
     def run(self) -> bool:

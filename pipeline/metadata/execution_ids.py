@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from components import int64
 from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import sqlite
+from pipeline.metadata import root_store
 from pipeline.metadata.store import Store
 
 _TABLE = "Execution"  # of ML Metadata
@@ -26,12 +26,13 @@ def reserve(root: Root, store: Store) -> None:
     Raises:
       UnavailableError: the store cannot be written.
     """
-    highest = max(_in_names(root), default=0)
+    found = root_store.of(root)
+    highest = max((number for number in _in_names(root) if number <= found.largest_id), default=0)
     if highest <= store.newest_execution():
         return
-    if reason := sqlite.raise_last_ids_in_child(root.metadata, {_TABLE: highest}):
+    if reason := found.raise_last_ids({_TABLE: highest}):
         raise UnavailableError(
-            f"{root.metadata} cannot be written ({reason}): without it, a run would overwrite folders of execution "
+            f"{found.name} cannot be written ({reason}): without it, a run would overwrite folders of execution "
             f"{highest} and others, which ML Metadata does not contain"
         )
 
@@ -41,5 +42,5 @@ def _in_names(root: Root) -> Iterator[int]:
     for folder, pattern in ((root.artifacts, "*/*/*"), (root.previews, "*/*/*"), (root.artifacts, "*/.system/*/*")):
         for path in folder.glob(pattern):
             number = int64.parsed(path.name)
-            if number is not None and number <= sqlite.LARGEST_ID:
+            if number is not None:
                 yield number

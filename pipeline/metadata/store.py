@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from components import int64
 from pipeline.core.errors import NotFoundError
 from pipeline.core.pipeline_root import Root, moved_path
-from pipeline.metadata import node_key
+from pipeline.metadata import node_key, root_store
 from pipeline.metadata.contexts import Contexts, in_pages, newest_first
 from pipeline.metadata.properties import CACHE, NODE
 from pipeline.metadata.protobuf import artifact_of, event_of, execution_of
@@ -264,11 +264,12 @@ def open_store(root: Root, read_only: bool = False) -> Store:
 
     Raises:
       NotFoundError: the store does not exist, and `read_only`.
-      UnavailableError: the file is damaged or has a schema of ML Metadata that this version does not support.
+      UnavailableError: the store is damaged or has a schema of ML Metadata that this version does not support.
     """
-    if read_only and not root.metadata.is_file():
+    found = root_store.of(root)
+    if read_only and not found.exists():
         raise no_run(root)
-    return Store(root.metadata, root.moved(), read_only)
+    return Store(found.connect_read_only() if read_only else found.connect(), root.moved())
 
 
 def no_run(root: Root) -> NotFoundError:

@@ -8,22 +8,18 @@ import datetime
 import json
 import pathlib
 import shutil
-import sqlite3
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components import json_text
-from components.errors import cause_text
 from pipeline.core import file_digests, pipeline_root
-from pipeline.core.errors import FREE_SPACE, UnavailableError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import client, node_key, replaced_stores, run_properties, sqlite
+from pipeline.metadata import node_key, root_store, run_properties
 from pipeline.metadata import properties as names
 from pipeline.metadata.protobuf import artifact_of, properties_of, set_properties
-from pipeline.metadata.replaced_stores import Cause
 from pipeline.metadata.run_properties import Scalar
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import Artifact, Execution
@@ -36,7 +32,7 @@ class MetadataWriter:
 
     def __init__(self, root: Root) -> None:
         self._root = root
-        self._client = client.connect(root.metadata)
+        self._client = root_store.of(root).connect()
         self._store = Store(self._client, root.moved())
 
     def begin_run(self, pipeline: str, run_id: str, properties: Mapping[str, Scalar]) -> None:
@@ -360,18 +356,12 @@ def rewrite_moved_uris(root: Root) -> pathlib.Path | None:
     Returns None if the root was not moved or has no store yet. After an interrupt, the next call continues.
     """
     moved = root.moved()
-    if moved is None or not root.metadata.exists():
+    found = root_store.of(root)
+    if moved is None or not found.exists():
         root.record_location()
         return None
-    copy = replaced_stores.new_path(root, Cause.MOVE)
-    try:
-        sqlite.copy(root.metadata, copy)  # also of a WAL file that a killed run left
-    except (OSError, sqlite3.Error) as error:
-        raise UnavailableError(
-            f"the root was moved, and {root.metadata} cannot be copied before its paths are rewritten: "
-            f"{cause_text(error)}; {FREE_SPACE}"
-        ) from error
-    store = client.connect(root.metadata)
+    copy = found.set_aside_before_move()
+    store = found.connect()
     changed = [artifact for artifact in store.get_artifacts() if _rewrite_uris(artifact, *moved)]
     if changed:
         store.put_artifacts(changed)  # in one transaction

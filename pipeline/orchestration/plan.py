@@ -9,7 +9,7 @@ import pathlib
 from pipeline.core import settings
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import ConfiguredPipeline
-from pipeline.metadata import run_properties
+from pipeline.metadata import root_store, run_properties
 from pipeline.metadata.store import Store, open_store
 from pipeline.orchestration import partial_run
 from pipeline.orchestration.cache import CacheDecision, CacheVerdict, NodeCache
@@ -59,7 +59,7 @@ def plan_run(request: RunRequest) -> Plan:
     changes: dict[str, list[str]] = {}  # since the base run, of each reused node
     dataset, base, reason = "", "", "nothing ran in this root yet"
     found = None if lookup and not lookup.good else pipeline.data.recall(root, request.settings, resolved)
-    if needed or root.metadata.is_file():
+    if needed or root_store.of(root).exists():
         store = open_store(root, read_only=True)
         base = partial_run.base_run(store, root, request.base_run, needed) if needed else ""
         if lookup and not lookup.good:

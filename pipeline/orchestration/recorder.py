@@ -11,7 +11,7 @@ from pipeline.core.errors import ExitCode, SaeError
 from pipeline.core.events import Listener, NodeEnded, Note
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import ConfiguredPipeline
-from pipeline.metadata import backup, run_properties
+from pipeline.metadata import root_store, run_properties
 from pipeline.metadata.properties import MANIFEST_DIGEST
 from pipeline.metadata.run_properties import Headline, attempts_of, seconds_before, with_next_attempt
 from pipeline.metadata.store import Store
@@ -110,7 +110,7 @@ class RunRecorder:
         """Copy the store. A failure is shown and does not fail the run."""
         begun = time.monotonic()
         try:
-            backup.make(self._root, self._run_id, keep)
+            root_store.of(self._root).back_up(self._run_id, keep)
         except (SaeError, OSError) as error:
             self._tell(Note(str(error), warning=True))
         else:

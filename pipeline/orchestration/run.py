@@ -13,7 +13,7 @@ from pipeline.core import event_log, settings
 from pipeline.core.events import EpochEnded, Event, JobProgress, Listener, Note
 from pipeline.core.pipeline_root import Root, stamp
 from pipeline.definition.spec import Pipeline
-from pipeline.metadata import backup, execution_ids
+from pipeline.metadata import execution_ids, root_store
 from pipeline.metadata.client import logger as waiting_logger
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.writer import rewrite_moved_uris
@@ -49,7 +49,7 @@ def run(request: RunRequest, display: Display) -> Summary:
     if not _has_store(root):
         partial_run.with_base(request, root, None)
     root.create()
-    with root.lock() as record_holder:
+    with root_store.lock(root) as record_holder:
         store, notes, killed_runs = _repair(root)
         request = partial_run.with_base(request, root, store)
         run_id = _new_run_id(root)
@@ -76,7 +76,7 @@ def resume(pipeline: Pipeline, root: Root, wanted: str, display: Display) -> Sum
     if not _has_store(root):
         open_store(root, read_only=True)  # raises the error that there is none
     root.create()
-    with root.lock() as record_holder:
+    with root_store.lock(root) as record_holder:
         store, notes, killed_runs = _repair(root)
         recorded, options = resuming.find(pipeline, root, store, wanted)
         request = RunRequest(
@@ -96,7 +96,8 @@ def resume(pipeline: Pipeline, root: Root, wanted: str, display: Display) -> Sum
 
 
 def _has_store(root: Root) -> bool:
-    return root.metadata.is_file() or bool(backup.copies(root))
+    found = root_store.of(root)
+    return found.exists() or bool(found.backups())
 
 
 def _repair(root: Root) -> tuple[Store, list[Note], dict[str, str]]:
@@ -105,7 +106,7 @@ def _repair(root: Root) -> tuple[Store, list[Note], dict[str, str]]:
     The store is checked here, before slow imports.
     """
     notes = []
-    backup.check(root)
+    root_store.of(root).check()
     if copy := rewrite_moved_uris(root):
         notes.append(Note(f"the root was moved: ML Metadata now names its new place; a copy from before is {copy}"))
     store = open_store(root)

@@ -11,6 +11,7 @@ from pipeline.core import settings
 from pipeline.core.events import Listener, Note
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import ConfiguredPipeline, FoundDataset
+from pipeline.metadata import root_store
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import cancellation, last_words, process_setup, replay
@@ -47,7 +48,7 @@ class RunSession:
     def _record_cancelled(self) -> None:
         """Close the running node and the run. May be called from another thread, so it opens the store again."""
         begun = self._recorder.unended
-        if self.root.metadata.exists():
+        if root_store.of(self.root).exists():
             for node in MetadataWriter(self.root).close_unfinished(self.run_id, "the run was interrupted"):
                 self.tell(Note(f"{node} cancelled; its unfinished output was removed", warning=True))
             self._recorder.end_early(open_store(self.root), "cancelled")
@@ -109,7 +110,7 @@ class RunSession:
             )
             configured = self._configure(found)
         self.root.claim_dataset(configured.dataset.name)
-        pipeline = create_pipeline(configured, self.root.artifacts, self.root.metadata)
+        pipeline = create_pipeline(configured, self.root.artifacts, root_store.of(self.root).connection_config())
         cache = self._cache(configured)
         part = partial_run.options(request, self.root, self.store, cache, self.tell)
         self._recorder.begin(self.store, configured)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.pipeline_root import Root
+from pipeline.metadata import root_store
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.registry import decision_log, journal, versions
@@ -58,7 +59,7 @@ def _outputs(store: Store, run_id: str) -> tuple[tuple[str, ...], bool]:
 def unpin(root: Root, wanted: str, reason: str) -> str:
     """Undo a pin, record why, and return the run's id. Raises as `pin` does."""
     open_store(root, read_only=True)
-    with root.lock():
+    with root_store.lock(root):
         store = open_store(root)
         journal.reconcile(root, store)
         # ML Metadata does not contain these runs since a copy of it was restored.
@@ -79,7 +80,7 @@ def _recorded(
     """Yield the run and the pinned runs; record the decision unless the block raises."""
     run_id = open_store(root, read_only=True).find_run(wanted)
     recorded = decision_log.common_properties(run_id, reason)
-    with root.lock():
+    with root_store.lock(root):
         store = open_store(root)
         journal.reconcile(root, store)
         yield run_id, decision_log.pinned(store)

@@ -15,7 +15,7 @@ from components.push import serving_dir
 from pipeline.core import file_digests
 from pipeline.core.errors import ExitCode, NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import properties
+from pipeline.metadata import properties, root_store
 from pipeline.metadata.run_properties import Scalar
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.types import Artifact, restore_hint
@@ -63,7 +63,7 @@ def promote(root: Root, wanted: str, reason: str, note: Callable[[str], None]) -
     """
     decision_log.common_properties(wanted, reason)
     open_store(root, read_only=True)
-    with root.lock():
+    with root_store.lock(root):
         store = _open(root, note)
         run_id = store.find_run(wanted)
         model = _blessed_model(store, run_id)
@@ -84,7 +84,7 @@ def rollback(root: Root, reason: str, note: Callable[[str], None]) -> ServingCha
     """
     decision_log.common_properties("", reason)
     open_store(root, read_only=True)
-    with root.lock():
+    with root_store.lock(root):
         store = _open(root, note)
         pushes = versions.pushes(store, root)
         served = versions.served_push(root, pushes)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pipeline.core.errors import UsageError
 from pipeline.core.pipeline_root import Root
+from pipeline.metadata import root_store
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.registry import decision_log, journal
@@ -76,7 +77,7 @@ def note(root: Root, wanted: str, text: str) -> tuple[str, Annotation]:
 
 def _record(root: Root, wanted: str, needed: _Needed) -> tuple[str, Annotation]:
     run_id = open_store(root, read_only=True).find_run(wanted)
-    with root.lock():
+    with root_store.lock(root):
         store = open_store(root)
         journal.reconcile(root, store)
         writer = MetadataWriter(root)

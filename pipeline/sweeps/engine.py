@@ -19,7 +19,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.core.text import signal_name
 from pipeline.definition.spec import Pipeline
 from pipeline.inspection.locations import open_reader
-from pipeline.metadata import run_properties
+from pipeline.metadata import root_store, run_properties
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.sweeps import definition as definitions
 from pipeline.sweeps import files, record, results, workers
@@ -75,7 +75,7 @@ def begin_round(root: Root, pipeline: Pipeline, found: Definition) -> Definition
       pipeline: the pipeline.
       found: its definition.
     """
-    if not root.metadata.is_file():
+    if root_store.of(root).is_empty():
         return found
     with open_reader(pipeline, None, root) as reader:
         points = results.read(root, pipeline, reader, found.name, brief=True).points
@@ -150,7 +150,7 @@ class _Engine:
     def read(self) -> Sweep:
         """Read the sweep from its runs."""
         name = self._definition.name
-        if not self._root.metadata.is_file():
+        if root_store.of(self._root).is_empty():
             return results.read(self._root, self._pipeline, None, name)
         with open_reader(self._pipeline, None, self._root) as reader:
             return results.read(self._root, self._pipeline, reader, name)

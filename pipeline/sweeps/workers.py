@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pipeline.core import root_lock
 from pipeline.core.errors import LockedError, UnavailableError
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import run_properties, sqlite
+from pipeline.metadata import root_store, run_properties
 from pipeline.metadata import sweep_trigger as trigger
 from pipeline.metadata.adoption import adopt_run, link_tree
 from pipeline.metadata.store import open_store
@@ -95,14 +95,14 @@ class WorkerTrials:
     def _recover(self) -> None:
         for place in sorted(self._folder.glob("[0-9]*")):
             root = Root(place)
-            if not root.metadata.is_file():
+            if not root_store.of(root).exists():
                 continue
             while (holder := root_lock.holder(root.lock_file)) is not None:
                 self._note(f"waiting for a run that an earlier process left behind: {holder}")
                 while root_lock.holder(root.lock_file) is not None:
                     time.sleep(_POLL)
             self._adopt(root)
-        if self._root.metadata.is_file():
+        if root_store.of(self._root).exists():
             self._base = next(iter(self._ended_runs(self._root)), "")
 
     def _ended_runs(self, root: Root) -> list[str]:
@@ -150,8 +150,9 @@ class WorkerTrials:
         shutil.rmtree(unfinished, ignore_errors=True)
         shutil.rmtree(place, ignore_errors=True)
         unfinished.mkdir(parents=True)
-        if problem := sqlite.copy_in_child(self._root.metadata, unfinished / self._root.metadata.name):
-            raise UnavailableError(f"cannot copy {self._root.metadata} for a worker: {problem}")
+        found = root_store.of(self._root)
+        if problem := found.copy_to(unfinished / self._root.metadata.name):
+            raise UnavailableError(f"cannot copy {found.name} for a worker: {problem}")
         store = open_store(self._root)
         for execution in store.executions(self._base).values():
             for output in store.outputs(execution.id).values():
@@ -169,7 +170,7 @@ def lock(root: Root, stack: contextlib.ExitStack) -> None:
     """Lock a root as long as the stack lasts; wait for a run that holds it."""
     while True:
         try:
-            stack.enter_context(root.lock())
+            stack.enter_context(root_store.lock(root))
         except LockedError:
             time.sleep(_POLL)
         else:

@@ -22,6 +22,7 @@ from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import ConfiguredPipeline
 from pipeline.inspection import explain as why
+from pipeline.metadata import root_store
 from pipeline.metadata.properties import CACHE, OUT_OF_USE, PIPELINE_RUN, REASONS
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.types import Artifact
@@ -272,7 +273,8 @@ def rerun_by_tfx(root: pathlib.Path, run_id: str) -> None:
 
     place = Root(root)
     configured = configured_for(place)
-    pipeline = compiler.Compiler().compile(definition.create_pipeline(configured, place.artifacts, place.metadata))
+    connection = root_store.of(place).connection_config()
+    pipeline = compiler.Compiler().compile(definition.create_pipeline(configured, place.artifacts, connection))
     runtime_parameter_utils.substitute_runtime_parameter(pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
     deployment = runner_utils.extract_local_deployment_config(pipeline)
     store = store_of(root)
@@ -362,7 +364,7 @@ def test_a_partial_run_of_plain_tfx_starts_from_a_recorded_rerun(changed: Change
     rewrite_moved_uris(Root(root))
     place = Root(root)
     configured = configured_for(place)
-    pipeline = definition.create_pipeline(configured, place.artifacts, place.metadata)
+    pipeline = definition.create_pipeline(configured, place.artifacts, root_store.of(place).connection_config())
     pipeline.enable_cache = False
     options = tfx_pipeline.RunOptions(from_nodes=["Evaluator"], base_pipeline_run_id=changed.again.run_id)
     LocalDagRunner().run(pipeline, run_options=options)

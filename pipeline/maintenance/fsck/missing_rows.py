@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 from pipeline.core.pipeline_root import Root
 from pipeline.maintenance.fsck.findings import Finding, FindingKind
-from pipeline.metadata import missing_rows, sources
+from pipeline.metadata import missing_rows, root_store
 
 ADVICE = "`sae restore --metadata` goes back to a copy of ML Metadata"
 
 
 def findings(root: Root) -> Iterator[Finding]:
     """Yield rows that are missing."""
-    for number, sentence in enumerate(sources.query(root.metadata, missing_rows.found)):
+    store = root_store.of(root)
+    for number, sentence in enumerate(store.query(missing_rows.found)):
         advice = "" if number else f"; {ADVICE}"
-        yield Finding(FindingKind.ROW_MISSING, f"{sentence}{advice}", str(root.metadata))
+        yield Finding(FindingKind.ROW_MISSING, f"{sentence}{advice}", store.name)

@@ -9,6 +9,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
 from pipeline.maintenance.gc import collect
 from pipeline.maintenance.gc.collect import Collected
+from pipeline.metadata import root_store
 from pipeline.metadata.store import open_store
 from pipeline.registry import journal
 from pipeline_config import RetentionConfig
@@ -36,7 +37,7 @@ def apply(pipeline: Pipeline, root: Root, policy: RetentionConfig) -> Collected:
       OSError: something cannot be deleted.
     """
     open_store(root, read_only=True)
-    with root.lock():
+    with root_store.lock(root):
         store = open_store(root)
         journal.reconcile(root, store)
         return collect.delete(root, store, collect.plan(pipeline, root, store, policy))
