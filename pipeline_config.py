@@ -51,6 +51,7 @@ class Setting:
       is_words: whether the text is a list of words, quoted as for a shell. `check` takes a list too.
       earlier: the name that it had in earlier versions, in the same section; runs of theirs are read, and users may
         still give it.
+      in_manifest: whether a run's manifest records the setting, as an input of the run.
       option: command line option that sets it, beside `--set`.
       name: dotted: `training.epochs`.
     """
@@ -75,6 +76,7 @@ class Setting:
     is_list: bool = False
     is_words: bool = False
     earlier: str = ""
+    in_manifest: bool = True
     option: str = ""
     name: str = ""
 
@@ -165,7 +167,7 @@ def _words_text(value: object) -> object:
 
 def _shown(value: object) -> str:
     try:
-        return repr(value)
+        return re.sub(r"(?<=://).*(?=@)", "...", repr(value))  # no password of a URL
     except ValueError:  # Python writes no number of more than 4,300 digits
         return "a number of thousands of digits"
 
@@ -202,7 +204,10 @@ class Section:
         declared: dict[str, Setting] = {field.name: field.metadata["setting"] for field in dataclasses.fields(cls)}
         return {
             key: dataclasses.replace(
-                one, name=f"{cls.section}.{key}", affects_results=one.affects_results and cls.affects_results
+                one,
+                name=f"{cls.section}.{key}",
+                affects_results=one.affects_results and cls.affects_results,
+                in_manifest=one.in_manifest and cls.in_manifest,
             )
             for key, one in declared.items()
         }
@@ -632,8 +637,19 @@ class PathsConfig(Section):
         is_folder=True,
         option="--root",
     )
+    metadata: str = setting(
+        "",
+        "database of ML Metadata, for the first run of a root; empty: that of its runs, or metadata.sqlite in it",
+        pattern=r"(postgresql://[^:@/\s]+@[^@/\s]*/[^@\s]+)?",
+        form="postgresql://USER@HOST:PORT/DATABASE, without a password, or empty",
+        in_manifest=False,
+    )
     metadata_copies: int = setting(
-        3, "backups of ML Metadata to keep, one per successful run; 0: none", unit="copies", low=0, high=1_000
+        3,
+        "backups of metadata.sqlite to keep, one per successful run; 0: none; of a database none are made",
+        unit="copies",
+        low=0,
+        high=1_000,
     )
 
 
@@ -766,8 +782,8 @@ class Configuration:
 
     def recorded(self) -> dict[str, Value]:
         """Return the values that a run's manifest records."""
-        sections = self.sections()
-        return {name: value for name, value in self.values().items() if sections[name.partition(".")[0]].in_manifest}
+        declared = self.settings()
+        return {name: value for name, value in self.values().items() if declared[name].in_manifest}
 
 
 def _has_effect(setting: Setting, values: Mapping[str, Any]) -> bool:

@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.provenance import numeric_variables
 from pipeline_config import EngineConfig
-from tests import PROJECT, environment, lazy
+from tests import PROJECT, environment, lazy, metadata_stores
 
 # Read by TensorFlow when it is imported: TFT and TFMA know Keras 2 only.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -51,6 +51,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--chaos-set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the run that is killed"
     )
 
+    parser.addoption(
+        "--metadata-store",
+        choices=("sqlite", "postgresql"),
+        default="sqlite",
+        help="of the roots of tests",
+    )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def metadata_store(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With `--metadata-store postgresql`, a database for each root."""
+    if request.config.getoption("--metadata-store") == "sqlite":
+        yield
+        return
+    with metadata_stores.used():
+        yield
+
 
 HERE = pathlib.Path(__file__).parent
 E2E = HERE / "e2e"
@@ -64,6 +81,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     Of these, whole runs are first, so that no long file is left to one process at the end.
     """
+    if config.getoption("--metadata-store") != "sqlite":
+        for item in items:
+            if item.get_closest_marker("sqlite_file"):
+                item.add_marker(pytest.mark.skip("it needs the SQLite file"))
     config.stash[LOADED_BY_COLLECTION] = frozenset(sys.modules)
     late = {item.path: 2 for item in items if _loads_tensorflow(item)}
     items.sort(key=lambda item: 1 if E2E in item.path.parents else late.get(item.path, 0))

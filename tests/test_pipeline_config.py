@@ -109,10 +109,13 @@ def test_the_threshold_of_mnist_is_between_a_good_and_a_collapsed_model():
     assert 0.0943 < PROFILES["mnist"]["evaluation.max_bce"] < 0.2625
 
 
-def test_manifests_do_not_record_retention():
+NOT_RECORDED = {"paths.metadata", "retention.runs", "retention.pushed", "retention.max_mib"}
+
+
+def test_manifests_record_neither_retention_nor_the_store():
     one, other = (PipelineConfig.build({"retention.runs": number}).recorded() for number in (1, 2))
     assert one == other
-    assert set(NAMES) - set(one) == {"retention.runs", "retention.pushed", "retention.max_mib"}
+    assert set(NAMES) - set(one) == NOT_RECORDED
 
 
 def test_values_returns_what_build_was_given():
@@ -335,7 +338,7 @@ def test_another_pipeline_has_its_own_sections_and_those_that_all_have():
     config = OtherConfig.build({"table.rows": 7, "engine.beam_workers": 2})
     assert (config.table.rows, config.table.file, config.engine.beam_workers) == (7, "taxi.csv", 2)
     assert list(config.values()) == list(OtherConfig.settings())
-    assert set(config.values()) - set(config.recorded()) == {"retention.runs", "retention.pushed", "retention.max_mib"}
+    assert set(config.values()) - set(config.recorded()) == NOT_RECORDED
     with pytest.raises(ValueError, match=r"table\.rows = 0 .*1 \(rows\)"):
         OtherConfig.build({"table.rows": 0})
 
@@ -348,6 +351,31 @@ def test_the_loss_follows_from_the_scaling_unless_it_is_given():
     assert loss(model_loss="mse") == "mse"
     with pytest.raises(ValueError, match=r"^model\.loss = 'bce' is not allowed with data\.scaling = 'standard'"):
         loss(model_loss="bce", data_scaling="standard")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:SECRET@h/d",
+        "postgresql://u@h/d@SECRET@",
+        "mysql://u:SECRET@h/d",
+        "postgresql://u:SEC/RET@SECRET@h",
+    ],
+)
+def test_the_url_of_a_store_has_no_password_and_none_is_repeated(url):
+    with pytest.raises(ValueError, match=r"paths\.metadata = .*without a password") as error:
+        PipelineConfig.build({"paths.metadata": url})
+    assert "SEC" not in str(error.value)
+
+
+def test_the_url_of_a_store_names_a_host_or_a_socket():
+    for url in (
+        "",
+        "postgresql://u@h:5432/d",
+        "postgresql://u@/d?host=/run/postgresql",
+        "postgresql://u@h/d?sslmode=require",
+    ):
+        assert PipelineConfig.build({"paths.metadata": url}).paths.metadata == url
 
 
 def test_a_size_is_a_height_and_a_width():

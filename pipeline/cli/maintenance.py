@@ -82,6 +82,7 @@ def gc_command(
     """
     resolved = settings.resolve(request("", config_file, assignments, None, root))
     place = Root.at(pathlib.Path(resolved.config.paths.root))
+    root_store.given(place, resolved.config.paths.metadata)  # raises if it is another one
     found = (gc.apply if yes else gc.look)(current_pipeline(), place, resolved.config.retention)
     output.write_result(as_json, json_documents.gc(found), lambda: text.gc(found))
 

@@ -113,7 +113,7 @@ def run_command(
         )
     wanted = _definition(name, pipeline, base, {**given, **axes}) if is_defined else files.read(place, name)
     with _ended_by_sigterm():
-        engine.check_root(place)
+        engine.check_root(place, base.config.paths.metadata)
         with files.lock(place) as record:
             record(name)
             engine.define(place, pipeline, wanted)

@@ -17,7 +17,8 @@ from components.errors import cause_text
 from pipeline.core import local_path, regular_file, root_lock
 from pipeline.core.errors import UnavailableError, UsageError, advice, check_text
 
-FORMAT = 1  # increased when an older version would misread the layout
+_FORMAT = 1  # of a root whose store is an SQLite file in it
+FORMAT = 2  # of one whose store is elsewhere; increased when an older version would misread the layout
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -79,7 +80,7 @@ class Root:
     progress = _PathInRoot("progress")  # events of each run, one file per run
     checkpoints = _PathInRoot("checkpoints")  # of trainings that have not ended, one folder per cache key
     sweeps = _PathInRoot("sweeps")  # definitions of sweeps, one folder per sweep
-    about = _PathInRoot("root.json")  # format, path, data set and pipeline of the root
+    about = _PathInRoot("root.json")  # format, path, data set, pipeline and store of the root
     lock_file = _PathInRoot("lock")  # held by a run as long as it lives
 
     def worker_logs(self, run_id: str) -> pathlib.Path:
@@ -120,7 +121,7 @@ class Root:
             ) from error
         about = self._read()
         if not about:
-            self._write({"format": FORMAT, "path": str(self.path)})
+            self._write({"format": _FORMAT, "path": str(self.path)})
         elif "path" not in about:  # created by a version that did not record it
             self.record_location()
 
@@ -184,6 +185,32 @@ class Root:
                 f"{self.about} is damaged: pipeline is {found!r}, not MODULE:NAME; restore it, or choose another --root"
             )
         return found
+
+    def format(self) -> int:
+        """Return the format of this root. Raises `UnavailableError` if its record is damaged."""
+        return int(str(self._read().get("format", _FORMAT)))
+
+    def metadata_url(self) -> str:
+        """Return the recorded URL of ML Metadata's store, without a password; empty: it is the SQLite file.
+
+        Raises:
+          UnavailableError: the record is damaged.
+        """
+        found = self._read().get("metadata", "") if self.path.is_dir() else ""
+        if not isinstance(found, str):
+            raise UnavailableError(
+                f"{self.about} is damaged: metadata is {found!r}, not a URL; restore it, or choose another --root"
+            )
+        return found
+
+    def record_metadata_url(self, url: str) -> None:
+        """Record the URL of ML Metadata's store, which later commands use."""
+        self._write({**self._read(), "format": FORMAT, "metadata": url})
+
+    def copy_record_to(self, other: Root) -> None:
+        """Copy the record of this root to one whose store is an SQLite file, as if this root had been moved there."""
+        about = {name: value for name, value in self._read().items() if name != "metadata"}
+        other._write({**about, "format": _FORMAT})
 
     def moved(self) -> tuple[str, str] | None:
         """Return the path that ML Metadata contains, and the current path of this root; None if they are equal."""

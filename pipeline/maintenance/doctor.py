@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable
 
 from pipeline.core import file_system, root_lock, tfx_versions
 from pipeline.core.errors import ExitCode, SaeError, UnavailableError
-from pipeline.core.pipeline_root import FORMAT, Root
+from pipeline.core.pipeline_root import Root
 from pipeline.core.project import LOCK
 from pipeline.definition.spec import DataLookup
+from pipeline.metadata import root_store
 from pipeline_config import Configuration, EngineConfig
 
 # A run on MNIST writes about 60 MB; a gigabyte leaves room for TensorFlow's temporary files.
@@ -65,7 +66,7 @@ def examine(
         beam_engine(config.engine),
         processor(),
         disk(pathlib.Path(config.paths.root)),
-        root(Root.at(pathlib.Path(config.paths.root))),
+        root(Root.at(pathlib.Path(config.paths.root)), config.paths.metadata),
         data(look_up),
         *cluster(),
     ]
@@ -179,8 +180,8 @@ def _existing(path: pathlib.Path) -> pathlib.Path:
     return next(one for one in (path, *path.parents) if one.exists())
 
 
-def root(place: Root) -> Check:
-    """Check that the root has a known format, is writable and can be locked."""
+def root(place: Root, metadata: str = "") -> Check:
+    """Check that the root has a known format, is writable and can be locked, and that its store answers."""
     try:
         place.check_path()
     except SaeError as error:
@@ -189,7 +190,7 @@ def root(place: Root) -> Check:
         existing = _existing(place.path)
         if not (existing.is_dir() and os.access(existing, os.W_OK)):
             return Check("root", False, f"{existing} is not a writable folder", "choose another root with --root")
-        return Check("root", True, f"{place.path} does not exist yet; the first run creates it")
+        return _store(place, metadata, f"{place.path} does not exist yet; the first run creates it")
     try:
         dataset = place.dataset()
     except SaeError as error:
@@ -200,12 +201,22 @@ def root(place: Root) -> Check:
         root_lock.check(place.path)
     except (OSError, UnavailableError) as error:
         return Check("root", False, str(place.path), str(error))
-    found = f"{place.path}, format {FORMAT}, data set {dataset or 'none yet'}"
+    found = f"{place.path}, format {place.format()}, data set {dataset or 'none yet'}"
     if file_system.is_shared(kind := file_system.type_of(place.path)):
         found += f"; on {kind}: locks exclude runs of other hosts only if it is mounted with locks on the server"
     if holder := root_lock.last_holder(place.lock_file):
         found += f"; held by {holder}"
-    return Check("root", True, found)
+    return _store(place, metadata, found)
+
+
+def _store(place: Root, metadata: str, found: str) -> Check:
+    """Check the store of a root that can be used; `found` says so."""
+    try:
+        store = root_store.given(place, metadata)
+        store.check_server()
+    except SaeError as error:
+        return Check("root", False, str(place.path), str(error), error.exit_code)
+    return Check("root", True, f"{found}; its store: {store.name}" if place.metadata_url() or metadata else found)
 
 
 def data(look_up: Callable[[], DataLookup | None]) -> Check | None:

@@ -152,7 +152,7 @@ def copy_inputs(root: Root, store: Store, run_id: str, needed: list[str], place:
     found = root_store.of(root)
     if reason := found.copy_to(place.metadata):
         raise UnavailableError(f"{found.name} cannot be copied to {place.metadata}: {reason}; {FREE_SPACE}")
-    shutil.copy2(root.path / "root.json", place.path / "root.json")
+    root.copy_record_to(place)
     executions = store.executions(run_id)
     if missing := [name for name in needed if name not in executions]:
         raise NotFoundError(f"run {run_id} has no {', '.join(missing)}: rerun the whole run, or use another run")

@@ -1,4 +1,4 @@
-"""Clients of ML Metadata that write to a root's SQLite file, or only read a store, and the meaning of their errors."""
+"""Clients of ML Metadata that write to the store of a root, or only read a store, and the meaning of their errors."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pathlib
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 import ml_metadata as mlmd
 from ml_metadata import errors as mlmd_errors
@@ -28,30 +28,80 @@ _SCHEMA_MISMATCH = re.compile(r"database version (\d+) is (?:older|greater) than
 _PATIENCE = 600.0
 _FULL, _NOT_WRITTEN = "disk is full", "disk I/O error"  # SQLite's words
 # Errors that are answers: TFX and ML Metadata's own client handle them.
-_ANSWERS = (mlmd_errors.NotFoundError, mlmd_errors.AlreadyExistsError)
+ANSWERS = (mlmd_errors.NotFoundError, mlmd_errors.AlreadyExistsError)
 _PAUSE = 1.0  # seconds between two tries; during a try of two seconds, SQLite lets no new reader in
 
 
-class PatientStore(mlmd.MetadataStore):
-    """ML Metadata's client, waiting up to 10 minutes for programs that read the file instead of about 20 seconds.
+class Backend(Protocol):
+    """What differs between the kinds of stores that a client writes to.
 
-    In SQLite's rollback mode, a change reaches the file only while no program reads it. Each call that waits logs one
-    warning. A call that waited too long raises `UnavailableError` and has written nothing.
+    Attributes:
+      name: of the store in messages.
     """
+
+    name: str
+
+    def opening(self) -> contextlib.AbstractContextManager[None]:
+        """Surround the opening of the client."""
+
+    def sent(self, request: Any) -> Any:
+        """Return a request as it is sent."""
+
+    def call(self, method: Callable[[], None]) -> None:
+        """Call a method of ML Metadata's client. Raise `UnavailableError` for errors of the store."""
+
+
+class PatientStore(mlmd.MetadataStore):
+    """ML Metadata's client that writes, with errors in words. A call that raised one has written nothing."""
+
+    def __init__(self, config: pb.ConnectionConfig) -> None:
+        """Open a store."""
+        self._backend = _backend(config)
+        with self._backend.opening():
+            super().__init__(config)
 
     def _call(self, method_name: str, request: Any, response: Any, extra_options: Any = None) -> None:
         with without_logged_errors():
-            super()._call(method_name, request, response, extra_options)
+            super()._call(method_name, self._backend.sent(request), response, extra_options)
 
     def _call_method(self, method_name: str, request: Any, response: Any) -> None:
         # `_call` calls this once for each try.
         root_lock.end_if_lost()
+        call = super()._call_method
+        self._backend.call(lambda: call(method_name, request, response))
+
+
+def _backend(config: pb.ConnectionConfig) -> Backend:
+    if config.HasField("postgresql"):
+        from pipeline.metadata import postgresql_client
+
+        return postgresql_client.Database(config.postgresql)
+    return _SqliteFile(config.sqlite.filename_uri)
+
+
+class _SqliteFile:
+    """An SQLite file. Calls wait up to 10 minutes for programs that read it instead of about 20 seconds.
+
+    In SQLite's rollback mode, a change reaches the file only while no program reads it. Each call that waits logs one
+    warning.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def opening(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def sent(self, request: Any) -> Any:
+        return request
+
+    def call(self, method: Callable[[], None]) -> None:
+        path = self.name
         deadline: float | None = None
         while True:
             try:
-                super()._call_method(method_name, request, response)
+                method()
             except mlmd_errors.AbortedError as error:
-                path = self._config.sqlite.filename_uri
                 if deadline is None:
                     deadline = time.monotonic() + _PATIENCE
                     logger.warning("another program is reading %s: waiting until it has done so", path)
@@ -62,14 +112,13 @@ class PatientStore(mlmd.MetadataStore):
                     ) from error
                 time.sleep(_PAUSE)
             except mlmd_errors.StatusError as error:
-                path = self._config.sqlite.filename_uri
                 if _FULL in str(error):
                     raise FullDiskError(f"{path} cannot be written: the disk is full; {FREE_SPACE}") from error
                 if _NOT_WRITTEN in str(error):  # such as a quota, or a maximum size of files
                     raise UnavailableError(
                         f"{path} cannot be written ({_NOT_WRITTEN}): check the disk and quotas, or {FREE_SPACE}"
                     ) from error
-                if isinstance(error, _ANSWERS):
+                if isinstance(error, ANSWERS):
                     raise
                 raise UnavailableError(
                     f"{path} was not changed, because ML Metadata refused it ({first_line(str(error))}): rows of it "

@@ -29,18 +29,19 @@ from pipeline.metadata.isolation import IsolatedClient, Processes, ReaderDiedErr
 
 _FORM = "give postgresql://user@host:port/database or mysql://user@host:port/database"
 _ENCODED = "in a name or a password write %2F %3A %40 %23 %3F for / : @ # ?"
-_POSTGRESQL, _MYSQL = "postgresql", "mysql"
-_SCHEMES = {"postgresql": _POSTGRESQL, "postgres": _POSTGRESQL, "mysql": _MYSQL}
+POSTGRESQL, _MYSQL = "postgresql", "mysql"
+_SCHEMES = {"postgresql": POSTGRESQL, "postgres": POSTGRESQL, "mysql": _MYSQL}
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
-_PORTS = {_POSTGRESQL: 5432, _MYSQL: 3306}
-_OPTIONS = {_POSTGRESQL: ("host", "sslcert", "sslkey", "sslmode", "sslrootcert"), _MYSQL: ()}
-_PASSWORDS = {_POSTGRESQL: "PGPASSWORD", _MYSQL: "MYSQL_PWD"}
-_CONNECT_SECONDS = 5  # to reach a server
+_PORTS = {POSTGRESQL: 5432, _MYSQL: 3306}
+_OPTIONS = {POSTGRESQL: ("host", "sslcert", "sslkey", "sslmode", "sslrootcert"), _MYSQL: ()}
+_PASSWORDS = {POSTGRESQL: "PGPASSWORD", _MYSQL: "MYSQL_PWD"}
+CONNECT_SECONDS = 5  # to reach a server
 _STATEMENT_SECONDS = 60  # for one answer of PostgreSQL
 _UNKNOWN_SCHEMA = 2**31 - 1  # a version that no library knows
 _LIBRARY_VERSION = re.compile(r"library version: (\d+)")
-# The start of a message in ML Metadata's log, which it writes to standard error; further lines begin with a tab.
+# The start of a message in ML Metadata's log, which it writes to standard error, and of further lines of one.
 _LOG_LINE = re.compile(r"^[IWEF]\d{4} [\d:.]+ +\d+ \S+:\d+\] ?|^WARNING: Logging before InitGoogleLogging\(\)")
+_CONTINUED = re.compile(r"\t|LINE \d+: | *\^$|DETAIL: |HINT: |CONTEXT: |server closed the connection")
 _CONNECTION_FAILED = "PostgreSQL error: "
 _UNREACHABLE = ("could not connect", "could not translate", "timeout expired", "server closed the connection")
 _stderr_lock = threading.Lock()  # the process has one standard error: one thread at a time may capture it
@@ -50,7 +51,12 @@ class Server:
     """A database of a server.
 
     Attributes:
-      name: its URL without the password.
+      kind: postgresql or mysql.
+      host, port, user, database: of the URL; the host may be the folder of a socket.
+      options: of the URL, by name, such as `sslmode`.
+      password: of the URL or the environment; empty if neither has one.
+      has_password: whether the URL has one.
+      name: its URL without the password and the options.
     """
 
     def __init__(self, url: str) -> None:
@@ -60,8 +66,8 @@ class Server:
           UsageError: the URL is invalid. The message does not contain it, because it may contain a password.
         """
         scheme = url.partition(":")[0].lower()
-        self._kind = _SCHEMES.get(scheme, "")
-        if not self._kind:
+        self.kind = _SCHEMES.get(scheme, "")
+        if not self.kind:
             scheme = scheme if _SCHEME.fullmatch(scheme) else "..."
             raise UsageError(f"no store can be read with {scheme}://: {_FORM}, or the path of an SQLite file")
         try:
@@ -71,19 +77,19 @@ class Server:
         if not parts.netloc or "#" in url or any("@" in part for part in (parts.path, parts.query)):
             # A raw / ? or # in a password ends the host: the rest would be shown as a database or as an option.
             raise UsageError(f"the URL of the store is invalid: {_FORM}; {_ENCODED}")
-        self._options = _options(parts.query, self._kind)
-        self._host = self._options.pop("host", "") or parts.hostname or ""
-        self._port = _port(parts) or _PORTS[self._kind]
-        self._user = urllib.parse.unquote(parts.username or "")
-        self._password = urllib.parse.unquote(parts.password or "") or os.environ.get(_PASSWORDS[self._kind], "")
-        self._database = urllib.parse.unquote(parts.path.removeprefix("/"))
-        for what, value in (("host", self._host), ("user", self._user), ("database", self._database)):
+        self.options = _options(parts.query, self.kind)
+        self.host = self.options.pop("host", "") or parts.hostname or ""
+        self.port = _port(parts) or _PORTS[self.kind]
+        self.user = urllib.parse.unquote(parts.username or "")
+        self.has_password = bool(parts.password)
+        self.password = urllib.parse.unquote(parts.password or "") or os.environ.get(_PASSWORDS[self.kind], "")
+        self.database = urllib.parse.unquote(parts.path.removeprefix("/"))
+        for what, value in (("host", self.host), ("user", self.user), ("database", self.database)):
             if not value:  # ML Metadata would end the process
                 raise UsageError(f"the URL of the store has no {what}: {_FORM}")
             if "\0" in value:
                 raise UsageError(f"the {what} in the URL of the store contains a NUL character: {_FORM}")
-        place = f"[{self._host}]" if ":" in self._host else self._host
-        self.name = f"{self._kind}://{self._user}@{place}:{self._port}/{self._database}"
+        self.name = _name(self.kind, self.user, self.host, str(self.port), self.database)
         self._lock = threading.Lock()
         self._processes: Processes | None = None
 
@@ -124,30 +130,39 @@ class Server:
         )
 
     def _connect(self) -> mlmd.MetadataStore:
-        if self._kind == _MYSQL:
+        if self.kind == _MYSQL:
             self._check_reachable()
         log: list[str] = []
         try:
-            with _captured_log(log):
-                return self._connect_to_mysql() if self._kind == _MYSQL else self._connect_to_postgresql()
+            with captured_log(log):
+                return self._connect_to_mysql() if self.kind == _MYSQL else self._connect_to_postgresql()
         except (RuntimeError, mlmd_errors.StatusError) as error:
             raise self._connect_error(str(error), log) from error
 
-    def _connect_to_postgresql(self) -> mlmd.MetadataStore:
+    def postgresql_config(self) -> pb.ConnectionConfig:
+        """Return what ML Metadata's client connects with, without a password: libpq reads PGPASSWORD and PGPASSFILE."""
         config = pb.ConnectionConfig()
-        given = {"host": self._host, "port": str(self._port), "user": self._user, "dbname": self._database}
-        if self._password:
-            given["password"] = self._password
+        given = {"host": self.host, "port": str(self.port), "user": self.user, "dbname": self.database}
         for field, value in given.items():
             setattr(config.postgresql, field, _quoted(value))
-        for field, value in self._options.items():
+        for field, value in self.options.items():
             setattr(config.postgresql.ssloption, field, _quoted(value))
         config.postgresql.skip_db_creation = True
+        return config
+
+    def _connect_to_postgresql(self) -> mlmd.MetadataStore:
+        # This process only reads. The last setting of a name counts: users may change the limit, but not allow writes.
+        given = os.environ.get("PGOPTIONS", "")
+        limits = f"-c statement_timeout={_STATEMENT_SECONDS}s {given} -c default_transaction_read_only=on"
+        os.environ.update(PGOPTIONS=limits, PGCONNECT_TIMEOUT=str(CONNECT_SECONDS))
+        config = self.postgresql_config()
+        if self.password:
+            config.postgresql.password = _quoted(self.password)
         return client.ReadingClient(config, self.name)
 
     def _check_reachable(self) -> None:
         try:  # ML Metadata waits without limit, and does not report whether the server or the password is the problem
-            with socket.create_connection((self._host, self._port), timeout=_CONNECT_SECONDS) as connection:
+            with socket.create_connection((self.host, self.port), timeout=CONNECT_SECONDS) as connection:
                 if not connection.recv(1):  # the server sends first
                     raise ConnectionError("the connection was closed")
         except OSError as error:
@@ -155,9 +170,9 @@ class Server:
 
     def _connect_to_mysql(self) -> mlmd.MetadataStore:
         config = pb.ConnectionConfig()
-        config.mysql.host, config.mysql.port = self._host, self._port
-        config.mysql.user, config.mysql.password = self._user, self._password
-        config.mysql.database = "`" + self._database.replace("`", "``") + "`"
+        config.mysql.host, config.mysql.port = self.host, self.port
+        config.mysql.user, config.mysql.password = self.user, self.password
+        config.mysql.database = "`" + self.database.replace("`", "``") + "`"
         config.mysql.skip_db_creation = True
         # A downgrade to the library's own schema changes nothing and fails without a store; connecting creates one.
         metadata_store.downgrade_schema(config, _library_schema())
@@ -173,51 +188,36 @@ class Server:
             )
         if "read-only transaction" in error or "Empty database is given" in error:
             return UnavailableError(
-                f"{self.name} has no store of ML Metadata that {self._user} may read; nothing was created in it: give "
+                f"{self.name} has no store of ML Metadata that {self.user} may read; nothing was created in it: give "
                 "the database that the pipeline writes to, or grant SELECT on its tables"
             )
         failed = next((line.partition(_CONNECTION_FAILED)[2] for line in log if _CONNECTION_FAILED in line), "")
         reason = failed or client.first_line(error)
         if any(words in reason for words in _UNREACHABLE):
             return self._unreachable(reason.partition(" Is the server running")[0])
-        if self._kind == _MYSQL and "mysql_real_connect failed" in reason:
+        if self.kind == _MYSQL and "mysql_real_connect failed" in reason:
             reason = "access denied, or the user does not log in by mysql_native_password, the only supported method"
         reason = reason.partition(", error: ")[2] or reason  # MySQL's errors repeat themselves
         return UnavailableError(
             f"{self.name} cannot be opened ({reason.removeprefix('FATAL:').strip()}): check the URL; "
-            f"{_PASSWORDS[self._kind]} may contain the password"
+            f"{_PASSWORDS[self.kind]} may contain the password"
         )
 
     def _unreachable(self, reason: str) -> UnavailableError:
         return UnavailableError(
-            f"{self.name} does not answer ({reason}), waited for {_CONNECT_SECONDS} s at most: check that the server "
+            f"{self.name} does not answer ({reason}), waited for {CONNECT_SECONDS} s at most: check that the server "
             "is up, and host and port"
         )
 
 
-@contextlib.contextmanager
-def open_server(url: str) -> Iterator[Server]:
-    """Yield a server's database; while the context lasts, this process's environment limits PostgreSQL sessions.
+def name_of(config: pb.PostgreSQLDatabaseConfig) -> str:
+    """Return the name of the database that a configuration of `Server.postgresql_config` connects to."""
+    user, host, port, database = map(_unquoted, (config.user, config.host, config.port, config.dbname))
+    return _name(POSTGRESQL, user, host, port, database)
 
-    Raises:
-      UsageError: the URL is invalid.
-    """
-    server = Server(url)
-    given = os.environ.get("PGOPTIONS", "")
-    settings = {
-        # The last setting of a name counts: the user may change the limit, but never allow writes.
-        "PGOPTIONS": f"-c statement_timeout={_STATEMENT_SECONDS}s {given} -c default_transaction_read_only=on",
-        "PGCONNECT_TIMEOUT": str(_CONNECT_SECONDS),
-    }
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        yield server
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
+
+def _name(kind: str, user: str, host: str, port: str, database: str) -> str:
+    return f"{kind}://{user}@{f'[{host}]' if ':' in host else host}:{port}/{database}"
 
 
 def is_url(given: str) -> bool:
@@ -246,6 +246,10 @@ def _quoted(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
+def _unquoted(value: str) -> str:
+    return re.sub(r"\\(.)", r"\1", value[1:-1])
+
+
 def _library_schema() -> int:
     """Return the schema version of the installed ML Metadata, from its error for an unknown version."""
     config = pb.ConnectionConfig()
@@ -259,7 +263,7 @@ def _library_schema() -> int:
 
 
 @contextlib.contextmanager
-def _captured_log(log: list[str]) -> Iterator[None]:
+def captured_log(log: list[str]) -> Iterator[None]:
     """Append ML Metadata's messages on standard error to `log`, one item each; anything else is written through."""
     with _stderr_lock, tempfile.TemporaryFile() as captured:
         sys.stderr.flush()
@@ -285,7 +289,7 @@ def _split_log(captured: IO[bytes], log: list[str]) -> None:
         if match := _LOG_LINE.match(line):
             log.append(line[match.end() :])
             in_message = True
-        elif in_message and line.startswith("\t"):
+        elif in_message and _CONTINUED.match(line):
             log[-1] += " " + line.strip()
         else:
             in_message = False

@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from pipeline.core.errors import UsageError
 from pipeline.core.pipeline_root import Root
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ class RootStore(abc.ABC):
           UnavailableError: it is damaged; or it is missing or empty although it had contents: ML Metadata would create
             an empty one.
         """
+
+    @abc.abstractmethod
+    def check_server(self) -> None:
+        """Check that its server answers, if it has one. Raises `UnavailableError`."""
 
     @abc.abstractmethod
     def connect(self) -> mlmd.MetadataStore:
@@ -109,6 +114,10 @@ class RootStore(abc.ABC):
         """
 
     @abc.abstractmethod
+    def lock(self) -> contextlib.AbstractContextManager[Callable[[str], None]]:
+        """Lock the store, beside the lock of the root. Yield a function that records the run's id in the lock."""
+
+    @abc.abstractmethod
     def set_aside_before_move(self) -> pathlib.Path | None:
         """Keep a copy of the store of a root that was moved, before its URIs are rewritten. Return None if it has none.
 
@@ -118,18 +127,57 @@ class RootStore(abc.ABC):
 
 
 def of(root: Root) -> RootStore:
-    """Return the store of a root."""
+    """Return the store of a root: the database that `root.json` names, or else the SQLite file."""
+    if url := root.metadata_url():
+        from pipeline.metadata.postgresql_store import PostgresqlStore
+
+        return PostgresqlStore(root, url)
     from pipeline.metadata.sqlite_store import SqliteStore
 
     return SqliteStore(root)
 
 
-@contextlib.contextmanager
-def lock(root: Root) -> Iterator[Callable[[str], None]]:
-    """Lock a root and its store, as a run does. Yield a function that records the run's id in the lock.
+def given(root: Root, url: str) -> RootStore:
+    """Return the store of a root, or that of its first run.
+
+    Args:
+      root: the root.
+      url: of the setting `paths.metadata`; empty if it is not given.
 
     Raises:
-      LockedError, UnavailableError: as `Root.lock`.
+      UsageError: the URL is invalid or has a password, or the runs of the root are elsewhere.
     """
-    with root.lock() as record_holder:
-        yield record_holder
+    found = of(root)
+    if not url:
+        return found
+    from pipeline.metadata.postgresql_store import PostgresqlStore
+
+    wanted = PostgresqlStore(root, url)
+    if wanted.name != found.name and (found.exists() or found.backups()):
+        raise UsageError(
+            f"the runs of {root.path} are recorded in {found.name}, not in {wanted.name}: leave out paths.metadata, or "
+            "choose another root with --root"
+        )
+    return found if found.exists() else wanted
+
+
+@contextlib.contextmanager
+def lock(root: Root, url: str = "") -> Iterator[Callable[[str], None]]:
+    """Lock a root and its store, as a run does. Yield a function that records the run's id in the lock.
+
+    Args:
+      root: the root.
+      url: as of `given`; the first run creates the store there.
+
+    Raises:
+      LockedError: another process holds one of the locks, on this host or another.
+      UnavailableError: as `Root.lock`; or the store does not answer, or belongs to another root.
+      UsageError: as `given`.
+    """
+    with root.lock() as record_in_root, given(root, url).lock() as record_in_store:
+
+        def record(run: str) -> None:
+            record_in_root(run)
+            record_in_store(run)
+
+        yield record

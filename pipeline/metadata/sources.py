@@ -67,7 +67,7 @@ def open_source(given: str) -> Iterator[Source]:
     with (
         without_logged_errors(),
         (
-            database_stores.open_server(given)
+            contextlib.nullcontext(database_stores.Server(given))
             if database_stores.is_url(given)
             else contextlib.closing(StoreFile(pathlib.Path(given)))
         ) as source,

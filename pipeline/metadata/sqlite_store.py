@@ -46,6 +46,9 @@ class SqliteStore(RootStore):
     def check(self) -> None:
         backup.check(self.root)
 
+    def check_server(self) -> None:
+        """Do nothing: a file needs none."""
+
     def connect(self) -> mlmd.MetadataStore:
         from pipeline.metadata import client
 
@@ -87,6 +90,9 @@ class SqliteStore(RootStore):
 
     def find_backup(self, wanted: str) -> pathlib.Path:
         return backup.find(self.root, wanted)
+
+    def lock(self) -> contextlib.AbstractContextManager[Callable[[str], None]]:
+        return contextlib.nullcontext(lambda run: None)  # SQLite has its own, and the root's suffices
 
     def set_aside_before_move(self) -> pathlib.Path | None:
         if not self._path.exists():

@@ -54,12 +54,13 @@ def plan_run(request: RunRequest) -> Plan:
     to_run, needed = partial_run.nodes_of(pipeline, request.from_node, request.to_node)
     root = Root.at(pathlib.Path(resolved.config.paths.root))
     root.check_path()
+    store_of_root = root_store.given(root, resolved.config.paths.metadata)
     lookup = pipeline.data.look_up(resolved)
     decisions: dict[str, CacheDecision] = {}
     changes: dict[str, list[str]] = {}  # since the base run, of each reused node
     dataset, base, reason = "", "", "nothing ran in this root yet"
     found = None if lookup and not lookup.good else pipeline.data.recall(root, request.settings, resolved)
-    if needed or root_store.of(root).exists():
+    if needed or store_of_root.exists():
         store = open_store(root, read_only=True)
         base = partial_run.base_run(store, root, request.base_run, needed) if needed else ""
         if lookup and not lookup.good:

@@ -46,10 +46,12 @@ def run(request: RunRequest, display: Display) -> Summary:
     root.check_path()
     if not request.like:
         request.pipeline.data.look_up(resolved)
+    url = resolved.config.paths.metadata
+    root_store.given(root, url)  # raises before anything is written
     if not _has_store(root):
         partial_run.with_base(request, root, None)
     root.create()
-    with root_store.lock(root) as record_holder:
+    with root_store.lock(root, url) as record_holder:
         store, notes, killed_runs = _repair(root)
         request = partial_run.with_base(request, root, store)
         run_id = _new_run_id(root)

@@ -282,7 +282,7 @@ def _base(resolved: settings.Settings) -> dict[str, Value]:
         if declared[name].is_folder and values[name]
         else values[name]
         for name in changed
-        if type(resolved.config).sections()[name.partition(".")[0]].in_manifest
+        if declared[name].in_manifest
     }
 
 

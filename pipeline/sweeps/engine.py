@@ -324,9 +324,23 @@ class _Engine:
             writer.end_run(trial.run_id, {run_properties.PRUNED: self._stopped_early[trial.point]})
 
 
-def check_root(root: Root) -> None:
-    """Check that a root can be written, and create its folders. Raises `UnavailableError`."""
+def check_root(root: Root, metadata: str) -> None:
+    """Check that a root can be written, and create its folders.
+
+    Args:
+      root: the root.
+      metadata: URL of its store, for a root without runs; empty for that of the root.
+
+    Raises:
+      LockedError: the store must be created, and a run holds the root.
+      UnavailableError: the root or the store cannot be used.
+      UsageError: the runs of the root are recorded elsewhere.
+    """
+    found = root_store.given(root, metadata)
     root.create()
+    if metadata and not found.exists():
+        with root_store.lock(root, metadata):
+            pass
     try:
         root.sweeps.mkdir(exist_ok=True)
     except OSError as error:

@@ -162,7 +162,7 @@ class WorkerTrials:
         for name in ("data", "cache"):
             if (self._root.path / name).is_dir():
                 link_tree(self._root.path / name, unfinished / name)
-        shutil.copy2(self._root.about, unfinished / self._root.about.name)
+        self._root.copy_record_to(Root(unfinished))
         unfinished.rename(place)
 
 

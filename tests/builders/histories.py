@@ -12,6 +12,7 @@ import pytest
 from components.push import serving_dir
 from pipeline import cli
 from pipeline.sparse_autoencoder.definition import PIPELINE
+from tests import metadata_stores
 from tests.builders.roots import Recorded, Writer
 
 DATA = PIPELINE.names[:6]
@@ -53,17 +54,18 @@ def _four_runs(folder):
     serving_dir.write_superseded(recorded.root.serving, ())  # as the first push does
     as_made = recorded.folder.with_name("as-made")
     shutil.copytree(recorded.folder, as_made)
-    return recorded, as_made
+    return recorded, as_made, metadata_stores.kept(recorded.root)
 
 
 @pytest.fixture
 def four(made_once):
     """Four runs, each with a model of its own that was pushed; the last one's is served."""
-    recorded, as_made = made_once
+    recorded, as_made, store = made_once
     shutil.rmtree(recorded.folder)
     shutil.copytree(as_made, recorded.folder)
+    metadata_stores.reset(recorded.root, store)
     again = copy.copy(recorded)
-    again.writer = Writer(recorded.root.metadata)
+    again.writer = Writer(recorded.root)
     return again
 
 

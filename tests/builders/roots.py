@@ -19,7 +19,7 @@ from components.push import decision
 from pipeline.core import file_digests, settings
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import ConfiguredPipeline
-from pipeline.metadata import run_properties
+from pipeline.metadata import root_store, run_properties
 from pipeline.metadata.properties import CONTENT_DIGEST, FILES, MODEL_DIGEST, RAW_DIGEST
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.types import Artifact
@@ -29,6 +29,7 @@ from pipeline.provenance import cache_key
 from pipeline.sparse_autoencoder import baseline, dataset_cache
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.sparse_autoencoder.image_dataset import ImageDataset
+from tests import metadata_stores
 from tests.builders.headlines import headline
 
 STATE = pb.Execution.State
@@ -70,11 +71,16 @@ LABEL_METRICS = {"0": {"bce": 0.1, "bce_to_mean_image": 0.4}, "1": {"bce": 0.05,
 class Writer:
     """Writes executions as TFX's launcher does: in the contexts of the pipeline, of the run and of the node."""
 
-    def __init__(self, path: pathlib.Path) -> None:
-        config = pb.ConnectionConfig()
-        config.sqlite.filename_uri = str(path)
-        self.store = mlmd.MetadataStore(config)
-        self.file = path.stat().st_ino  # not used again while the client has the file open
+    def __init__(self, place: pathlib.Path | Root) -> None:
+        """Of the store of a root, or of an SQLite file."""
+        path = place.metadata if isinstance(place, Root) else place
+        if isinstance(place, Root) and place.metadata_url():
+            self.store = root_store.of(place).connect()
+        else:
+            config = pb.ConnectionConfig()
+            config.sqlite.filename_uri = str(path)
+            self.store = mlmd.MetadataStore(config)
+        self.file = _number(path)  # not used again while the client has the file open
 
     def context(self, kind, name):
         context_type = self.store.put_context_type(pb.ContextType(name=kind))
@@ -119,6 +125,11 @@ class Writer:
         )
 
 
+def _number(path):
+    """Of a file; 0 if it does not exist, as with a store on a server."""
+    return path.stat().st_ino if path.is_file() else 0
+
+
 def set_properties(held, properties):
     for name, value in properties.items():
         field = {int: "int_value", float: "double_value", str: "string_value"}[type(value)]
@@ -142,13 +153,14 @@ class Recorded:
         self.folder = folder
         self.root = Root(folder / "root")
         self.root.create()
+        metadata_stores.give(self.root)
         self.data = folder / "datasets" / "mnist" / "3.0.1"
         self.data.mkdir(parents=True)
         (self.data / "mnist-train.tfrecord").write_bytes(b"images to train on")
         (self.data / "mnist-test.tfrecord").write_bytes(b"images to test with")
         self.schema = folder / "mnist.pbtxt"
         self.schema.write_text("feature {}")
-        self.writer = Writer(self.root.metadata)
+        self.writer = Writer(self.root)
 
     def settings(self, *assignments: str) -> settings.Settings:
         """Of the profile `mnist`, in this root."""
@@ -172,7 +184,7 @@ class Recorded:
 
         If the file was replaced since, that client still has the old one.
         """
-        if self.root.metadata.is_file() and self.root.metadata.stat().st_ino == self.writer.file:
+        if _number(self.root.metadata) == self.writer.file:
             return Store(self.writer.store, self.root.moved())
         return open_store(self.root, read_only=True)
 

@@ -74,13 +74,26 @@ def test_an_unwritable_folder_is_refused(tmp_path):
 
 
 def test_a_root_of_a_newer_version_is_refused_and_unchanged(root):
-    text = '{"format": 2, "dataset": "mnist"}'
+    text = '{"format": 3, "dataset": "mnist"}'
     (root.path / "root.json").write_text(text)
-    with pytest.raises(UnavailableError, match=r"\b2\b.*\b1\b"):
+    with pytest.raises(UnavailableError, match=r"\b3\b.*\b2\b"):
         root.create()
-    with pytest.raises(UnavailableError, match=r"\b2\b"):
+    with pytest.raises(UnavailableError, match=r"\b3\b"):
         root.claim_dataset("mnist")
     assert (root.path / "root.json").read_text() == text
+
+
+def test_only_a_root_whose_store_is_elsewhere_has_the_format_that_earlier_versions_refuse(root, tmp_path):
+    root.create()
+    assert (root.format(), root.metadata_url()) == (1, "")
+    root.record_metadata_url("postgresql://u@h/d")
+    assert (root.format(), root.metadata_url()) == (2, "postgresql://u@h/d")
+    root.claim_dataset("mnist")
+    copy = Root(tmp_path / "copy")
+    copy.path.mkdir()
+    root.copy_record_to(copy)
+    assert (copy.format(), copy.metadata_url(), copy.dataset()) == (1, "", "mnist")
+    assert copy.moved() == (str(root.path), str(copy.path))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": "new"}', "\0\1"])

@@ -169,7 +169,7 @@ def test_a_server_that_is_not_there_is_named_at_once(scheme, capfd):
 @pytest.mark.component
 @pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
 def test_a_server_that_says_nothing_is_not_waited_for_without_end(scheme, monkeypatch, capfd):
-    monkeypatch.setattr(database_stores, "_CONNECT_SECONDS", 2)  # libpq's least
+    monkeypatch.setattr(database_stores, "CONNECT_SECONDS", 2)  # libpq's least
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         text = str(refusal(f"{scheme}://u:wrong@127.0.0.1:{port}/d"))
@@ -177,14 +177,10 @@ def test_a_server_that_says_nothing_is_not_waited_for_without_end(scheme, monkey
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_settings_of_sessions_are_those_of_the_process_and_given_back(monkeypatch):
-    monkeypatch.setenv("PGOPTIONS", "-c search_path=mine")
-    with database_stores.open_server("postgresql://u@h/d"):
-        assert os.environ["PGOPTIONS"] == (
-            "-c statement_timeout=60s -c search_path=mine -c default_transaction_read_only=on"
-        )
-        assert os.environ["PGCONNECT_TIMEOUT"] == "5"
-    assert os.environ["PGOPTIONS"] == "-c search_path=mine"
+def test_this_process_keeps_its_own_settings_of_sessions(monkeypatch):
+    monkeypatch.setenv("PGOPTIONS", "-c default_transaction_read_only=off")  # a run in this process writes
+    refusal(url("postgresql", OWNER, "d", free_port()))
+    assert os.environ["PGOPTIONS"] == "-c default_transaction_read_only=off"
     assert "PGCONNECT_TIMEOUT" not in os.environ
 
 

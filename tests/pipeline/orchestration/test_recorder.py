@@ -74,6 +74,7 @@ def test_an_attempt_began_when_its_seconds_do(recorded, monkeypatch):
     assert attempts_of(again.noted)[-1].began < made
 
 
+@pytest.mark.sqlite_file
 def test_the_end_is_recorded_and_the_store_copied(recorded):
     run = OneRun(recorded).begin()
     assert run.end().state == run.headline.state == "succeeded"
@@ -88,6 +89,7 @@ def test_a_run_that_failed_is_not_copied(recorded):
     assert backup.copies(recorded.root) == []
 
 
+@pytest.mark.sqlite_file
 def test_a_failed_copy_does_not_fail_the_run(recorded):
     run = OneRun(recorded).begin()
     recorded.root.metadata_copies.touch()  # a file where the folder should be

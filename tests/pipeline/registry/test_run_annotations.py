@@ -76,6 +76,7 @@ def test_they_are_no_decisions_on_models(four):
     assert listing.list_models(four.store(), four.root, PIPELINE.headlines).decisions == ()
 
 
+@pytest.mark.sqlite_file
 def test_an_older_copy_of_the_store_loses_none(four, tmp_path):
     copy = shutil.copy(four.root.metadata, tmp_path / "copy.sqlite")
     run_annotations.tag(four.root, "run-1", ["paper"])

@@ -194,6 +194,7 @@ def test_half_written_outputs_go_and_what_is_no_output_stays(four):
     assert all(stranger.exists() for stranger in strangers)
 
 
+@pytest.mark.sqlite_file
 def test_what_killed_exports_and_copies_left_goes_and_that_of_a_live_process_stays(four):
     root = four.root
     with unfinished_folder.create(root.path / "site") as live:
@@ -217,6 +218,7 @@ def test_what_killed_exports_and_copies_left_goes_and_that_of_a_live_process_sta
     assert sum(sizes.values()) == found.freed
 
 
+@pytest.mark.sqlite_file
 def test_three_stores_from_before_a_move_and_three_from_before_a_restore_stay(four):
     causes = ("before-move", "before-restore")
     made = [four.root.path / f"metadata.sqlite.{cause}-2026112{day}-000000" for cause in causes for day in range(6)]
