@@ -21,7 +21,7 @@ POSTGRESQL_TESTS = tests/pipeline/registry tests/pipeline/maintenance/gc tests/p
 	tests/pipeline/orchestration/test_resume.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-current test-reference test-tfx-versions test-postgresql test-chaos test-cluster test-quick lint lock bench bench-current bench-growth screenshots clean
+.PHONY: help setup setup-dev setup-cluster run test test-current test-reference test-tfx-versions test-postgresql test-chaos test-cluster test-quick lint lock bench bench-current bench-growth screenshots clean
 
 help:  ## list the targets; ARGS="..." adds options to the command of a target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ setup:  ## make .venv with the locked packages
 
 setup-dev:  ## add the packages for tests and linters
 	$(call tool,bootstrap.py dev)
+
+setup-cluster:  ## add Dask, for sweeps on a cluster
+	$(call tool,bootstrap.py cluster)
 
 run: setup  ## run the pipeline
 	@.venv/bin/sae run $(ARGS)
@@ -55,7 +58,7 @@ test-postgresql: setup-dev  ## run the tests of records, decisions and deletion 
 test-chaos: setup-dev  ## kill runs and the daemon at random; ARGS="--chaos-minutes 30 --chaos-seed 2"
 	@.venv/bin/python -m pytest tests -m chaos -s $(ARGS)
 
-test-cluster: setup-dev  ## run on a cluster of two hosts; needs root, Linux, Java and Maven
+test-cluster: setup-cluster  ## run on a cluster of two hosts, and sweeps on Dask; needs root, Linux, Java and Maven
 	@.venv/bin/python -m pytest tests/cluster -m cluster $(ARGS)
 
 test-quick: setup-dev  ## run the tests that take seconds
@@ -67,7 +70,7 @@ lint: setup-dev  ## check style, types and the direction of imports
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-lock:  ## compile both locks from pyproject.toml; ARGS=--upgrade for new versions
+lock:  ## compile all locks from pyproject.toml; ARGS=--upgrade for new versions
 	$(call tool,bootstrap.py lock $(ARGS))
 
 bench: setup  ## compare whole runs with a plain Keras script and a stock pipeline

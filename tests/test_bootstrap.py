@@ -25,7 +25,7 @@ from pipeline.core.tfx_versions import tomllib
 from tests import PROJECT
 
 ROOT = PROJECT
-LOCKS = ("requirements.txt", "requirements-dev.txt")
+LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-cluster.txt")
 
 
 # --- the locks ---------------------------------------------------------------------------------
@@ -91,13 +91,13 @@ def environments(project: dict[str, Any]) -> list[dict[str, str]]:
     return found
 
 
-def disagreements(project: dict[str, Any], lock: str, group: str = "") -> list[str]:
+def disagreements(project: dict[str, Any], lock: str, group: str = "", extra: str = "pipeline") -> list[str]:
     """Where a lock does not hold what pyproject.toml asks for; needs no network."""
     if group:
         declared = project["dependency-groups"][group]
         source = f"sae-pipeline (pyproject.toml:{group})"
     else:
-        declared = [*project["project"]["dependencies"], *project["project"]["optional-dependencies"]["pipeline"]]
+        declared = [*project["project"]["dependencies"], *project["project"]["optional-dependencies"][extra]]
         source = "sae-pipeline (pyproject.toml)"
     requirements = [Requirement(text) for text in declared]
     pins = read_lock(lock)
@@ -147,6 +147,7 @@ def test_tensorboard_starts() -> None:
 def test_locks_hold_what_pyproject_asks_for(project: dict[str, Any]) -> None:
     problems = disagreements(project, (ROOT / "requirements.txt").read_text("utf-8"))
     problems += disagreements(project, (ROOT / "requirements-dev.txt").read_text("utf-8"), "dev")
+    problems += disagreements(project, (ROOT / "requirements-cluster.txt").read_text("utf-8"), extra="cluster")
     assert not problems, "run `make lock`: " + "; ".join(problems)
 
 
@@ -183,16 +184,16 @@ def test_a_lock_names_no_address_and_hashes_everything(name: str) -> None:
 
 
 def test_the_locks_agree_on_what_they_share(project: dict[str, Any]) -> None:
-    main, dev = (read_lock((ROOT / name).read_text("utf-8")) for name in LOCKS)
+    pins = [pin for name in LOCKS for pin in read_lock((ROOT / name).read_text("utf-8"))]
     for environment in environments(project):
-        locked = {pin.name: pin.version for pin in main if pin.holds_in(environment)}
-        for pin in dev:
+        locked: dict[str, str] = {}
+        for pin in pins:
             if pin.holds_in(environment):
-                assert locked.get(pin.name, pin.version) == pin.version, pin.name
+                assert locked.setdefault(pin.name, pin.version) == pin.version, pin.name
 
 
 def test_the_locks_name_once_what_setup_needs_itself() -> None:
-    main, dev = (read_lock((ROOT / name).read_text("utf-8")) for name in LOCKS)
+    main, dev = (read_lock((ROOT / name).read_text("utf-8")) for name in LOCKS[:2])
     assert [pin.name for pin in main].count("setuptools") == 1
     assert [pin.name for pin in dev].count("uv") == 1
 
@@ -419,6 +420,15 @@ def test_tests_add_to_the_environment_of_run(machine: Machine) -> None:
     assert machine.calls() == INSTALL
     machine.set_up("run")
     machine.set_up("dev")
+    assert machine.calls() == []
+
+
+def test_the_environment_for_a_cluster_is_also_that_of_run_and_of_tests(machine: Machine) -> None:
+    assert machine.set_up("cluster").returncode == 0
+    assert machine.calls() == ["venv --quiet", *INSTALL]
+    machine.set_up("run")
+    machine.set_up("dev")
+    machine.set_up("cluster")
     assert machine.calls() == []
 
 

@@ -2,7 +2,8 @@
 
     tools/bootstrap.py run     install the locked packages and the project
     tools/bootstrap.py dev     the same, with the packages for tests and linters
-    tools/bootstrap.py lock    compile both locks from pyproject.toml
+    tools/bootstrap.py cluster the same, with Dask
+    tools/bootstrap.py lock    compile all locks from pyproject.toml
 
 It runs on any Python from 3.6 without packages (hence the quoted types and old calls). If something is missing, it
 prints one line before it installs anything, and ends with exit code 6. It writes only to the checkout and the caches of
@@ -32,6 +33,7 @@ OLDEST_UV = (0, 7)  # has every option used here
 LOCKS = {
     "run": ("requirements.txt",),
     "dev": ("requirements.txt", "requirements-dev.txt"),
+    "cluster": ("requirements.txt", "requirements-dev.txt", "requirements-cluster.txt"),
 }
 
 # Print whether this is an ordinary CPython, its version, and whether its headers exist. It fails if a module is missing
@@ -313,7 +315,7 @@ def lock_entry(name: str, lock: str) -> str:
 
 
 def lock(options: "Sequence[str]") -> None:
-    """Compile both locks. Versions stay if they can; the option `--upgrade` updates them."""
+    """Compile all locks. Versions stay if they can; the option `--upgrade` updates them."""
     # Prefer the locked uv, because versions of uv write the same markers differently.
     own = str(VENV / "bin" / "uv")
     uv = own if output([own, "--version"]) else find_uv()
@@ -326,6 +328,7 @@ def lock(options: "Sequence[str]") -> None:
     for inputs in (
         ["pyproject.toml", "--extra", "pipeline", "-o", "requirements.txt"],
         ["--group", "dev", "-c", "requirements.txt", "-o", "requirements-dev.txt"],
+        ["pyproject.toml", "--extra", "cluster", "-c", "requirements.txt", "-o", "requirements-cluster.txt"],
     ):
         run([uv, "pip", "compile", *shared, *options, *inputs], env)
 
@@ -361,7 +364,7 @@ def main(arguments: "Sequence[str]") -> int:
         elif len(arguments) == 1 and arguments[0] in LOCKS:
             set_up(arguments[0])
         else:
-            sys.stderr.write("usage: tools/bootstrap.py run | dev | lock [OPTIONS OF uv]\n")
+            sys.stderr.write("usage: tools/bootstrap.py run | dev | cluster | lock [OPTIONS OF uv]\n")
             return 2
     except (Missing, OSError) as error:
         sys.stderr.write("error: %s\n" % error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import pathlib
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any, NoReturn, TextIO
@@ -24,6 +25,7 @@ from pipeline.cli.options import (
     setting_options,
 )
 from pipeline.cli.selected import selection
+from pipeline.core.errors import UsageError
 from pipeline.core.events import Listener, Note
 from pipeline.orchestration import plan, run
 from pipeline.orchestration.request import RunRequest
@@ -32,6 +34,8 @@ from pipeline.provenance import manifest
 from pipeline.terminal import json_documents, run_summary
 from pipeline.terminal import plan as plan_text
 from pipeline.terminal.progress import display
+
+_SUFFIX = re.compile(r"[a-z][a-z0-9]{0,15}")
 
 
 def _run_request(no_cache: bool, verify_cache: bool, options: dict[str, Any], **others: Any) -> RunRequest:
@@ -50,6 +54,11 @@ def _run_request(no_cache: bool, verify_cache: bool, options: dict[str, Any], **
     "--trigger", default="manual", show_default=True, metavar="TEXT", help="Cause of the run, recorded with it."
 )
 @path_option("--run-id-file", help="Write the id of the run to this file as soon as the run has one.")
+@click.option(
+    "--run-id-suffix",
+    metavar="TEXT",
+    help="End the id of the run with this, such as w1, so that another root can take the run over.",
+)
 @json_option
 def run_command(
     no_cache: bool,
@@ -57,13 +66,25 @@ def run_command(
     like: pathlib.Path | None,
     trigger: str,
     run_id_file: pathlib.Path | None,
+    run_id_suffix: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
     """Run the pipeline or a part of it."""
+    if run_id_suffix is not None and not _SUFFIX.fullmatch(run_id_suffix):
+        raise UsageError(
+            f"--run-id-suffix {run_id_suffix!r} is not allowed: give up to 16 letters and digits, such as w1"
+        )
     earlier = manifest.from_file(like, current_pipeline()) if like else None
     wanted = _run_request(
-        no_cache, verify_cache, options, command=tuple(sys.argv), trigger=trigger, run_id_file=run_id_file, like=earlier
+        no_cache,
+        verify_cache,
+        options,
+        command=tuple(sys.argv),
+        trigger=trigger,
+        run_id_file=run_id_file,
+        run_id_suffix=run_id_suffix or "",
+        like=earlier,
     )
     _end_with(run.run(wanted, _display()), as_json)
 

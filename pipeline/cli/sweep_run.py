@@ -26,8 +26,9 @@ from pipeline.core import settings
 from pipeline.core.errors import ExitCode, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
+from pipeline.sweeps import dask_cluster, definition_file, engine, files, space, workers
 from pipeline.sweeps import definition as definitions
-from pipeline.sweeps import definition_file, engine, files, space, workers
+from pipeline.sweeps.dask_cluster import Cluster, DaskTrials
 from pipeline.sweeps.definition import PRUNERS, SAMPLERS, Definition
 from pipeline.sweeps.trials import LocalTrials, Trials
 from pipeline.sweeps.views import Sweep, SweepState
@@ -66,11 +67,11 @@ _NAMES = "METRIC,METRIC"
 @click.option(
     "--parallel",
     type=click.IntRange(1, 64),
-    default=1,
-    show_default=True,
     metavar="N",
-    help="Points that run at once, each with the threads that engine.intra_op_threads gives it.",
+    help="Points that run at once, each with the threads that engine.intra_op_threads gives it.  "
+    "[default: 1; with --on, one for each thread of its workers]",
 )
+@click.option("--on", metavar="ADDRESS", help="Run points on a Dask cluster; its scheduler, such as tcp://host:8786.")
 @click.option("--again", is_flag=True, help="Run all points again if all have ended; unchanged nodes are cached.")
 @path_option("--from", "file", help="TOML file with these options, in a table [sweep].")
 @setting_options
@@ -87,7 +88,8 @@ def run_command(
     seed: int | None,
     root: str | None,
     again: bool,
-    parallel: int,
+    parallel: int | None,
+    on: str | None,
     **options: Any,
 ) -> None:
     """Run a sweep; each of its points is an ordinary run that pushes nothing.
@@ -99,6 +101,8 @@ def run_command(
     """
     pipeline = current_pipeline()
     definitions.check_name(name)
+    if on is not None:
+        dask_cluster.check_address(on)
     given = {"over": over, "search": search, **{key: value for key, value in options.items() if value is not None}}
     is_defined = file is not None or any(given.values())
     if file is not None:
@@ -114,12 +118,12 @@ def run_command(
     wanted = _definition(name, pipeline, base, {**given, **axes}) if is_defined else files.read(place, name)
     with _ended_by_sigterm():
         engine.check_root(place, base.config.paths.metadata)
-        with files.lock(place) as record:
+        with files.lock(place) as record, _cluster(on, place, pipeline) as cluster:
             record(name)
             engine.define(place, pipeline, wanted)
             defined = files.read(place, name)
             defined = engine.begin_round(place, pipeline, defined) if again else defined
-            found = _run(place, pipeline, defined, parallel)
+            found = _run(place, pipeline, defined, parallel, cluster)
     output.write_result(as_json, found, lambda: sweeps_text.as_text(output.screen(), found, pipeline.declared_metrics))
     if found.row.state == SweepState.STOPPED:
         output.note(f"the sweep is not complete: `sae sweep run {name}` continues it")
@@ -127,11 +131,18 @@ def run_command(
     raise SystemExit(int(ExitCode.DONE if done else ExitCode.NODE_FAILED))
 
 
-def _run(place: Root, pipeline: Pipeline, found: Definition, parallel: int) -> Sweep:
-    options = (place, found.name, found.profile, pipeline.sweep_spec.nodes)
-    has_workers = workers.folder(place, found.name).is_dir()  # of a sweep that was stopped
-    one_by_one = parallel == 1 and not has_workers
-    trials: Trials = LocalTrials(*options) if one_by_one else WorkerTrials(*options, parallel, output.note)
+@contextlib.contextmanager
+def _cluster(address: str | None, place: Root, pipeline: Pipeline) -> Iterator[Cluster | None]:
+    """Connect to the Dask cluster that is asked for."""
+    if address is None:
+        yield None
+        return
+    with dask_cluster.connect(address, place, pipeline.location) as cluster:
+        yield cluster
+
+
+def _run(place: Root, pipeline: Pipeline, found: Definition, parallel: int | None, cluster: Cluster | None) -> Sweep:
+    trials = _trials(place, pipeline, found, parallel, cluster)
 
     def progress(one: engine.Progress) -> None:
         output.note(sweeps_text.progress(one, found, pipeline.declared_metrics))
@@ -141,6 +152,18 @@ def _run(place: Root, pipeline: Pipeline, found: Definition, parallel: int) -> S
     final = sum(one.state.is_final for one in ended.points)
     state = SweepState.COMPLETE if final == ended.row.points else SweepState.STOPPED
     return dataclasses.replace(ended, row=dataclasses.replace(ended.row, state=state))
+
+
+def _trials(
+    place: Root, pipeline: Pipeline, found: Definition, parallel: int | None, cluster: Cluster | None
+) -> Trials:
+    options = (place, found.name, found.profile, pipeline.sweep_spec.nodes)
+    if cluster is not None:
+        return DaskTrials(*options, parallel, output.note, cluster, pipeline.location)
+    has_workers = workers.folder(place, found.name).is_dir()  # of a sweep that was stopped
+    if parallel in (None, 1) and not has_workers:
+        return LocalTrials(*options)
+    return WorkerTrials(*options, parallel or 1, output.note)
 
 
 def _axes(given: dict[str, Any], pipeline: Pipeline) -> dict[str, Any]:

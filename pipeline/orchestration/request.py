@@ -26,6 +26,7 @@ class RunRequest:
     command: tuple[str, ...] = ()  # the command line, as typed
     trigger: str = "manual"  # what started the run
     run_id_file: pathlib.Path | None = None  # a file to write the run's id to as soon as there is one; None: none
+    run_id_suffix: str = ""  # ends the run's id
     # the manifest of a run to rerun with its configuration and data, changed by `settings`
     like: manifest.Manifest | None = None
     resumed: str = ""  # the id of the run to resume; `like` is its manifest

@@ -54,7 +54,7 @@ def run(request: RunRequest, display: Display) -> Summary:
     with root_store.lock(root, url) as record_holder:
         store, notes, killed_runs = _repair(root)
         request = partial_run.with_base(request, root, store)
-        run_id = _new_run_id(root)
+        run_id = _new_run_id(root, request.run_id_suffix)
         if request.run_id_file is not None:
             atomic_file.write(request.run_id_file, f"{run_id}\n")
         record_holder(run_id)
@@ -155,9 +155,12 @@ def _run(
         process_setup.clear_temporary(root)
 
 
-def _new_run_id(root: Root) -> str:
-    """Return the UTC time to the second, with a number if it is taken: `20261123-143005`, `20261123-143005-2`."""
-    base = stamp()
+def _new_run_id(root: Root, suffix: str = "") -> str:
+    """Return the UTC time to the second, with a number if it is taken: `20261123-143005`, `20261123-143005-2`.
+
+    With a suffix: `20261123-143005-w1`, `20261123-143005-w1-2`.
+    """
+    base = f"{stamp()}-{suffix}" if suffix else stamp()
     taken = {path.stem for path in root.logs.glob(f"{base}*.log")}
     return base if base not in taken else next(name for n in range(2, 1000) if (name := f"{base}-{n}") not in taken)
 

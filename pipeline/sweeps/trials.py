@@ -101,16 +101,21 @@ class LocalTrial:
         return self._watch.process.exit_code()
 
     def error(self) -> str:
-        with contextlib.suppress(OSError):
-            lines = regular_file.text(self._output, "replace").splitlines()
-            return next((one.removeprefix("error: ") for one in reversed(lines) if one.startswith("error: ")), "")
-        return ""
+        return last_error(self._output)
 
     def interrupt(self) -> None:
         self._watch.interrupt("the sweep was interrupted")
 
     def kill(self) -> None:
         self._watch.process.kill()
+
+
+def last_error(output: pathlib.Path) -> str:
+    """Return the last line of an output that begins with `error: `, without that; empty if there is none."""
+    with contextlib.suppress(OSError):
+        lines = regular_file.text(output, "replace").splitlines()
+        return next((one.removeprefix("error: ") for one in reversed(lines) if one.startswith("error: ")), "")
+    return ""
 
 
 class LocalTrials:
@@ -140,16 +145,19 @@ class LocalTrials:
 
     def start_in(self, root: Root, point: int, settings: Sequence[str]) -> LocalTrial:
         """Start the run of a point in a root."""
-        return LocalTrial(point, root, self.command(root, point, settings), self._folder)
+        command = (sys.executable, "-m", "pipeline", "run", *self.options(root, point, settings))
+        return LocalTrial(point, root, command, self._folder)
 
-    def command(self, root: Root, point: int, settings: Sequence[str]) -> tuple[str, ...]:
-        """Return `sae run` for a point, in a root."""
+    def options(self, root: Root, point: int, settings: Sequence[str]) -> tuple[str, ...]:
+        """Return the options of `sae run` for a point, in a root."""
         options = ["--profile", self._profile] if self._profile else []
         for one in settings:
             options += ["--set", one]
         options += ["--to-node", ",".join(self._nodes)]
         options += ["--root", str(root.path), "--trigger", trigger.as_text(self._sweep, point)]
-        return (sys.executable, "-m", "pipeline", "run", *options)
+        if root != self._root:  # its runs have ids that no other root gives at the same time
+            options += ["--run-id-suffix", f"w{root.path.name}"]
+        return tuple(options)
 
     def finish(self, trial: Trial) -> None:
         for kind in ("run", "output"):

@@ -8,6 +8,7 @@ the root itself and makes these.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import pathlib
 import shutil
 import time
@@ -21,10 +22,9 @@ from pipeline.metadata import sweep_trigger as trigger
 from pipeline.metadata.adoption import adopt_run, link_tree
 from pipeline.metadata.store import open_store
 from pipeline.sweeps import files
-from pipeline.sweeps.trials import LocalTrial, LocalTrials, Trial
+from pipeline.sweeps.trials import LocalTrials, Trial
 
 _POLL = 0.1  # seconds between two looks at a lock
-_APART = 1.1  # seconds between the id of a run and the start of the next one: ids are times to the second
 
 
 def folder(root: Root, sweep: str) -> pathlib.Path:
@@ -50,8 +50,6 @@ class WorkerTrials:
         self._folder = folder(root, sweep)
         self._base = ""  # a run in the root whose outputs are linked into workers
         self._active: dict[int, Root] = {}  # the roots in which points run
-        self._newest: LocalTrial | None = None  # the run that was started last, until it has its id
-        self._id_seen = 0.0  # when the run that was started last had its id
         self._note = note
         self._recover()
 
@@ -62,19 +60,16 @@ class WorkerTrials:
     def blocked_by(self) -> str:
         if not self._base:
             return self._local.blocked_by()
-        if len(self._active) >= self._count:
-            return "all workers are busy"
-        if self._newest is not None:
-            if not self._newest.run_id and not self._newest.ended():
-                return "the run that was started last has no id yet"
-            self._newest, self._id_seen = None, time.monotonic()
-        return "" if time.monotonic() >= self._id_seen + _APART else "the next run would have the same id"
+        return "all workers are busy" if len(self._active) >= self._count else ""
 
-    def start(self, point: int, settings: Sequence[str]) -> LocalTrial:
+    def start(self, point: int, settings: Sequence[str]) -> Trial:
+        self._active.pop(point, None)  # of a run that found its root locked
         root = self._free_worker() if self._base else self._root
         self._active[point] = root
-        self._newest = self._local.start_in(root, point, settings)
-        return self._newest
+        return self._start_in(root, point, settings)
+
+    def _start_in(self, root: Root, point: int, settings: Sequence[str]) -> Trial:
+        return self._local.start_in(root, point, settings)
 
     def finish(self, trial: Trial) -> None:
         run_id = trial.run_id
@@ -95,8 +90,9 @@ class WorkerTrials:
     def _recover(self) -> None:
         for place in sorted(self._folder.glob("[0-9]*")):
             root = Root(place)
-            if not root_store.of(root).exists():
-                continue
+            with contextlib.suppress(UnavailableError):  # a damaged one is put aside below
+                if not root_store.of(root).exists():
+                    continue
             while (holder := root_lock.holder(root.lock_file)) is not None:
                 self._note(f"waiting for a run that an earlier process left behind: {holder}")
                 while root_lock.holder(root.lock_file) is not None:
@@ -136,13 +132,10 @@ class WorkerTrials:
 
     def _free_worker(self) -> Root:
         busy = set(self._active.values())
-        for number in range(1, self._count + 1):
-            root = Root(self._folder / str(number))
-            if root not in busy:
-                if not root.about.is_file():
-                    self._make(root.path)
-                return root
-        raise UnavailableError("no worker is free")
+        root = next(one for number in itertools.count(1) if (one := Root(self._folder / str(number))) not in busy)
+        if not root.about.is_file():
+            self._make(root.path)
+        return root
 
     def _make(self, place: pathlib.Path) -> None:
         """Make a worker: copy the store, and link the data and the outputs of the base run."""

@@ -27,6 +27,8 @@ def environment(tmp_path, monkeypatch):
         ("run --set data.source=sample --set data.dataset=signals", ExitCode.USAGE),
         ("run --profile mnist --set data.size=32x32", ExitCode.USAGE),
         ("run --set data.schema=none", ExitCode.USAGE),
+        ("run --run-id-suffix ../x", ExitCode.USAGE),
+        ("sweep run l1 --over model.l1=0,1 --on host", ExitCode.USAGE),
         ("run --from-node Trainer", ExitCode.NOT_FOUND),
         ("run --from-node Trainer --base r1", ExitCode.NOT_FOUND),
         ("resume", ExitCode.NOT_FOUND),

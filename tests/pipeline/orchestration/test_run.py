@@ -44,7 +44,8 @@ def times_from_now():
 
 
 def test_a_run_is_named_by_the_time_in_utc(root, far_from_utc):
-    assert run._new_run_id(root) in times_from_now()
+    allowed = times_from_now()
+    assert run._new_run_id(root) in allowed
 
 
 def test_a_run_in_a_second_that_is_taken_gets_a_number(root):
@@ -54,6 +55,13 @@ def test_a_run_in_a_second_that_is_taken_gets_a_number(root):
     for name in times_from_now():
         (root.logs / f"{name}-2.log").touch()
     assert re.fullmatch(r"\d{8}-\d{6}-3", run._new_run_id(root))
+
+
+def test_a_suffix_ends_the_id(root):
+    assert re.fullmatch(r"\d{8}-\d{6}-w3", run._new_run_id(root, "w3"))
+    for name in times_from_now():
+        (root.logs / f"{name}-w3.log").touch()
+    assert re.fullmatch(r"\d{8}-\d{6}-w3-2", run._new_run_id(root, "w3"))
 
 
 def test_only_the_id_itself_counts_as_taken(root):

@@ -1,8 +1,11 @@
-"""Workers that an earlier process left behind."""
+"""Workers: those that an earlier process left behind, and the ids of their runs."""
 
 from __future__ import annotations
 
+import itertools
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -24,3 +27,35 @@ def test_a_damaged_worker_is_put_aside(tmp_path: pathlib.Path, about: str | None
     assert len(notes) == 1
     assert str(place) in notes[0]
     assert found.capacity == 1
+
+
+class Started(workers.WorkerTrials):
+    """Records in which roots points would run."""
+
+    def _start_in(self, root: Root, point: int, settings: Sequence[str]) -> Any:
+        self._roots = [*getattr(self, "_roots", ()), (root, self._local.options(root, point, settings))]
+
+    def _make(self, place: pathlib.Path) -> None:
+        place.mkdir(parents=True, exist_ok=True)
+
+
+def test_runs_of_one_second_have_other_ids_in_each_worker(tmp_path: pathlib.Path) -> None:
+    found = Started(Root(tmp_path), "l1", "sample", ("Evaluator",), 2, print)
+    found.start(1, ())
+    found._active.clear()
+    found._base = "r1"
+    found.start(2, ())
+    found.start(3, ())
+    suffixes = [dict(itertools.pairwise(options)).get("--run-id-suffix") for _, options in found._roots]
+    assert suffixes == [None, "w1", "w2"]
+    assert found.blocked_by()
+
+
+def test_a_point_that_is_started_again_takes_no_second_worker(tmp_path: pathlib.Path) -> None:
+    """Its first run found the root locked."""
+    found = Started(Root(tmp_path), "l1", "sample", ("Evaluator",), 2, print)
+    found._base = "r1"
+    found.start(2, ())
+    found.start(2, ())
+    assert [root.path.name for root, _ in found._roots] == ["1", "1"]
+    assert found.blocked_by() == ""
