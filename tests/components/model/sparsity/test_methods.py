@@ -129,6 +129,14 @@ def test_batchtopk_keeps_the_largest_of_the_batch_and_serves_the_mean_of_the_sma
     assert layer.served()(one + 1).numpy().tolist() == [[4.0, 0.0, 0.0], [0.0, 0.0, 3.5]]
 
 
+@pytest.mark.parametrize("size", [1, 7, 3_000])
+def test_the_kth_largest_value_is_that_of_a_sort(size: int) -> None:
+    values = np.maximum(np.random.default_rng(size).normal(size=size), 0).astype(np.float32)
+    values[: size // 3] = values[0]  # equal values, as well as the zeros
+    found = [float(batchtopk.kth_largest(tf.constant(values), tf.constant(k))) for k in (1, (size + 1) // 2, size)]
+    assert found == [np.sort(values)[::-1][k - 1] for k in (1, (size + 1) // 2, size)]
+
+
 def test_threshold_of_batchtopk_is_a_moving_average_after_the_first_hundred_steps() -> None:
     layer, expected = batchtopk.BatchTopK(1.0), 0.0
     for step in range(1, 251):

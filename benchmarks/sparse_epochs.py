@@ -1,0 +1,87 @@
+"""Compare the time of an epoch of each method of sparsity with one of L1.
+
+    .venv/bin/python -m benchmarks.sparse_epochs --profile mnist_sparse
+
+The images are random, of MNIST's size: the time of a step does not depend on their values. The methods alternate,
+because the speed of a machine drifts; the result is the median of the ratios of consecutive trainings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import statistics
+import time
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from components.model import configured
+from components.model.train_loop import Images, TrainingSettings, train
+from pipeline_config import PipelineConfig, Value
+
+PIXELS = 784
+METHODS: dict[str, dict[str, Value]] = {
+    "l1": {"model.sparsity": "l1", "model.l1": 1e-3, "model.output_bias": "zeros"},
+    "topk": {"model.sparsity": "topk"},
+    "batchtopk": {"model.sparsity": "batchtopk"},
+    "jumprelu": {"model.sparsity": "jumprelu"},
+}
+
+
+def epoch_seconds(config: PipelineConfig, images: npt.NDArray[np.float32], epochs: int) -> float:
+    """Return the mean time of an epoch after the first, which compiles."""
+    model = {
+        name: getattr(config.model, name) for name in config.model.settings() if config.has_effect(f"model.{name}")
+    }
+    model |= {"hidden_layers": list(config.model.widths), "loss": config.loss}
+    training = {
+        field.name: getattr(config.training, field.name)
+        for field in dataclasses.fields(TrainingSettings)
+        if hasattr(config.training, field.name)
+    }
+    settings = TrainingSettings(
+        **{**training, "epochs": epochs + 1, "validation_batch_size": config.evaluation.batch_size}
+    )
+    ended: list[float] = []
+    train(
+        configured.build(PIXELS, model, settings.seed, lambda: images.mean(axis=0)),
+        Images.in_memory(tf.constant(images)),
+        Images.in_memory(tf.constant(images[: len(images) // 5])),
+        settings,
+        lambda losses: ended.append(time.monotonic()),
+    )
+    return (ended[-1] - ended[0]) / epochs
+
+
+def main() -> None:
+    """Measure, and print the median ratios."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--profile", default="mnist_sparse", help="with the sizes of the layers")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=3, help="of each training that count")
+    parser.add_argument("--images", type=int, default=50_000)
+    parser.add_argument("--methods", nargs="+", choices=tuple(METHODS)[1:], default=tuple(METHODS)[1:])
+    args = parser.parse_args()
+    defaults = PipelineConfig()
+    tf.config.threading.set_intra_op_parallelism_threads(defaults.engine.intra_op_threads)
+    tf.config.threading.set_inter_op_parallelism_threads(defaults.engine.inter_op_threads)
+    images = np.random.default_rng(0).random((args.images, PIXELS), dtype=np.float32)
+    profile = dict(PipelineConfig.profiles[args.profile])
+    profile["model.active_units"] = float(round(float(profile["model.active_units"])))  # topk takes whole numbers
+    ratios: dict[str, list[float]] = {name: [] for name in args.methods}
+    for _ in range(args.rounds):
+        seconds = {
+            name: epoch_seconds(PipelineConfig.build({**profile, **METHODS[name]}), images, args.epochs)
+            for name in ("l1", *args.methods)
+        }
+        print("  ".join(f"{name} {value:.3f} s" for name, value in seconds.items()), flush=True)
+        for name in args.methods:
+            ratios[name].append(seconds[name] / seconds["l1"])
+    for name, found in ratios.items():
+        print(f"{name}: {statistics.median(found):.2f} of l1 ({min(found):.2f} to {max(found):.2f})")
+
+
+if __name__ == "__main__":
+    main()
