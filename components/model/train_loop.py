@@ -129,7 +129,7 @@ def train(
         if not all(math.isfinite(value) for value in dataclasses.astuple(losses)):
             raise errors.TrainingError(
                 f"the loss became {losses.loss} in epoch {epoch} of {settings.epochs}: lower training.learning_rate "
-                f"(now {settings.learning_rate:g}) or the weight of the penalty on the code"
+                f"(now {settings.learning_rate:g}), or the weight of the penalty on the code if there is one"
             )
         history.append(losses)
         on_epoch(losses)

@@ -16,6 +16,7 @@ pre-activation as well gives a lower loss at equal sparsity (docs/model.md).
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,18 @@ import tf_keras as keras
 
 from components.model.sparsity.layer import SparsityLayer, Threshold
 
-_FIRST_THRESHOLD = 0.3
+_LEAST_FIRST_THRESHOLD = 0.3
+
+
+def first_threshold(active_units: float, units: int) -> float:
+    """Return the threshold to start from, of `units` whose normalised pre-activations are about N(0, 1).
+
+    It is their quantile above which `active_units` lie, at least 0.3. With 0.3 four of ten units are active, which of
+    many units is so far from the aim that the penalty switches most of them off before they learn anything.
+    """
+    inactive = 1 - active_units / units
+    quantile = statistics.NormalDist().inv_cdf(inactive) if 0 < inactive < 1 else -math.inf
+    return max(_LEAST_FIRST_THRESHOLD, quantile)
 
 
 def jump(values: tf.Tensor, threshold: tf.Tensor, bandwidth: float) -> tuple[tf.Tensor, tf.Tensor]:
@@ -72,8 +84,9 @@ class JumpReLU(SparsityLayer):
 
     def build(self, input_shape: Any) -> None:
         """Add `log_threshold`, shape (units,)."""
-        first = keras.initializers.Constant(math.log(_FIRST_THRESHOLD))
-        self.log_threshold = self.add_weight("log_threshold", (input_shape[-1],), initializer=first)
+        units = input_shape[-1]
+        first = keras.initializers.Constant(math.log(first_threshold(self._active_units, units)))
+        self.log_threshold = self.add_weight("log_threshold", (units,), initializer=first)
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Return codes, and add the penalty."""

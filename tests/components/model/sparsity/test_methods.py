@@ -179,6 +179,14 @@ def test_jump_and_its_straight_through_gradients_are_those_of_the_formula() -> N
     np.testing.assert_allclose(for_threshold, expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("active", "units", "expected"),
+    [(25, 1_000, 1.959964), (8, 32, 0.674490), (24, 32, 0.3), (32, 32, 0.3)],  # quantiles of a table
+)
+def test_jumprelu_starts_at_the_quantile_of_its_aim(active: float, units: int, expected: float) -> None:
+    assert jumprelu.first_threshold(active, units) == pytest.approx(expected, abs=1e-6)
+
+
 def test_penalty_of_jumprelu_is_zero_at_the_aim_and_grows_with_the_square() -> None:
     layer = jumprelu.JumpReLU(active_units=2.0, bandwidth=0.25, weight=0.3)
     for row, penalty in (([1.0, 1.0, 0.0], 0.0), ([1.0, 0.0, 0.0], 0.3 / 4), ([1.0, 1.0, 1.0], 0.3 / 4)):
