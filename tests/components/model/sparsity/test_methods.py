@@ -181,9 +181,9 @@ def test_jump_and_its_straight_through_gradients_are_those_of_the_formula() -> N
 
 @pytest.mark.parametrize(
     ("active", "units", "expected"),
-    [(25, 1_000, 1.959964), (8, 32, 0.674490), (24, 32, 0.3), (32, 32, 0.3)],  # quantiles of a table
+    [(25, 1_000, 1.750686), (4, 32, 0.841621), (12, 32, 0.3), (32, 32, 0.3)],  # 96 % and 80 % of a table
 )
-def test_jumprelu_starts_at_the_quantile_of_its_aim(active: float, units: int, expected: float) -> None:
+def test_jumprelu_starts_with_more_active_units_than_its_aim(active: float, units: int, expected: float) -> None:
     assert jumprelu.first_threshold(active, units) == pytest.approx(expected, abs=1e-6)
 
 
