@@ -75,15 +75,17 @@ def current_manifest(pipeline: Pipeline, recorded: Manifest) -> Manifest:
     Raises:
       UnavailableError: the data set is missing.
     """
-    return manifest.collect(
+    found = manifest.collect(
         run_id=recorded.run_id,
         command=(),
         profile=recorded.profile,
-        configuration=recorded.configuration,
+        # An earlier version may not have had a setting that the description of the engine needs.
+        configuration={**pipeline.configuration().recorded(), **recorded.configuration},
         data=pipeline.data.refresh(recorded.data),
         code=cache_key.code_of_nodes(pipeline.nodes),
         pipeline=pipeline,
     )
+    return dataclasses.replace(found, configuration=recorded.configuration)
 
 
 def _newest(root: Root, store: Store) -> str:

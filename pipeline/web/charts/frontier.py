@@ -112,11 +112,13 @@ def frontier(
     if not marks:
         return chart.empty("There are no values to draw.")
     lines = [one for one in baselines if scales.drawable(one.value) is not None]
-    x_scale, y_scale, left, right = _scales(marks, runs, lines, width, largest)
+    near = _near(lines, [*(one.y for _, one in marks), *(one.y for _, one in runs)])
+    x_scale, y_scale, left, right = _scales(marks, runs, near, width, largest)
     bottom = _HEIGHT - BOTTOM
     chart.y_axis(y_scale, left, right, y_label)
     chart.x_axis(x_scale, left, right, bottom, x_label, grid_top=TOP)
-    chart.add(*_baselines(lines, y_scale, left, right))
+    chart.add(*_baselines(near, y_scale, left, right))
+    chart.add(*_far_baselines([one for one in lines if one not in near], y_scale, right))
     for color in dict.fromkeys(color for color, _ in marks):
         ends = sorted((x_scale(one.x), y_scale(one.y)) for group, one in marks if group == color and one.joined)
         if len(ends) > 1:
@@ -140,6 +142,13 @@ def frontier(
 
 def _drawable(x: float, y: float) -> bool:
     return scales.drawable(x) is not None and scales.drawable(y) is not None
+
+
+def _near(baselines: Sequence[BaselineLine], values: Sequence[float]) -> list[BaselineLine]:
+    """Return the baselines that are no farther from the points than these are apart; others would squeeze them."""
+    low, high = min(values), max(values)
+    apart = high - low or math.inf
+    return [one for one in baselines if low - apart <= one.value <= high + apart]
 
 
 def _scales(
@@ -185,6 +194,16 @@ def _baselines(lines: Sequence[BaselineLine], scale: Scale, left: float, right: 
         yield horizontal("limit", left, right, scale(one.value))
         yield back(right - svg.width_of(text, svg.SMALL) - 8, y - 11, svg.width_of(text, svg.SMALL) + 8, 14)
         yield svg.text(right - 4, y, text, "chart-label", "end")
+
+
+def _far_baselines(lines: Sequence[BaselineLine], scale: Scale, right: float) -> Iterator[str]:
+    """Name baselines beyond the scale where it ends."""
+    above = [one for one in lines if one.value > scale.high]
+    below = [one for one in lines if one.value <= scale.high]
+    for first, step, arrow, found in ((TOP + 4, 14, "↑", above), (scale.start - 6, -14, "↓", below)):
+        for place, one in enumerate(found):
+            text = f"{arrow} {one.name} {scales.number(one.value)}"
+            yield svg.text(right - 4, first + step * place, text, "chart-label", "end")
 
 
 def _legend(

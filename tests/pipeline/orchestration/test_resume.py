@@ -121,6 +121,13 @@ def test_a_changed_manifest_is_refused(recorded):
         find(recorded)
 
 
+def test_a_setting_that_the_version_of_the_run_did_not_have_has_its_default(recorded):
+    values = recorded.config().recorded()
+    values.pop("engine.runner")
+    record(recorded, "a", configuration=values)
+    assert find(recorded)[0].configuration == values
+
+
 def test_a_setting_that_this_version_does_not_have_is_named(recorded):
     configuration = {**recorded.config().recorded(), "training.momentum": 0.9}
     record(recorded, "a", configuration=configuration)

@@ -54,6 +54,16 @@ def test_points_are_where_their_values_are_and_intervals_end_at_the_scales():
     assert limit.number("y1") == 384  # the floor, 0
 
 
+def test_a_baseline_far_from_the_points_is_named_and_does_not_squeeze_them():
+    near = [BaselineLine("floor", 0.0)]
+    shape = read(frontier(two_groups(), [*near, BaselineLine("mean image", 2.0)], **LABELS))
+    assert len(shape.all("line", "limit")) == 1
+    alone = read(frontier(two_groups(), near, **LABELS))
+    assert [one.number("cy") for one in shape.all("circle")] == [one.number("cy") for one in alone.all("circle")]
+    labels = [one.text for one in shape.all("text", "chart-label")]
+    assert [label for label in labels if label and "mean image" in label] == ["↑ mean image 2"]
+
+
 def test_nothing_to_draw_is_said():
     assert "no values" in frontier([FrontierGroup("", [])], **LABELS).svg
 
