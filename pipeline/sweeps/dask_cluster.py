@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import re
 import secrets
+import socket
 import time
+import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -70,7 +72,11 @@ class Cluster:
 
 def check_address(address: str) -> None:
     """Check that a text is the address of a scheduler. Raises `UsageError`."""
-    if not _ADDRESS.fullmatch(address):
+    try:
+        is_allowed = bool(_ADDRESS.fullmatch(address) and urllib.parse.urlsplit(address).port)
+    except ValueError:  # no port has this number
+        is_allowed = False
+    if not is_allowed:
         raise UsageError(f"--on {address!r} is no address of a Dask scheduler: give one such as tcp://host:8786")
 
 
@@ -89,6 +95,7 @@ def connect(address: str, root: Root, pipeline: str) -> Iterator[Cluster]:
     """
     library = _library()
     try:
+        _probe(address)
         client = library.Client(address, timeout=_CONNECT, set_as_default=False)
     except Exception as error:  # Dask has several, and asyncio's TimeoutError of Python 3.10 is no OSError
         raise UnavailableError(
@@ -101,6 +108,16 @@ def connect(address: str, root: Root, pipeline: str) -> Iterator[Cluster]:
     finally:
         with contextlib.suppress(Exception):
             client.close(timeout=2)
+
+
+def _probe(address: str) -> None:
+    """Check that a scheduler answers: Dask's client would wait for ever for another server. Raises `OSError`."""
+    parts = urllib.parse.urlsplit(address)
+    if parts.scheme == "tls":  # the server waits for the client
+        return
+    with socket.create_connection((parts.hostname, parts.port or 0), _CONNECT) as connection:
+        if not connection.recv(1):  # a scheduler speaks first
+            raise ConnectionError("what listens there is no Dask scheduler")
 
 
 def _library() -> ModuleType:

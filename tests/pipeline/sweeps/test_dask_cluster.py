@@ -24,7 +24,9 @@ def test_an_address_is_that_of_a_scheduler(address: str) -> None:
     dask_cluster.check_address(address)
 
 
-@pytest.mark.parametrize("address", ["", "host:8786", "http://host:8787", "tcp://host", "tcp://host:x", "tcp://a b:1"])
+@pytest.mark.parametrize(
+    "address", ["", "host:8786", "http://host:8787", "tcp://host", "tcp://host:x", "tcp://a b:1", "tcp://host:99999"]
+)
 def test_another_address_is_refused(address: str) -> None:
     with pytest.raises(UsageError):
         dask_cluster.check_address(address)
