@@ -24,6 +24,7 @@ from components import atomic_file
 from pipeline.cluster import java, parts
 from pipeline.cluster.flink import FlinkPrograms
 from pipeline.cluster.plan import LOOPBACK, Host, Plan, Ports, Program, Programs, Slots
+from pipeline.cluster.spark import SparkPrograms
 from pipeline.core import root_lock, serialization
 from pipeline.core.errors import LockedError, NotFoundError, UnavailableError, UsageError
 from pipeline.core.project import PROJECT
@@ -32,7 +33,7 @@ from pipeline.scheduler.run_process import Child, Process
 START_SECONDS = 600.0  # for the whole cluster to start; it takes 20 on a free machine
 _STOP_SECONDS = 10.0  # between SIGTERM and SIGKILL
 _POLL = 0.2
-PROGRAMS: dict[str, type[Programs]] = {"flink": FlinkPrograms}
+PROGRAMS: dict[str, type[Programs]] = {"flink": FlinkPrograms, "spark": SparkPrograms}
 _RECORD, _LOCK = "cluster.json", "lock"
 _OWN_FOLDERS = ("configuration", "work", "logs")
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pipeline.cluster import local, parts
-from pipeline.cluster.engines import FLINK, Engine
+from pipeline.cluster.engines import FLINK, SPARK, Engine
 from pipeline.cluster.plan import LOOPBACK, Host, Plan, Ports
 from tests.cluster import namespaces
 
@@ -92,4 +92,11 @@ def running(engine: Engine, parts_folder: pathlib.Path, folder: pathlib.Path) ->
 def flink_hosts(tmp_path_factory: pytest.TempPathFactory, parts_folder: pathlib.Path) -> Iterator[HostCluster]:
     """A Flink cluster on two hosts."""
     with running(FLINK, parts_folder, tmp_path_factory.mktemp("flink")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def spark_hosts(tmp_path_factory: pytest.TempPathFactory, parts_folder: pathlib.Path) -> Iterator[HostCluster]:
+    """A Spark cluster on two hosts."""
+    with running(SPARK, parts_folder, tmp_path_factory.mktemp("spark")) as cluster:
         yield cluster

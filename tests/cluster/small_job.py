@@ -2,8 +2,8 @@
 
     python -m tests.cluster.small_job SETTINGS FOLDER NAME SECONDS
 
-SETTINGS: JSON of the settings of a run. Each sum becomes a file KEY in FOLDER, and each process a file `began-ID`. Each
-of the 200 numbers takes SECONDS.
+SETTINGS: JSON of the settings of a run. Each of the 200 numbers takes SECONDS. In FOLDER, each sum becomes a file KEY,
+and each process that works a file `began-ID`, which contains the network namespace of its host.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def main(settings: dict[str, str], folder: str, name: str, seconds: float) -> No
         import pathlib
         import time
 
-        pathlib.Path(folder, f"began-{os.getpid()}").touch()
+        pathlib.Path(folder, f"began-{os.getpid()}").write_text(os.readlink("/proc/self/ns/net"))
         time.sleep(seconds)
         return number % KEYS, number
 

@@ -47,6 +47,7 @@ def test_both_hosts_work(flink_hosts: HostCluster, tmp_path: pathlib.Path) -> No
     records = flink_hosts.records("both")
     assert len(records) == 2
     assert min(records.values()) >= 50
+    assert len({path.read_text() for path in tmp_path.glob("began-*")}) == 2
 
 
 def test_a_killed_host_does_not_change_the_result(flink_hosts: HostCluster, tmp_path: pathlib.Path) -> None:
@@ -65,3 +66,12 @@ def test_a_killed_job_server_ends_the_job_with_an_error(flink_hosts: HostCluster
         wait_for(lambda: list(tmp_path.glob("began-*")))
         os.kill(server.process, signal.SIGKILL)
         assert job.wait(SECONDS) != ExitCode.DONE
+
+
+def test_both_hosts_work_on_spark(spark_hosts: HostCluster, tmp_path: pathlib.Path) -> None:
+    with start(spark_hosts, tmp_path, "spark", 0.02) as job:
+        assert job.wait(SECONDS) == ExitCode.DONE
+    assert small_job.sums(tmp_path) == small_job.SUMS
+    assert len({path.read_text() for path in tmp_path.glob("began-*")}) == 2
+    log = pathlib.Path(spark_hosts.cluster.folder, "logs", "jobserver.log").read_text()
+    assert log.count("Added JAR") == 1  # the one that names the others
