@@ -21,7 +21,7 @@ _SECONDS = 5.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Finding:
+class ClusterFinding:
     """What a check of a cluster found.
 
     Attributes:
@@ -52,14 +52,14 @@ def require(engine: EngineConfig, pipeline: Pipeline, root: Root, write: bool) -
             raise error(f"{one.found}: {one.advice}")
 
 
-def examine(engine: EngineConfig, pipeline: Pipeline, root: Root, write: bool) -> Iterator[Finding]:
+def examine(engine: EngineConfig, pipeline: Pipeline, root: Root, write: bool) -> Iterator[ClusterFinding]:
     """Yield what is found of the cluster of a run, in the order of the arguments of `require`; nothing for a local one.
 
     A finding with advice is the last one.
     """
     if engine.is_local:
         return
-    found = Finding("cluster", f"no check of the runner {engine.runner}")
+    found = ClusterFinding("cluster", f"no check of the runner {engine.runner}")
     try:
         beam_options.check(engine)
         if engine.runner == "dataflow":
@@ -78,47 +78,55 @@ def examine(engine: EngineConfig, pipeline: Pipeline, root: Root, write: bool) -
             yield from _workers(engine, pipeline, root, hosts, write)
     except UsageError as error:
         text, _, advice = str(error).partition(": ")
-        yield Finding("Beam options", text, advice, error.exit_code)
+        yield ClusterFinding("Beam options", text, advice, error.exit_code)
     except SaeError as error:
-        yield Finding("cluster", str(error), "start the cluster and try again; docs/cluster.md shows how")
+        yield ClusterFinding("cluster", str(error), "start the cluster and try again; docs/cluster.md shows how")
 
 
-def _flink(engine: EngineConfig) -> Finding:
+def _flink(engine: EngineConfig) -> ClusterFinding:
     """Check that Flink's job manager answers, and has enough free slots."""
     master = FlinkMaster(engine.flink_master)
     try:
         overview = master.overview()
     except SaeError as error:
-        return Finding("Flink", str(error), "start it, or set engine.flink_master; docs/cluster.md shows how")
+        return ClusterFinding("Flink", str(error), "start it, or set engine.flink_master; docs/cluster.md shows how")
     slots = f"{overview.free_slots} of {overview.slots} slots on {overview.task_managers} task managers are free"
     found = f"Flink {overview.version} at {master.url}: {slots}"
     if overview.slots < engine.parallelism:
-        return Finding("Flink", found, f"add task managers, or set engine.parallelism to at most {overview.slots}")
+        return ClusterFinding(
+            "Flink", found, f"add task managers, or set engine.parallelism to at most {overview.slots}"
+        )
     if overview.free_slots < engine.parallelism:
-        return Finding("Flink", found, f"engine.parallelism needs {engine.parallelism}: wait for other jobs to end")
-    return Finding("Flink", found)
+        return ClusterFinding(
+            "Flink", found, f"engine.parallelism needs {engine.parallelism}: wait for other jobs to end"
+        )
+    return ClusterFinding("Flink", found)
 
 
-def _job_server(engine: EngineConfig) -> Finding:
+def _job_server(engine: EngineConfig) -> ClusterFinding:
     """Check that something listens at the address of Beam's job server."""
     host, _, port = engine.job_endpoint.rpartition(":")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), _SECONDS):
-            return Finding("job server", f"Beam's job server listens at {engine.job_endpoint}")
+            return ClusterFinding("job server", f"Beam's job server listens at {engine.job_endpoint}")
     except OSError as error:
         reason = error.strerror or str(error)
         found = f"Beam's job server at {engine.job_endpoint} cannot be reached ({reason})"
-        return Finding("job server", found, "start it, or set engine.job_endpoint; docs/cluster.md shows how")
+        return ClusterFinding("job server", found, "start it, or set engine.job_endpoint; docs/cluster.md shows how")
 
 
-def _workers(engine: EngineConfig, pipeline: Pipeline, root: Root, hosts: list[str], write: bool) -> Iterator[Finding]:
+def _workers(
+    engine: EngineConfig, pipeline: Pipeline, root: Root, hosts: list[str], write: bool
+) -> Iterator[ClusterFinding]:
     """Check that a worker answers on each host, sees the root, and has the same code and packages.
 
     Where the hosts are not known, a name that means another host on each of them cannot be checked.
     """
     host, _, port = engine.worker_address.rpartition(":")
     if not hosts and (host == "localhost" or _is_unknown(host)):
-        yield Finding("worker", f"the workers at {host}:{port}, as executors see them, cannot be checked from here")
+        yield ClusterFinding(
+            "worker", f"the workers at {host}:{port}, as executors see them, cannot be checked from here"
+        )
         return
     addresses = [f"{one}:{port}" for one in hosts or [host]]
     identity = worker_identity.here(pipeline)
@@ -128,19 +136,19 @@ def _workers(engine: EngineConfig, pipeline: Pipeline, root: Root, hosts: list[s
                 answer = worker_identity.ask(address, token)
             except UnavailableError as error:
                 advice = f"`sae worker --host {address.rpartition(':')[0]}` beside each task manager"
-                yield Finding("worker", str(error), advice)
+                yield ClusterFinding("worker", str(error), advice)
                 return
             who = f"the worker of host {answer.host} ({address})"
             if different := worker_identity.differences(identity, answer.identity):
                 advice = "install the same code and lock there, and restart `sae worker`"
-                yield Finding("worker", f"{who} differs: {different}", advice)
+                yield ClusterFinding("worker", f"{who} differs: {different}", advice)
                 return
             if token is not None and answer.file != file_digests.of_file(token):
                 reason = answer.reason or "another file is there"
                 found = f"{who} does not see the pipeline root {root.path} ({reason})"
-                yield Finding("worker", found, "choose a root with --root in a folder that all hosts share")
+                yield ClusterFinding("worker", found, "choose a root with --root in a folder that all hosts share")
                 return
-            yield Finding(
+            yield ClusterFinding(
                 "worker", f"{who} has the same code and packages" + ", and sees the root" * (token is not None)
             )
 

@@ -53,7 +53,7 @@ def cluster(answer: Callable[[bytes], bytes] = truthful, **answers: Any) -> Iter
         )
 
 
-def wrong(engine: EngineConfig, root: Root, write: bool = True) -> checks.Finding:
+def wrong(engine: EngineConfig, root: Root, write: bool = True) -> checks.ClusterFinding:
     """Return the only finding with advice, which is the last one."""
     *good, last = checks.examine(engine, PIPELINE, root, write)
     assert not any(one.advice for one in good)

@@ -165,10 +165,12 @@ def test_the_command_ends_its_processes(number: signal.Signals) -> None:
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             request = api.beam_fn_api_pb2.StartWorkerRequest(worker_id="1-1")
             request.control_endpoint.url = "127.0.0.1:9"  # where nobody listens: it tries for a minute
-            api.beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolStub(channel).StartWorker.future(request)
+            # gRPC cancels a call that nobody holds.
+            call = api.beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolStub(channel).StartWorker.future(request)
             until = time.monotonic() + 100
             while not (workers := psutil.Process(process.pid).children()) and time.monotonic() < until:
                 time.sleep(0.05)
+            call.cancel()
         assert len(workers) == 1
         process.send_signal(number)
         process.wait(30)
