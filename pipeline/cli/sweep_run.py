@@ -28,7 +28,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
 from pipeline.sweeps import dask_cluster, definition_file, engine, files, space, workers
 from pipeline.sweeps import definition as definitions
-from pipeline.sweeps.dask_cluster import Cluster, DaskTrials
+from pipeline.sweeps.dask_cluster import DaskCluster, DaskTrials
 from pipeline.sweeps.definition import PRUNERS, SAMPLERS, Definition
 from pipeline.sweeps.trials import LocalTrials, Trials
 from pipeline.sweeps.views import Sweep, SweepState
@@ -132,7 +132,7 @@ def run_command(
 
 
 @contextlib.contextmanager
-def _cluster(address: str | None, place: Root, pipeline: Pipeline) -> Iterator[Cluster | None]:
+def _cluster(address: str | None, place: Root, pipeline: Pipeline) -> Iterator[DaskCluster | None]:
     """Connect to the Dask cluster that is asked for."""
     if address is None:
         yield None
@@ -141,7 +141,9 @@ def _cluster(address: str | None, place: Root, pipeline: Pipeline) -> Iterator[C
         yield cluster
 
 
-def _run(place: Root, pipeline: Pipeline, found: Definition, parallel: int | None, cluster: Cluster | None) -> Sweep:
+def _run(
+    place: Root, pipeline: Pipeline, found: Definition, parallel: int | None, cluster: DaskCluster | None
+) -> Sweep:
     trials = _trials(place, pipeline, found, parallel, cluster)
 
     def progress(one: engine.Progress) -> None:
@@ -155,7 +157,7 @@ def _run(place: Root, pipeline: Pipeline, found: Definition, parallel: int | Non
 
 
 def _trials(
-    place: Root, pipeline: Pipeline, found: Definition, parallel: int | None, cluster: Cluster | None
+    place: Root, pipeline: Pipeline, found: Definition, parallel: int | None, cluster: DaskCluster | None
 ) -> Trials:
     options = (place, found.name, found.profile, pipeline.sweep_spec.nodes)
     if cluster is not None:

@@ -23,7 +23,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.orchestration.portable import worker_identity
 from pipeline.orchestration.portable.worker_identity import Identity
 from pipeline.sweeps import dask_task, files
-from pipeline.sweeps.dask_task import Order, Outcome, WorkerState
+from pipeline.sweeps.dask_task import Order, TrialOutcome, WorkerState
 from pipeline.sweeps.trials import INTERRUPT_GRACE, Trial
 from pipeline.sweeps.workers import WorkerTrials
 
@@ -34,7 +34,7 @@ _SIGKILL = -9
 _LOGGERS = ("distributed", "distributed.client", "distributed.scheduler", "distributed.worker", "tornado", "asyncio")
 
 
-class Cluster:
+class DaskCluster:
     """A Dask cluster that this process is connected to.
 
     Attributes:
@@ -81,7 +81,7 @@ def check_address(address: str) -> None:
 
 
 @contextlib.contextmanager
-def connect(address: str, root: Root, pipeline: str) -> Iterator[Cluster]:
+def connect(address: str, root: Root, pipeline: str) -> Iterator[DaskCluster]:
     """Connect to a cluster, and check that its workers can run trials of this root.
 
     Args:
@@ -104,7 +104,7 @@ def connect(address: str, root: Root, pipeline: str) -> Iterator[Cluster]:
         ) from error
     try:
         _check_workers(client, address, root, pipeline)
-        yield Cluster(library, address, client)
+        yield DaskCluster(library, address, client)
     finally:
         with contextlib.suppress(Exception):
             client.close(timeout=2)
@@ -192,7 +192,7 @@ class DaskTrials(WorkerTrials):
         nodes: Sequence[str],
         most: int | None,
         note: Callable[[str], None],
-        cluster: Cluster,
+        cluster: DaskCluster,
         pipeline: str,
     ) -> None:
         """Take over the runs that an earlier process left behind.
@@ -244,7 +244,7 @@ class DaskTrials(WorkerTrials):
 class DaskTrial:
     """The run of a point on a worker of a cluster."""
 
-    def __init__(self, cluster: Cluster, point: int, root: Root, order: Order, note: Callable[[str], None]) -> None:
+    def __init__(self, cluster: DaskCluster, point: int, root: Root, order: Order, note: Callable[[str], None]) -> None:
         """Submit it; `note`: shows a text."""
         self.point, self.root = point, root
         self._cluster, self._order, self._note = cluster, order, note
@@ -253,7 +253,7 @@ class DaskTrial:
         self._future = cluster.client.submit(dask_task.run, order, key=key, pure=False)
         self._give_up: float | None = None  # when to stop waiting for a worker that does not answer
         self._attempt = ""  # the run of the newest attempt
-        self._outcome: Outcome | None = None
+        self._outcome: TrialOutcome | None = None
 
     @property
     def run_id(self) -> str:
@@ -272,16 +272,16 @@ class DaskTrial:
             self._outcome = self._ended()
         return self._outcome is not None
 
-    def _ended(self) -> Outcome | None:
+    def _ended(self) -> TrialOutcome | None:
         status = self._future.status
         if status == "pending":
             if self._give_up is None or time.monotonic() < self._give_up:
                 return None
             self.kill()
-            return Outcome(None)
+            return TrialOutcome(None)
         error: UnavailableError | None = None
         if status == "finished":
-            outcome: Outcome = self._future.result()
+            outcome: TrialOutcome = self._future.result()
             if not outcome.refused:
                 return outcome
             error = UnavailableError(outcome.refused)
@@ -289,13 +289,13 @@ class DaskTrial:
             cause = self._future.exception()
             if self._cluster.killed_workers(cause):
                 self._note(f"each worker that ran point {self.point} died, the last at {cause.last_worker.address}")
-                return Outcome(_SIGKILL)
+                return TrialOutcome(_SIGKILL)
             error = UnavailableError(f"Dask cannot run point {self.point}: {type(cause).__name__}: {cause}")
         else:
             error = self._cluster.lost()
         if self._give_up is None:
             raise error
-        return Outcome(None)  # it was interrupted, and needs no reason
+        return TrialOutcome(None)  # it was interrupted, and needs no reason
 
     def _show_attempts(self) -> None:
         run_id = self.run_id

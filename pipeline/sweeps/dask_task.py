@@ -77,7 +77,7 @@ class Order:
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
+class TrialOutcome:
     """How a trial ended.
 
     Attributes:
@@ -127,14 +127,14 @@ def refusal(name: str, host: str, differences: str) -> str:
     )
 
 
-def run(order: Order) -> Outcome:
+def run(order: Order) -> TrialOutcome:
     """Run a trial, as a task of Dask, and return how it ended."""
     import distributed
 
     worker = distributed.get_worker()
     key = worker.get_current_task()
     if differences := worker_identity.differences(order.identity, identity(order.pipeline)):
-        return Outcome(None, refused=refusal(str(worker.name), worker_identity.host_name(), differences))
+        return TrialOutcome(None, refused=refusal(str(worker.name), worker_identity.host_name(), differences))
     return _run(order, _Wish(worker, key, distributed.Event(order.interrupt)))
 
 
@@ -158,11 +158,11 @@ class _Wish:
         return self._lasts
 
 
-def _run(order: Order, wish: _Wish) -> Outcome:
+def _run(order: Order, wish: _Wish) -> TrialOutcome:
     root = Root(order.root)
     while True:
         if not _wait_until(lambda: root_lock.holder(root.lock_file) is None, wish):
-            return Outcome(int(ExitCode.INTERRUPTED))
+            return TrialOutcome(int(ExitCode.INTERRUPTED))
         ended = _earlier_attempt(order, root)
         if ended is None:
             ended = _attempt(order, wish)
@@ -179,7 +179,7 @@ def _wait_until(condition: Callable[[], bool], wish: _Wish) -> bool:
     return False
 
 
-def _earlier_attempt(order: Order, root: Root) -> Outcome | None:
+def _earlier_attempt(order: Order, root: Root) -> TrialOutcome | None:
     """Return how the run of an earlier attempt ended; None if it did not, or there was none."""
     try:
         run_id = regular_file.text(order.run_file).strip()
@@ -187,10 +187,10 @@ def _earlier_attempt(order: Order, root: Root) -> Outcome | None:
     except (OSError, ValueError, SaeError):
         return None
     ended = str(context.properties.get(run_properties.END_PROPERTY, "")) if context else ""
-    return Outcome(int(_EXIT_CODES[ended]), last_error(order.output)) if ended in _EXIT_CODES else None
+    return TrialOutcome(int(_EXIT_CODES[ended]), last_error(order.output)) if ended in _EXIT_CODES else None
 
 
-def _attempt(order: Order, wish: _Wish) -> Outcome:
+def _attempt(order: Order, wish: _Wish) -> TrialOutcome:
     command = (sys.executable, "-m", "pipeline", "run", *order.options, "--run-id-file", str(order.run_file))
     affecting = numeric_variables.affecting(os.environ)  # Dask sets some
     found = {name: value for name, value in os.environ.items() if name not in affecting}
@@ -205,4 +205,4 @@ def _attempt(order: Order, wish: _Wish) -> Outcome:
     except BaseException:
         child.kill()
         raise
-    return Outcome(child.exit_code(), last_error(order.output))
+    return TrialOutcome(child.exit_code(), last_error(order.output))

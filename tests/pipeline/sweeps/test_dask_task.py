@@ -15,7 +15,7 @@ from pipeline.core.errors import ExitCode
 from pipeline.core.pipeline_root import Root
 from pipeline.orchestration.portable.worker_identity import Identity
 from pipeline.sweeps import dask_task
-from pipeline.sweeps.dask_task import Order, Outcome
+from pipeline.sweeps.dask_task import Order, TrialOutcome
 from tests.builders.roots import Recorded
 
 IDENTITY = Identity("c" * 64, "1" * 64, "3.10.13", "p" * 64)
@@ -90,14 +90,14 @@ def test_an_attempt_is_interrupted_when_nobody_wants_it(order: Order) -> None:
 
 
 def test_an_unwanted_trial_does_not_start(order: Order) -> None:
-    assert dask_task._run(order, Wish(False)) == Outcome(int(ExitCode.INTERRUPTED))  # type: ignore[arg-type]
+    assert dask_task._run(order, Wish(False)) == TrialOutcome(int(ExitCode.INTERRUPTED))  # type: ignore[arg-type]
     assert not order.output.exists()
 
 
 def test_an_attempt_waits_for_an_earlier_one_that_still_runs(order: Order) -> None:
     root = Root(order.root)
     root.create()
-    ended: list[Outcome] = []
+    ended: list[TrialOutcome] = []
     thread = threading.Thread(target=lambda: ended.append(dask_task._run(order, Wish(True))))  # type: ignore[arg-type]
     with root.lock():
         thread.start()
