@@ -12,11 +12,11 @@ import sys
 import tempfile
 
 from pipeline.cluster import parts
-from pipeline.cluster.engines import ENGINES, Engine
+from pipeline.cluster.engines import ENGINES, ClusterEngine
 from pipeline.core import file_digests
 
 
-def lock_text(engine: Engine, folder: pathlib.Path) -> str:
+def lock_text(engine: ClusterEngine, folder: pathlib.Path) -> str:
     """Return the text of the lock for the jars in a folder."""
     digests = {path: digest for path, digest in file_digests.of_folder(folder).items() if path.endswith(".jar")}
     lines = [

@@ -13,7 +13,7 @@ from pipeline.cli.command import command
 from pipeline.cli.options import LocalPath, json_option
 from pipeline.cluster import java, local, parts
 from pipeline.cluster.engines import ENGINES
-from pipeline.cluster.plan import Plan, Ports, hosts_of_this_machine
+from pipeline.cluster.plan import ClusterPlan, Ports, hosts_of_this_machine
 from pipeline.core.errors import ExitCode
 from pipeline.terminal import cluster as cluster_text
 
@@ -94,7 +94,7 @@ def up_command(
     as_json: bool,
 ) -> None:
     """Start a cluster on this machine, and wait until it is ready; it runs until `sae cluster down`."""
-    plan = Plan(
+    plan = ClusterPlan(
         ENGINES[engine_name],
         (programs or parts.default_folder()).absolute(),
         (folder or local.default_folder()).absolute(),

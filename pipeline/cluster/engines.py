@@ -8,7 +8,7 @@ BEAM = "2.62.0"  # the newest job server that the repository holds with all that
 
 
 @dataclasses.dataclass(frozen=True)
-class Engine:
+class ClusterEngine:
     """An engine that runs Beam's jobs.
 
     Attributes:
@@ -29,7 +29,7 @@ class Engine:
 
 
 # Beam's runner brings the Flink that it was built with. Its web pages and something that writes logs are added.
-FLINK = Engine(
+FLINK = ClusterEngine(
     "flink",
     "1.19.0",
     (
@@ -39,7 +39,7 @@ FLINK = Engine(
     ),
 )
 # Beam's runner expects Spark on the cluster.
-SPARK = Engine(
+SPARK = ClusterEngine(
     "spark",
     "3.5.5",
     (

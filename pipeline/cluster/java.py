@@ -7,13 +7,13 @@ import re
 import shutil
 import subprocess
 
-from pipeline.cluster.engines import Engine
+from pipeline.cluster.engines import ClusterEngine
 from pipeline.core.errors import UnavailableError
 
 _VERSION = re.compile(r'version "(?:1\.)?(\d+)')
 
 
-def find(engine: Engine) -> str:
+def find(engine: ClusterEngine) -> str:
     """Return the path of `java`: that of JAVA_HOME, else the one on PATH.
 
     Raises:

@@ -23,7 +23,7 @@ import psutil
 from components import atomic_file
 from pipeline.cluster import java, parts
 from pipeline.cluster.flink import FlinkPrograms
-from pipeline.cluster.plan import LOOPBACK, Host, Plan, Ports, Program, Programs, Slots
+from pipeline.cluster.plan import LOOPBACK, ClusterPlan, Host, Ports, Program, Programs, Slots
 from pipeline.cluster.spark import SparkPrograms
 from pipeline.core import root_lock, serialization
 from pipeline.core.errors import LockedError, NotFoundError, UnavailableError, UsageError
@@ -58,7 +58,7 @@ class Running:
 
 
 @dataclasses.dataclass(frozen=True)
-class Cluster:
+class LocalCluster:
     """A cluster as `cluster.json` records it.
 
     Attributes:
@@ -126,7 +126,7 @@ class Status:
       settings: of a run on it, for --set.
     """
 
-    cluster: Cluster
+    cluster: LocalCluster
     programs: tuple[ProgramStatus, ...]
     slots: int | None
     free_slots: int | None
@@ -143,7 +143,7 @@ def default_folder() -> pathlib.Path:
     return parts.default_folder() / "running"
 
 
-def up(plan: Plan) -> StartedCluster:
+def up(plan: ClusterPlan) -> StartedCluster:
     """Start a cluster and wait until all of it answers. What was started ends again if that fails.
 
     Raises:
@@ -176,7 +176,7 @@ def up(plan: Plan) -> StartedCluster:
         return started
 
 
-def worker(plan: Plan, host: Host) -> Program:
+def worker(plan: ClusterPlan, host: Host) -> Program:
     """Return the `sae worker` of a host."""
     command = (sys.executable, "-m", "pipeline", "worker", "--host", host.address, "--port", str(plan.ports.worker))
     return Program(f"worker-{host.name}", (*host.enter, *command), f"{host.address}:{plan.ports.worker}")
@@ -194,7 +194,7 @@ class StartedCluster:
         self._programs = programs
         self._children: dict[str, Child] = {}
         self._deadline = time.monotonic() + START_SECONDS
-        self.cluster = Cluster(
+        self.cluster = LocalCluster(
             plan.engine.name,
             plan.engine.version,
             str(plan.folder),
@@ -317,7 +317,7 @@ def _process(program: Running) -> Process:
     return Process(program.process, program.identity)
 
 
-def _processes(cluster: Cluster | None) -> dict[str, Process]:
+def _processes(cluster: LocalCluster | None) -> dict[str, Process]:
     return {one.name: _process(one) for one in cluster.programs} if cluster else {}
 
 
@@ -373,7 +373,7 @@ def _last_line(log: str) -> str:
     return (said or ["it printed nothing"])[-1]
 
 
-def _check_ports(plan: Plan) -> None:
+def _check_ports(plan: ClusterPlan) -> None:
     """Check that the ports are free. Raises `UnavailableError`."""
     wanted = [
         (plan.manager, plan.ports.rest, "--rest-port"),
@@ -391,7 +391,7 @@ def _check_ports(plan: Plan) -> None:
                 ) from error
 
 
-def _with_free_ports(plan: Plan) -> Ports:
+def _with_free_ports(plan: ClusterPlan) -> Ports:
     with socket.socket() as probe:
         probe.bind((plan.manager, 0))
         return dataclasses.replace(plan.ports, rpc=probe.getsockname()[1])
@@ -408,16 +408,16 @@ def _locked(folder: pathlib.Path) -> Iterator[None]:
         yield
 
 
-def _read(folder: pathlib.Path) -> Cluster | None:
+def _read(folder: pathlib.Path) -> LocalCluster | None:
     """Return the cluster that is recorded in a folder; None without one. Raises `UnavailableError`."""
     path = folder / _RECORD
     try:
-        return serialization.build(Cluster, json.loads(path.read_text(encoding="utf-8")))
+        return serialization.build(LocalCluster, json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
         raise UnavailableError(f"{path} cannot be read ({error}): end its processes by hand, and remove it") from error
 
 
-def _write(cluster: Cluster) -> None:
+def _write(cluster: LocalCluster) -> None:
     atomic_file.write(pathlib.Path(cluster.folder, _RECORD), serialization.document(cluster))

@@ -16,7 +16,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Sequence
 
 from components.errors import cause_text
-from pipeline.cluster.engines import Engine
+from pipeline.cluster.engines import ClusterEngine
 from pipeline.core import file_digests, unfinished_folder
 from pipeline.core.errors import UnavailableError, UsageError, advice
 from pipeline.core.local_path import local_path
@@ -85,12 +85,12 @@ def default_folder() -> pathlib.Path:
         raise UsageError(f"{VARIABLE}={given} is not allowed: {error}") from error
 
 
-def engine_folder(parts: pathlib.Path, engine: Engine) -> pathlib.Path:
+def engine_folder(parts: pathlib.Path, engine: ClusterEngine) -> pathlib.Path:
     """Return the folder with the jars of an engine, in the layout of a repository."""
     return parts / f"{engine.name}-{engine.version}"
 
 
-def read_lock(engine: Engine) -> list[Jar]:
+def read_lock(engine: ClusterEngine) -> list[Jar]:
     """Return the jars of an engine, from the lock beside this module."""
     text = pathlib.Path(__file__).with_name(f"{engine.name}.lock").read_text(encoding="utf-8")
     return parse_lock(text)
@@ -108,7 +108,7 @@ def parse_lock(text: str) -> list[Jar]:
     return jars
 
 
-def class_path(parts: pathlib.Path, engine: Engine) -> list[pathlib.Path]:
+def class_path(parts: pathlib.Path, engine: ClusterEngine) -> list[pathlib.Path]:
     """Return the jars of an installed engine.
 
     Raises:
@@ -123,12 +123,12 @@ def class_path(parts: pathlib.Path, engine: Engine) -> list[pathlib.Path]:
     return paths
 
 
-def install_command(engine: Engine) -> str:
+def install_command(engine: ClusterEngine) -> str:
     """Return the command that installs an engine."""
     return f"sae cluster install --engine {engine.name}"
 
 
-def install(engine: Engine, parts: pathlib.Path, note: Callable[[str], None] = lambda text: None) -> Installed:
+def install(engine: ClusterEngine, parts: pathlib.Path, note: Callable[[str], None] = lambda text: None) -> Installed:
     """Fetch the jars of an engine into a folder of `parts`, unless they are there with their digests.
 
     The folder gets its name when it is complete. `note` gets a line before Maven starts.
@@ -149,7 +149,7 @@ def install(engine: Engine, parts: pathlib.Path, note: Callable[[str], None] = l
     return Installed(engine.name, engine.version, folder, len(jars), size, fetched)
 
 
-def _fetch(engine: Engine, jars: Sequence[Jar], folder: pathlib.Path) -> None:
+def _fetch(engine: ClusterEngine, jars: Sequence[Jar], folder: pathlib.Path) -> None:
     with unfinished_folder.create(folder) as unfinished:
         copy(project([jar.coordinates for jar in jars], alone=True), unfinished / "jars", unfinished / "pom.xml")
         if why := damage(unfinished / "jars", jars):

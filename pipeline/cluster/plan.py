@@ -7,7 +7,7 @@ import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from pipeline.cluster.engines import Engine
+from pipeline.cluster.engines import ClusterEngine
 
 LOOPBACK = "127.0.0.1"
 # The name of the worker beside a task manager, on a machine with several: it is another address for each of them.
@@ -49,7 +49,7 @@ class Ports:
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class ClusterPlan:
     """A cluster that is to be started.
 
     Attributes:
@@ -62,7 +62,7 @@ class Plan:
       ports: of its programs.
     """
 
-    engine: Engine
+    engine: ClusterEngine
     parts: pathlib.Path
     folder: pathlib.Path
     hosts: tuple[Host, ...]
@@ -110,7 +110,7 @@ class Programs(abc.ABC):
       jars: of the engine.
     """
 
-    def __init__(self, plan: Plan, java: str, jars: Sequence[pathlib.Path]) -> None:
+    def __init__(self, plan: ClusterPlan, java: str, jars: Sequence[pathlib.Path]) -> None:
         self.plan = plan
         self.java = java
         self.jars = jars

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from pipeline.cluster import local, parts
-from pipeline.cluster.engines import FLINK, SPARK, Engine
-from pipeline.cluster.plan import LOOPBACK, Host, Plan, Ports
+from pipeline.cluster.engines import FLINK, SPARK, ClusterEngine
+from pipeline.cluster.plan import LOOPBACK, ClusterPlan, Host, Ports
 from tests.cluster import namespaces
 
 
@@ -32,7 +32,7 @@ class HostCluster:
     hosts: tuple[Host, ...]
 
     @property
-    def cluster(self) -> local.Cluster:
+    def cluster(self) -> local.LocalCluster:
         """Its addresses, and the settings of a run on it."""
         return self.started.cluster
 
@@ -75,13 +75,13 @@ def parts_folder() -> pathlib.Path:
 
 
 @contextlib.contextmanager
-def running(engine: Engine, parts_folder: pathlib.Path, folder: pathlib.Path) -> Iterator[HostCluster]:
+def running(engine: ClusterEngine, parts_folder: pathlib.Path, folder: pathlib.Path) -> Iterator[HostCluster]:
     """Run a cluster on two hosts with networks of their own, two slots each."""
     if reason := namespaces.why_not():
         pytest.skip(reason)
     parts.install(engine, parts_folder)
     with namespaces.made(2) as (manager, hosts):
-        started = local.up(Plan(engine, parts_folder, folder, hosts, 2, manager, free_ports(manager, manager)))
+        started = local.up(ClusterPlan(engine, parts_folder, folder, hosts, 2, manager, free_ports(manager, manager)))
         try:
             yield HostCluster(started, hosts)
         finally:

@@ -18,7 +18,7 @@ import pytest
 from pipeline.cluster import class_path_jar, local
 from pipeline.cluster.engines import FLINK
 from pipeline.cluster.flink import FlinkPrograms
-from pipeline.cluster.plan import Host, Plan, Ports, Program, hosts_of_this_machine
+from pipeline.cluster.plan import ClusterPlan, Host, Ports, Program, hosts_of_this_machine
 from pipeline.core.errors import LockedError, NotFoundError, UnavailableError, UsageError
 
 # A program that ignores SIGTERM, with a child that does too.
@@ -31,8 +31,8 @@ time.sleep(600)
 """
 
 
-def plan_in(folder: pathlib.Path, count: int = 2) -> Plan:
-    return Plan(FLINK, folder / "parts", folder / "cluster", hosts_of_this_machine(count), 3, ports=Ports(1, 2))
+def plan_in(folder: pathlib.Path, count: int = 2) -> ClusterPlan:
+    return ClusterPlan(FLINK, folder / "parts", folder / "cluster", hosts_of_this_machine(count), 3, ports=Ports(1, 2))
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def test_the_manifest_names_every_jar_in_lines_that_java_reads(tmp_path: pathlib
     assert len(words) == 41
 
 
-def settings_of(plan: Plan, name: str) -> dict[str, str]:
+def settings_of(plan: ClusterPlan, name: str) -> dict[str, str]:
     text = (plan.folder / "configuration" / name / "config.yaml").read_text()
     return dict(line.split(": ", 1) for line in text.splitlines())
 

@@ -10,10 +10,10 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from pipeline.cluster import java, parts
-from pipeline.cluster.engines import ENGINES, FLINK, SPARK, Engine
+from pipeline.cluster.engines import ENGINES, FLINK, SPARK, ClusterEngine
 from pipeline.core.errors import UnavailableError, UsageError
 
-SMALL = Engine("small", "1", ("a.b:c:1",))
+SMALL = ClusterEngine("small", "1", ("a.b:c:1",))
 BYTES = b"a jar"
 
 
@@ -48,7 +48,7 @@ mkdir -p "$to/a/b/c/1"; printf '{content}' > "$to/a/b/c/1/c-1.jar"; echo x > "$t
 
 
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=list(ENGINES))
-def test_every_line_of_a_lock_is_a_jar_and_what_was_asked_for_is_among_them(engine: Engine) -> None:
+def test_every_line_of_a_lock_is_a_jar_and_what_was_asked_for_is_among_them(engine: ClusterEngine) -> None:
     jars = parts.read_lock(engine)
     found = {":".join((one["groupId"], one["artifactId"], one["version"])) for one in (jar.coordinates for jar in jars)}
     assert set(engine.packages) <= found

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.cluster.engines import SPARK
-from pipeline.cluster.plan import Plan, Ports, Slots, hosts_of_this_machine
+from pipeline.cluster.plan import ClusterPlan, Ports, Slots, hosts_of_this_machine
 from pipeline.cluster.spark import SparkPrograms
 
 WORKERS = [
@@ -29,7 +29,7 @@ def programs(tmp_path: pathlib.Path) -> SparkPrograms:
         jar.parent.mkdir()
         jar.write_text(jar.parent.name)
     (tmp_path / "cluster" / "work").mkdir(parents=True)
-    plan = Plan(SPARK, tmp_path, tmp_path / "cluster", hosts_of_this_machine(2), 3, ports=Ports(rpc=7077))
+    plan = ClusterPlan(SPARK, tmp_path, tmp_path / "cluster", hosts_of_this_machine(2), 3, ports=Ports(rpc=7077))
     return SparkPrograms(plan, "java", jars)
 
 
