@@ -186,7 +186,7 @@ def test_this_process_keeps_its_own_settings_of_sessions(monkeypatch):
 
 def test_what_others_write_to_standard_error_meanwhile_is_written_there(capfd):
     log = []
-    with database_stores._captured_log(log):
+    with database_stores.captured_log(log):
         os.write(2, b"first\nE1124 16:57:34.994521 17607 postgresql_metadata_source.cc:208] it failed\n\tas it does\n")
         os.write(2, b"last\n")
     assert log == ["it failed as it does"]
@@ -197,11 +197,11 @@ def test_one_thread_at_a_time_catches_what_is_written_to_standard_error():
     entered = threading.Event()
 
     def catch():
-        with database_stores._captured_log([]):
+        with database_stores.captured_log([]):
             entered.set()
 
     other = threading.Thread(target=catch)
-    with database_stores._captured_log([]):
+    with database_stores.captured_log([]):
         other.start()
         assert not entered.wait(0.2)
     other.join()

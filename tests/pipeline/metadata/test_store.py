@@ -518,7 +518,7 @@ def test_a_path_moves_with_the_folder_that_it_is_in(path, old, new, expected):
 def test_reading_alone_writes_nothing(recorded):
     recorded.run("r1")
     before = tree(recorded.root.path)
-    store = recorded.store()
+    store = open_store(recorded.root, read_only=True)
     for execution in store.executions(store.find_run("latest")).values():
         store.execution(execution.id)
         store.inputs(execution.id)
