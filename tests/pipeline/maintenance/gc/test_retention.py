@@ -139,6 +139,7 @@ def test_a_run_of_plain_tfx_is_unfinished_while_an_execution_of_it_is(recorded):
     assert "plain-1" not in reasons(gc.look(PIPELINE, recorded.root, ONE))
 
 
+@pytest.mark.sqlite_file  # its size counts
 def test_a_root_that_is_too_large_gives_up_the_oldest_and_rollbacks_last(four):
     size = 700_000
     for number in range(1, 5):  # makes the models the bulk of it
