@@ -21,6 +21,7 @@ from pipeline.metadata import root_store, run_properties
 from pipeline.metadata import sweep_trigger as trigger
 from pipeline.metadata.adoption import adopt_run, link_tree
 from pipeline.metadata.store import open_store
+from pipeline.orchestration import recovery
 from pipeline.sweeps import files
 from pipeline.sweeps.trials import LocalTrials, Trial
 
@@ -102,11 +103,13 @@ class WorkerTrials:
             self._base = next(iter(self._ended_runs(self._root)), "")
 
     def _ended_runs(self, root: Root) -> list[str]:
-        """Return the ended runs of this sweep in a root, newest first."""
+        """Return the ended runs of this sweep in a root, newest first; those that were killed do not count."""
         found = []
         for context in open_store(root).run_contexts():
             parsed = trigger.parse(str(context.properties.get(run_properties.START_PROPERTY, "")))
-            if parsed and parsed[0] == self._sweep and run_properties.END_PROPERTY in context.properties:
+            was_killed = recovery.REASON in (run_properties.headline_of(context.properties).error or "")
+            has_ended = run_properties.END_PROPERTY in context.properties and not was_killed
+            if parsed and parsed[0] == self._sweep and has_ended:
                 found.append(context.name)
         return found
 

@@ -220,7 +220,7 @@ def contents(root: pathlib.Path, point: dict[str, Any]) -> dict[tuple[str, str],
 def test_ctrl_c_cancels_the_trials_and_leaves_nothing_running(sweep: dict[str, Any]) -> None:
     code, errors, left = sweep["interrupted"]
     assert code == 130, errors
-    assert left == {}
+    assert psutil.wait_procs(list(left.values()), timeout=60)[1] == []
 
 
 def test_all_points_succeed_although_a_worker_was_killed(sweep: dict[str, Any]) -> None:
@@ -248,7 +248,7 @@ def test_trials_run_in_roots_of_their_own_and_leave_nothing(sweep: dict[str, Any
 def test_the_digests_are_those_of_a_sweep_one_by_one(sweep: dict[str, Any], one_by_one: dict[str, Any]) -> None:
     for here, there in zip(sweep["found"]["points"], one_by_one["found"]["points"], strict=True):
         found = contents(sweep["root"], here)
-        assert len(found) > 10
+        assert len(found) == 10
         assert found == contents(one_by_one["root"], there)
     assert sweep["found"]["digest"] == one_by_one["found"]["digest"]
 

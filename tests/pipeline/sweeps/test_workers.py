@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from pipeline.core.pipeline_root import Root
+from pipeline.orchestration import recovery
 from pipeline.sweeps import workers
+from tests.builders.roots import Recorded
 
 
 @pytest.mark.parametrize("about", [None, "", "{}"])
@@ -59,3 +61,13 @@ def test_a_point_that_is_started_again_takes_no_second_worker(tmp_path: pathlib.
     found.start(2, ())
     assert [root.path.name for root, _ in found._roots] == ["1", "1"]
     assert found.blocked_by() == ""
+
+
+def test_a_killed_run_of_a_worker_is_not_taken_over(tmp_path: pathlib.Path) -> None:
+    """It is closed by the next run there, perhaps after its point has succeeded in another worker."""
+    recorded = Recorded(tmp_path)
+    for run_id, error in (("r1", ""), ("r2", f"Trainer: {recovery.REASON}")):
+        recorded.run(run_id, names=("SchemaGen",))
+        recorded.end(run_id, state="failed", error=error, trigger="sweep l1 point 1")
+    found = Started(Root(tmp_path / "sweep"), "l1", "sample", ("Evaluator",), 2, print)
+    assert found._ended_runs(recorded.root) == ["r1"]
