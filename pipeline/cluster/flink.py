@@ -53,9 +53,12 @@ _COMMON = {
     # A dead host is noticed after 30 s, and Flink tries for longer than that. On a busy machine 10 s were too short.
     "heartbeat.timeout": "30000",
     "heartbeat.interval": "3000",
-    "restart-strategy.type": "fixed-delay",
-    "restart-strategy.fixed-delay.attempts": "10",
-    "restart-strategy.fixed-delay.delay": "10 s",
+    # It counts failures at once as one. With fixed-delay, each of the many parts of a job that a dead host ends counts.
+    "restart-strategy.type": "exponential-delay",
+    "restart-strategy.exponential-delay.initial-backoff": "5 s",
+    "restart-strategy.exponential-delay.max-backoff": "20 s",
+    "restart-strategy.exponential-delay.attempts-before-reset-backoff": "10",
+    "pekko.ask.timeout": "60 s",  # a busy machine answers late
     "taskmanager.network.sort-shuffle.min-buffers": "16",
     # Beam's jars are on the class path of each program.
     "classloader.resolve-order": "parent-first",
