@@ -313,7 +313,7 @@ class DaskTrial:
         if self._give_up is None:
             self._give_up = time.monotonic() + 2 * INTERRUPT_GRACE
             with contextlib.suppress(Exception):  # the scheduler is gone, and the worker stops by itself
-                self._event.set(timeout=5)
+                self._event.set()
 
     def kill(self) -> None:
         with contextlib.suppress(Exception):

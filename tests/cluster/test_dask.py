@@ -220,7 +220,7 @@ def contents(root: pathlib.Path, point: dict[str, Any]) -> dict[tuple[str, str],
 def test_ctrl_c_cancels_the_trials_and_leaves_nothing_running(sweep: dict[str, Any]) -> None:
     code, errors, left = sweep["interrupted"]
     assert code == 130, errors
-    assert psutil.wait_procs(list(left.values()), timeout=60)[1] == []
+    assert left == {}
 
 
 def test_all_points_succeed_although_a_worker_was_killed(sweep: dict[str, Any]) -> None:
