@@ -90,6 +90,7 @@ SETTINGS = {
     "engine.intra_op_threads": (1, COMPUTING),
     "engine.inter_op_threads": (1, COMPUTING),
     "paths.root": ("/elsewhere", set()),
+    "paths.metadata": ("postgresql://team@db/mnist", set()),
     # The data set's own size, which the other nodes read, changes with it.
     "data.size": ("32x32", {"ExampleGen", "Report"}),
     "data.scaling": ("range", {"Transform", "Trainer", "Report"}),
