@@ -304,7 +304,6 @@ class ModelConfig(Section):
         L1,
         "what makes codes sparse: l1, a penalty; topk, batchtopk, jumprelu: a given number of active units",
         choices=(L1, *_COUNTED),
-        headline=True,
         default_in_report=False,
     )
     l1: float = setting(

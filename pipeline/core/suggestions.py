@@ -16,6 +16,7 @@ WITH_METADATA = frozenset(
     ("runs", "show", "why", "diff", "artifacts", "artifact", "lineage", "logs", "models", "open", "serve", "export")
 )
 WITHOUT_ROOT = frozenset(("data",))  # they select the folder of data sets instead
+WITHOUT_SELECTION = frozenset(("cluster", "worker"))  # they use no root of their own
 _PASSWORD = re.compile(r"(?<=://)([^:@/?#]*):[^@/?#]*(?=@)")
 
 
@@ -45,6 +46,8 @@ class Selection:
 
     def _options(self, command: str) -> str:
         if re.search(r"(^| )--(root|data-dir|help)\b", command):
+            return ""
+        if command.split()[0] in WITHOUT_SELECTION:
             return ""
         if command.split()[0] in WITHOUT_ROOT:
             return f" --data-dir {shell.quoted(self.data_dir)}" if self.data_dir else ""

@@ -163,7 +163,7 @@ class PostgresqlStore(RootStore):
         if postgresql.has_tables(session):
             raise UsageError(
                 f"{self.name} contains a store of ML Metadata that no root of `sae` created: give an empty database; "
-                "`sae runs --metadata` reads this one"
+                "`sae runs --metadata URL` reads this one"
             )
         if (found := postgresql.encoding(session)) != "UTF8":
             raise UsageError(f"{self.name} has the encoding {found}: create a database with ENCODING 'UTF8'")

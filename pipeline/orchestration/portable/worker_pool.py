@@ -16,7 +16,6 @@ import pathlib
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -94,9 +93,8 @@ def running(pipeline: Pipeline, host: str, port: int) -> Iterator[int]:
         server.add_generic_rpc_handlers((service,))
         for address in [host] if _includes_loopback(host) else [host, _LOOPBACK]:
             try:
-                socket.getaddrinfo(address, None)  # gRPC writes what it cannot resolve to standard error as it is
                 port = server.add_insecure_port(f"[{address}]:{port}" if ":" in address else f"{address}:{port}")
-            except (OSError, UnicodeError, RuntimeError) as error:
+            except RuntimeError as error:
                 raise UnavailableError(
                     f"cannot listen on {address}:{port}: the port is in use, or the address is none of this machine: "
                     "choose another with --port or --host"

@@ -92,6 +92,8 @@ def calls(path, command, count=None):
                 words += spelled(other, chance.choice([*PLAUSIBLE, *HOSTILE]), chance)
         if path == ("serve",):  # or it would serve
             words.append("--get=" + chance.choice(["/", "/runs.json", "/health.json", *HOSTILE]))
+        if path == ("worker",):  # likewise; and what it imports would stay in the process of the tests
+            words.append("--host=" + chance.choice(["\ufeff", "a name", "nothing.invalid", "a\x00b", ""]))
         before = ["--pipeline", chance.choice(HOSTILE)] if chance.random() < 0.03 else []
         root = f"roots/{chance.choice(STATES)}" if chance.random() < 0.97 else chance.choice(HOSTILE).replace("\0", "")
         yield Call([*before, *path, *words], {"SAE_ROOT": root})

@@ -79,7 +79,8 @@ def test_many_commands_are_suggested():
 def test_each_command_has_the_options_that_suggestions_add(path):
     options = {option for parameter in COMMANDS[path].params for option in parameter.opts}
     reads_a_store = any(one.name == "metadata" for one in COMMANDS[path].params)
-    assert ("--data-dir" if path[0] in suggestions.WITHOUT_ROOT else "--root") in options
+    expected = "--data-dir" if path[0] in suggestions.WITHOUT_ROOT else "--root"
+    assert (expected in options) == (path[0] not in suggestions.WITHOUT_SELECTION)
     assert reads_a_store == (path[0] in suggestions.WITH_METADATA and len(path) == 1)
 
 
