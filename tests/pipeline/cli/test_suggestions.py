@@ -58,7 +58,7 @@ def test_a_suggested_command_can_be_typed(path, command):
     selected = Selection(root="some root", data_dir="some data")
     [completed] = _COMMAND.findall(selected.completed(f"`sae {command}`"))
     words = shlex.split(completed)
-    found, context = group, click.Context(group)
+    found, context = group, click.Context(group, **group.context_settings)  # of its names of --help: commands keep them
     while isinstance(found, click.Group):
         found = found.commands[words.pop(0)]
     found.make_context("sae", words, parent=context)  # raises if a word is unknown or missing
