@@ -3,8 +3,8 @@
 
 ARGS ?=
 export ARGS
-# Processes that run the tests, one file at a time.
-WORKERS ?= 2
+# Processes that run the tests, one file at a time: more than two cores have, as a third of their time is waiting.
+WORKERS ?= 3
 # They write compiled code, which a thousand child processes read.
 # Their folders: thousands of small stores that sync each write, so in memory where 12 GiB of it are free.
 FREE_KIB = $$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 { print $$4 }') $$(awk '/MemAvailable/ { print $$2 }' /proc/meminfo 2>/dev/null)
