@@ -179,12 +179,7 @@ class Root:
         Raises:
           UnavailableError: the record is damaged.
         """
-        found = self._read().get("pipeline", "") if self.path.is_dir() else ""
-        if not isinstance(found, str):
-            raise UnavailableError(
-                f"{self.about} is damaged: pipeline is {found!r}, not MODULE:NAME; restore it, or choose another --root"
-            )
-        return found
+        return self._recorded_text("pipeline", "MODULE:NAME")
 
     def format(self) -> int:
         """Return the format of this root. Raises `UnavailableError` if its record is damaged."""
@@ -196,10 +191,14 @@ class Root:
         Raises:
           UnavailableError: the record is damaged.
         """
-        found = self._read().get("metadata", "") if self.path.is_dir() else ""
+        return self._recorded_text("metadata", "a URL")
+
+    def _recorded_text(self, name: str, form: str) -> str:
+        """Return a text of the record; empty if it is not there. Raises `UnavailableError` if it is no text."""
+        found = self._read().get(name, "") if self.path.is_dir() else ""
         if not isinstance(found, str):
             raise UnavailableError(
-                f"{self.about} is damaged: metadata is {found!r}, not a URL; restore it, or choose another --root"
+                f"{self.about} is damaged: {name} is {found!r}, not {form}; restore it, or choose another --root"
             )
         return found
 
