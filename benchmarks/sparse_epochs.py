@@ -17,8 +17,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from components.data import features
 from components.model import configured
 from components.model.train_loop import Images, TrainingSettings, train
+from pipeline.sparse_autoencoder.definition import TRAINER
+from pipeline.sparse_autoencoder.image_dataset import ImageDataset
 from pipeline_config import PipelineConfig, Value
 
 PIXELS = 784
@@ -32,23 +35,16 @@ METHODS: dict[str, dict[str, Value]] = {
 
 def epoch_seconds(config: PipelineConfig, images: npt.NDArray[np.float32], epochs: int) -> float:
     """Return the mean time of an epoch after the first, which compiles."""
-    model = {
-        name: getattr(config.model, name) for name in config.model.settings() if config.has_effect(f"model.{name}")
-    }
-    model |= {"hidden_layers": list(config.model.widths), "loss": config.loss}
-    training = {
-        field.name: getattr(config.training, field.name)
-        for field in dataclasses.fields(TrainingSettings)
-        if hasattr(config.training, field.name)
-    }
-    settings = TrainingSettings(
-        **{**training, "epochs": epochs + 1, "validation_batch_size": config.evaluation.batch_size}
-    )
+    sizes = {features.TRAIN: len(images), features.VALIDATION: len(images) // 5}
+    dataset = ImageDataset("random", "1", {}, sizes, "", 1, PIXELS, (), "")
+    found = TRAINER.parameters(config, dataset)
+    settings = TrainingSettings(**{field.name: found[field.name] for field in dataclasses.fields(TrainingSettings)})
+    settings = dataclasses.replace(settings, epochs=epochs + 1)
     ended: list[float] = []
     train(
-        configured.build(PIXELS, model, settings.seed, lambda: images.mean(axis=0)),
+        configured.build(PIXELS, found, settings.seed, lambda: images.mean(axis=0)),
         Images.in_memory(tf.constant(images)),
-        Images.in_memory(tf.constant(images[: len(images) // 5])),
+        Images.in_memory(tf.constant(images[: sizes[features.VALIDATION]])),
         settings,
         lambda losses: ended.append(time.monotonic()),
     )
