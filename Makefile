@@ -3,7 +3,7 @@
 
 ARGS ?=
 export ARGS
-# Processes that run the tests, one file at a time: more than two cores have, as a third of their time is waiting.
+# Processes that run the tests, one file at a time. Three keep two cores busy: they wait for a third of their time.
 WORKERS ?= 3
 # They write compiled code, which a thousand child processes read.
 # Their folders: thousands of small stores that sync each write, so in memory where 12 GiB of it are free.
