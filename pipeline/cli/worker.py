@@ -9,7 +9,7 @@ import click
 from pipeline.cli import output
 from pipeline.cli.command import command
 from pipeline.cli.options import current_pipeline
-from pipeline.orchestration.portable import worker_identity
+from pipeline.orchestration.portable import worker_address
 
 
 @command("worker")
@@ -34,7 +34,7 @@ def worker_command(port: int, host: str) -> None:
     A job whose code, lock file, Python or packages differ is refused. Whoever reaches the port can run code as this
     user: use it in a trusted network only.
     """
-    worker_identity.check_address(host)
+    worker_address.check(host, port)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("py.warnings").setLevel(logging.ERROR)  # of libraries, about Python's version
     pipeline = current_pipeline()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import pathlib
-import socket
 from collections.abc import Sequence
 
-from pipeline.cluster import class_path_jar
-from pipeline.cluster.plan import LOOPBACK, WORKER_NAME, Host, Program, Programs, Slots
+from pipeline.cluster.plan import LOOPBACK, Host, Program, Programs, Slots
 from pipeline.core.errors import SaeError
 from pipeline.orchestration.portable.flink import FlinkMaster
 
@@ -91,29 +89,16 @@ class FlinkPrograms(Programs):
         }
         folder = self._configure(name, own)
         options = [f"-Xmx{_HEAP}", f"-XX:MaxDirectMemorySize={_DIRECT}", f"-XX:MaxMetaspaceSize={_METASPACE}"]
-        if host.worker_name == WORKER_NAME:
-            names = folder / "hosts"
-            here = f"{LOOPBACK} localhost {socket.gethostname()}"
-            names.write_text(f"{here}\n{host.address} {host.address} {WORKER_NAME}\n")
-            options.append(f"-Djdk.net.hosts.file={names}")
+        if names := self.names_option(host, folder / "hosts"):
+            options.append(names)
         command = (*self._java(name, self.jars), *options, _TASK_MANAGER, "--configDir", str(folder))
         return Program(name, (*host.enter, *command))
 
     def job_server(self) -> Program:
-        jar = self.plan.folder / "work" / "jobserver.jar"
-        class_path_jar.write(jar, self.jars)
-        command = (
-            *self._java("jobserver", [jar]),
-            "-Xmx512m",
-            _JOB_SERVER,
-            f"--flink-master={self.master}",
-            f"--job-host={LOOPBACK}",
-            f"--job-port={self.plan.ports.job}",
-            "--artifact-port=0",
-            "--expansion-port=-1",
-            f"--artifacts-dir={self.plan.folder / 'work' / 'jobserver'}",
-        )
-        return Program("jobserver", command, f"{LOOPBACK}:{self.plan.ports.job}")
+        """Return Beam's job server."""
+        java = self._java("jobserver", [self.job_server_jar()])
+        command = (*java, "-Xmx512m", _JOB_SERVER, f"--flink-master={self.master}", *self.job_server_options)
+        return Program("jobserver", command, self.job_endpoint)
 
     @staticmethod
     def slots(page: str) -> Slots | None:

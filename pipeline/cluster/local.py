@@ -21,13 +21,15 @@ from collections.abc import Callable, Iterator, Mapping
 import psutil
 
 from components import atomic_file
+from components.errors import cause_text
 from pipeline.cluster import java, parts
 from pipeline.cluster.flink import FlinkPrograms
 from pipeline.cluster.plan import LOOPBACK, ClusterPlan, Host, Ports, Program, Programs, Slots
 from pipeline.cluster.spark import SparkPrograms
-from pipeline.core import root_lock, serialization
+from pipeline.core import listening, root_lock, serialization
 from pipeline.core.errors import LockedError, NotFoundError, UnavailableError, UsageError
 from pipeline.core.project import PROJECT
+from pipeline.core.text import last_line
 from pipeline.scheduler.run_process import Child, Process
 
 START_SECONDS = 600.0  # for the whole cluster to start; it takes 20 on a free machine
@@ -203,7 +205,7 @@ class StartedCluster:
             plan.slots,
             programs.master,
             f"http://{plan.manager}:{plan.ports.rest}",
-            f"{LOOPBACK}:{plan.ports.job}",
+            programs.job_endpoint,
             f"{plan.hosts[0].worker_name}:{plan.ports.worker}",
         )
 
@@ -368,9 +370,7 @@ def _listens(address: str) -> bool:
 def _last_line(log: str) -> str:
     """Return the last line of a log that says something, without those of a stack trace."""
     text = pathlib.Path(log).read_text(encoding="utf-8", errors="replace")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    said = [line for line in lines if not line.startswith(("at ", "... "))]
-    return (said or ["it printed nothing"])[-1]
+    return last_line(text, ("at ", "... ")) or "it printed nothing"
 
 
 def _check_ports(plan: ClusterPlan) -> None:
@@ -381,19 +381,16 @@ def _check_ports(plan: ClusterPlan) -> None:
         *((host.address, plan.ports.worker, "--worker-port") for host in plan.hosts if not host.enter),
     ]
     for host, port, option in wanted:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError as error:
-                raise UnavailableError(
-                    f"cannot listen on {host}:{port} ({error.strerror}): end what does, or set {option}"
-                ) from error
+        try:
+            listening.bound(host, port).close()
+        except OSError as error:
+            raise UnavailableError(
+                f"cannot listen on {host}:{port} ({cause_text(error)}): end what does, or set {option}"
+            ) from error
 
 
 def _with_free_ports(plan: ClusterPlan) -> Ports:
-    with socket.socket() as probe:
-        probe.bind((plan.manager, 0))
+    with listening.bound(plan.manager, 0) as probe:
         return dataclasses.replace(plan.ports, rpc=probe.getsockname()[1])
 
 

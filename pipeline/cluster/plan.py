@@ -5,8 +5,10 @@ from __future__ import annotations
 import abc
 import dataclasses
 import pathlib
+import socket
 from collections.abc import Mapping, Sequence
 
+from pipeline.cluster import class_path_jar
 from pipeline.cluster.engines import ClusterEngine
 
 LOOPBACK = "127.0.0.1"
@@ -131,6 +133,40 @@ class Programs(abc.ABC):
     @abc.abstractmethod
     def job_server(self) -> Program:
         """Return Beam's job server."""
+
+    def job_server_jar(self) -> pathlib.Path:
+        """Write the one jar of the job server's class path, and return its path."""
+        jar = self.plan.folder / "work" / "jobserver.jar"
+        class_path_jar.write(jar, self.jars)
+        return jar
+
+    @property
+    def job_server_options(self) -> tuple[str, ...]:
+        """The options of Beam's job server that all engines have."""
+        return (
+            f"--job-host={LOOPBACK}",
+            f"--job-port={self.plan.ports.job}",
+            "--artifact-port=0",
+            "--expansion-port=-1",
+            f"--artifacts-dir={self.plan.folder / 'work' / 'jobserver'}",
+        )
+
+    @property
+    def job_endpoint(self) -> str:
+        """The address of Beam's job server."""
+        return f"{LOOPBACK}:{self.plan.ports.job}"
+
+    @staticmethod
+    def names_option(host: Host, names: pathlib.Path) -> str:
+        """Return the option of Java by which a host finds the `sae worker` beside it; empty if that is at localhost.
+
+        `names` is the file of names that the option gives.
+        """
+        if host.worker_name != WORKER_NAME:
+            return ""
+        here = f"{LOOPBACK} localhost {socket.gethostname()}"
+        names.write_text(f"{here}\n{host.address} {host.address} {WORKER_NAME}\n")
+        return f"-Djdk.net.hosts.file={names}"
 
     @staticmethod
     @abc.abstractmethod

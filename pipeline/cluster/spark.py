@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import pathlib
-import socket
 import urllib.request
 from collections.abc import Sequence
 
-from pipeline.cluster import class_path_jar
-from pipeline.cluster.plan import LOOPBACK, WORKER_NAME, Host, Program, Programs, Slots
+from pipeline.cluster.plan import Host, Program, Programs, Slots
 
 _MASTER = "org.apache.spark.deploy.master.Master"
 _WORKER = "org.apache.spark.deploy.worker.Worker"
@@ -56,11 +54,8 @@ class SparkPrograms(Programs):
         name = f"sparkworker-{host.name}"
         work = self.plan.folder / "work" / name
         environment = self._environment(host.address)
-        if host.worker_name == WORKER_NAME:
-            names = self._home() / f"hosts-{host.name}"
-            here = f"{LOOPBACK} localhost {socket.gethostname()}"
-            names.write_text(f"{here}\n{host.address} {host.address} {WORKER_NAME}\n")
-            environment["JAVA_TOOL_OPTIONS"] = f"-Djdk.net.hosts.file={names}"  # executors inherit it
+        if names := self.names_option(host, self._home() / f"hosts-{host.name}"):
+            environment["JAVA_TOOL_OPTIONS"] = names  # executors inherit it
         options = ("--cores", str(self.plan.slots), "--memory", "1g", "--work-dir", str(work), "--webui-port", "0")
         command = (*self._java(self.jars), "-Xmx256m", _WORKER, "--host", host.address, *options, self.master)
         return Program(name, (*host.enter, *command), environment=environment)
@@ -68,8 +63,6 @@ class SparkPrograms(Programs):
     def job_server(self) -> Program:
         """Return Beam's job server, in which each job's driver runs."""
         plan = self.plan
-        jar = plan.folder / "work" / "jobserver.jar"
-        class_path_jar.write(jar, self.jars)
         properties = {
             "driver.host": plan.manager,
             "driver.bindAddress": plan.manager,
@@ -78,18 +71,14 @@ class SparkPrograms(Programs):
             "default.parallelism": str(plan.parallelism),
         }
         command = (
-            *self._java([jar]),
+            *self._java([self.job_server_jar()]),
             *(f"-Dspark.{name}={value}" for name, value in properties.items()),
             "-Xmx768m",
             _JOB_SERVER,
             f"--spark-master-url={self.master}",
-            f"--job-host={LOOPBACK}",
-            f"--job-port={plan.ports.job}",
-            "--artifact-port=0",
-            "--expansion-port=-1",
-            f"--artifacts-dir={plan.folder / 'work' / 'jobserver'}",
+            *self.job_server_options,
         )
-        return Program("jobserver", command, f"{LOOPBACK}:{plan.ports.job}", self._environment(plan.manager))
+        return Program("jobserver", command, self.job_endpoint, self._environment(plan.manager))
 
     @staticmethod
     def slots(page: str) -> Slots | None:

@@ -62,6 +62,12 @@ def error_line(error: str) -> str:
     return next((line for line in lines if not line.startswith(" ")), error)
 
 
+def last_line(text: str, ignored: tuple[str, ...] = ()) -> str:
+    """Return the last line that is not blank and does not begin with one of `ignored`; empty if there is none."""
+    lines = (line.strip() for line in reversed(text.splitlines()))
+    return next((line for line in lines if line and not line.startswith(ignored)), "")
+
+
 def when_text(when: datetime.datetime | None) -> str:
     """Write `2026-11-23 14:30:05`, in UTC as the ids of runs are; empty if unknown."""
     return when.astimezone(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S") if when else ""

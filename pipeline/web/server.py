@@ -18,6 +18,7 @@ import uvicorn
 from starlette.types import ASGIApp, Message
 
 from components.errors import cause_text
+from pipeline.core import listening
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.inspection.locations import Location
 from pipeline.web import app, connections
@@ -131,14 +132,10 @@ def _bind(host: str, port: int) -> socket.socket:
         raise UsageError(
             f"--host is empty: give an address of this machine, such as {HOST}, or 0.0.0.0 for all of them"
         )
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
+        listener = listening.bound(host, port)
         listener.listen()  # connections wait until the server is ready
-    except (OSError, OverflowError, UnicodeError, TypeError) as error:  # the last two: no host can have this name
-        listener.close()
+    except OSError as error:
         raise UnavailableError(
             f"cannot serve at {host}, port {port} ({cause_text(error)}): choose another port with --port, "
             "or 0 for any free port"

@@ -11,6 +11,7 @@ import sys
 
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.core.project import PROJECT
+from pipeline.core.text import last_line
 from pipeline_config import EngineConfig
 
 _SETTING = "engine.beam_options"
@@ -47,7 +48,7 @@ def check(engine: EngineConfig) -> None:
     command = [sys.executable, "-m", _PARSER, endpoint, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}, check=False)
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
+        last = last_line(done.stderr) or "no reason was given"
         raise UnavailableError(f"Beam cannot parse {_SETTING}: {last}; check the installation with `sae doctor`")
     if refused := done.stdout.strip():
         raise UsageError(f"{_SETTING} = {engine.beam_options!r} is not allowed: {refused}")

@@ -13,7 +13,6 @@ import platform
 import socket
 from collections.abc import Mapping
 
-from components.errors import cause_text
 from pipeline.core import file_digests
 from pipeline.core.errors import UnavailableError
 from pipeline.core.text import short_digest
@@ -94,16 +93,6 @@ def here(pipeline: Pipeline) -> Identity:
         python=platform.python_version(),
         packages=file_digests.of_mapping(packages.installed_runtime()),
     )
-
-
-def check_address(host: str) -> None:
-    """Raise `UnavailableError` if a name or address cannot be resolved; gRPC would write it as it is."""
-    try:
-        socket.getaddrinfo(host, None)
-    except (OSError, UnicodeError, ValueError) as error:
-        raise UnavailableError(
-            f"cannot listen on {host} ({cause_text(error)}): choose an address of this machine with --host"
-        ) from error
 
 
 def host_name() -> str:

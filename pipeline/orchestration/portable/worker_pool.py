@@ -29,16 +29,15 @@ from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 
 from components.errors import cause_text
 from pipeline.core import parent_process
-from pipeline.core.errors import SaeError, UnavailableError
-from pipeline.core.text import signal_name
+from pipeline.core.errors import SaeError
+from pipeline.core.text import last_line, signal_name
 from pipeline.definition.spec import Pipeline
-from pipeline.orchestration.portable import worker_identity
+from pipeline.orchestration.portable import worker_address, worker_identity
 from pipeline.orchestration.portable.worker_identity import REFUSED, JobParameters
 from pipeline.provenance import numeric_variables
 
 logger = logging.getLogger(__name__)
 
-_LOOPBACK = "127.0.0.1"
 _PROGRAM = "pipeline.orchestration.portable.worker_process"
 _START_SECONDS = 300.0  # for a process to import Beam; a few on a free machine
 _END_SECONDS = 10.0  # for a process to end by itself
@@ -91,23 +90,17 @@ def running(pipeline: Pipeline, host: str, port: int) -> Iterator[int]:
         handler = grpc.unary_unary_rpc_method_handler(lambda request, _: worker_identity.describe(pipeline, request))
         service = grpc.method_handlers_generic_handler(worker_identity.SERVICE, {worker_identity.METHOD: handler})
         server.add_generic_rpc_handlers((service,))
-        for address in [host] if _includes_loopback(host) else [host, _LOOPBACK]:
+        for address in worker_address.listened(host):
             try:
                 port = server.add_insecure_port(f"[{address}]:{port}" if ":" in address else f"{address}:{port}")
             except RuntimeError as error:
-                raise UnavailableError(
-                    f"cannot listen on {address}:{port}: the port is in use, or the address is none of this machine: "
-                    "choose another with --port or --host"
-                ) from error
+                reason = "the port is in use, or the address is none of this machine"
+                raise worker_address.refusal(address, port, reason) from error
         server.start()
         try:
             yield port
         finally:
             server.stop(0).wait()
-
-
-def _includes_loopback(host: str) -> bool:
-    return host in ("0.0.0.0", "::", "::1", "localhost") or host.startswith("127.")
 
 
 class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
@@ -226,7 +219,7 @@ class _Worker:
             how = how if in_time else f"was not ready after {_START_SECONDS:.0f} s"
             raise _RefusedError(
                 f"{REFUSED}: on host {worker_identity.host_name()} the worker process {how} while it started: "
-                f"{_last_line(self._log)} (its log: {self._log})"
+                f"{last_line(self._log.read_text('utf-8', 'replace')) or 'it wrote nothing'} (its log: {self._log})"
             )
         logger.info("worker %s is process %d, for node %s", self._name, self.process.pid, self._node)
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
@@ -272,8 +265,3 @@ def _environment(job: JobParameters | None, temporary: pathlib.Path) -> dict[str
         variables.update(job.variables)
     folders = {name: str(temporary) for name in ("TMPDIR", "KERAS_HOME", "MPLCONFIGDIR")}
     return parent_process.environment({**variables, **folders})
-
-
-def _last_line(log: pathlib.Path) -> str:
-    lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
-    return lines[-1] if lines else "it wrote nothing"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.core.text import escaped, escaped_lines
+from pipeline.core.text import escaped, escaped_lines, last_line
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,8 @@ def test_lines_tabs_and_colours_stay_and_other_codes_are_escaped(given, safe):
 
 def test_in_one_line_nothing_of_them_stays():
     assert escaped("a\n\x1b[1m\u202e") == r"a\n\x1b[1m\u202e"
+
+
+def test_the_last_line_is_not_blank_and_begins_with_nothing_that_is_ignored():
+    text = "first\n  second \n\tat some.Place\n\n"
+    assert [last_line(text), last_line(text, ("at ",)), last_line(" \n")] == ["at some.Place", "second", ""]

@@ -70,9 +70,3 @@ def test_something_else_listens(answer: bytes, method: str) -> None:
         pytest.raises(UnavailableError, match="version"),
     ):
         worker_identity.ask(f"127.0.0.1:{port}", None)
-
-
-@pytest.mark.parametrize("host", ["\ufeff", "a name", "nothing.invalid", "a\0b"])
-def test_an_address_that_cannot_be_is_refused(host: str) -> None:
-    with pytest.raises(UnavailableError, match="--host"):
-        worker_identity.check_address(host)

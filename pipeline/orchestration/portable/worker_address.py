@@ -1,0 +1,34 @@
+"""The addresses that `sae worker` listens on."""
+
+from __future__ import annotations
+
+from components.errors import cause_text
+from pipeline.core import listening
+from pipeline.core.errors import UnavailableError
+
+LOOPBACK = "127.0.0.1"  # by which the task manager of the same host reaches it
+
+
+def listened(host: str) -> list[str]:
+    """Return the addresses for the `--host` of a worker."""
+    if host in ("0.0.0.0", "::", "::1", "localhost") or host.startswith("127."):
+        return [host]
+    return [host, LOOPBACK]
+
+
+def check(host: str, port: int) -> None:
+    """Check that a worker can listen: gRPC would write its own lines about a port that it cannot bind.
+
+    Raises:
+      UnavailableError: a port is in use, or the address is none of this machine.
+    """
+    for address in listened(host):
+        try:
+            listening.bound(address, port).close()
+        except OSError as error:
+            raise refusal(address, port, cause_text(error)) from error
+
+
+def refusal(address: str, port: int, reason: str) -> UnavailableError:
+    """Return the error for an address on which a worker cannot listen."""
+    return UnavailableError(f"cannot listen on {address}:{port} ({reason}): choose another with --port or --host")
