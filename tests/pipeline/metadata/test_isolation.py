@@ -31,10 +31,27 @@ import sys
 import pyarrow.csv
 pyarrow.csv.read_csv(sys.argv[1])
 """
+# A server and a connection that are still open, as while a job runs on a cluster.
+GRPC = """
+import pipeline
+import concurrent.futures
+import grpc
+handler = grpc.unary_unary_rpc_method_handler(lambda request, context: request)
+server = grpc.server(concurrent.futures.ThreadPoolExecutor(1))
+server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("a", {"b": handler}),))
+port = server.add_insecure_port("127.0.0.1:0")
+server.start()
+channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.enable_http_proxy", 0)])
+assert channel.unary_unary("/a/b")(b"sent") == b"sent"
+"""
+END = """
+import os
+os._exit(0)  # without waiting for the server
+"""
 READ = """
 from pipeline.metadata import isolation
 processes = isolation.Processes()
-print([processes.run(len, "abc") for _ in range(3)])
+print([processes.run(len, "abc") for _ in range(3)], flush=True)
 """
 
 
@@ -44,6 +61,14 @@ def test_a_library_that_closes_its_files_at_a_fork_closes_no_connection(tmp_path
     table.write_text("a,b\n1,2\n")
     command = [sys.executable, "-c", library + READ, table]
     ended = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.stdout == "[3, 3, 3]\n", ended.stderr
+
+
+def test_open_connections_of_grpc_do_not_stop_the_processes():
+    ended = subprocess.run(
+        [sys.executable, "-c", GRPC + READ + END],
+        cwd=PROJECT, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
     assert ended.stdout == "[3, 3, 3]\n", ended.stderr
 
 
