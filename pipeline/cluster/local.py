@@ -215,13 +215,17 @@ class StartedCluster:
         self.wait("its manager", lambda: self._slots() is not None)
         for host in self._programs.plan.hosts:
             self.start_host(host)
-        self.start(self._programs.job_server())
+        self.start_job_server()
         self.wait("a part of the cluster", self._is_complete)
 
     def start_host(self, host: Host) -> None:
         """Start the programs of a host, also again after they ended."""
         self.start(self._programs.host(host))
         self.start(worker(self._programs.plan, host))
+
+    def start_job_server(self) -> None:
+        """Start Beam's job server, also again after it ended."""
+        self.start(self._programs.job_server())
 
     def wait_until_complete(self) -> None:
         """Wait until all programs answer and all slots are free or used. Raises `UnavailableError`."""

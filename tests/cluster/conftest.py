@@ -16,7 +16,8 @@ import pytest
 from pipeline.cluster import local, parts
 from pipeline.cluster.engines import FLINK, SPARK, ClusterEngine
 from pipeline.cluster.plan import LOOPBACK, ClusterPlan, Host, Ports
-from tests.cluster import namespaces
+from tests.cluster import namespaces, sample_runs
+from tests.cluster.sample_runs import Digests
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,20 @@ class HostCluster:
         self.started.start_host(host)
         self.started.wait_until_complete()
 
+    def restore_job_server(self) -> None:
+        """Start Beam's job server again, and wait for it."""
+        self.started.start_job_server()
+        self.started.wait_until_complete()
+
+    def program(self, name: str) -> local.Running:
+        """Return a program that was started."""
+        [found] = [one for one in self.cluster.programs if one.name == name]
+        return found
+
+    def states(self, node: str) -> list[str]:
+        """Return the states of all jobs of a node."""
+        return [one["state"] for one in self.ask("/jobs/overview")["jobs"] if f"-{node}-" in one["name"]]
+
     def ask(self, path: str) -> Any:
         """Return the answer of Flink's REST API."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -52,8 +67,9 @@ class HostCluster:
             return json.load(answer)
 
     def records(self, job: str) -> dict[str, int]:
-        """Return how many records all steps of a job have read, by the address of the host."""
-        [found] = [one["jid"] for one in self.ask("/jobs/overview")["jobs"] if one["name"].startswith(job)]
+        """Return how many records all steps of a job that succeeded have read, by the address of the host."""
+        jobs = [one for one in self.ask("/jobs/overview")["jobs"] if one["state"] == "FINISHED"]
+        [found] = [one["jid"] for one in jobs if one["name"].startswith(job)]
         counts = dict.fromkeys((host.address for host in self.hosts), 0)
         for vertex in self.ask(f"/jobs/{found}")["vertices"]:
             for task in self.ask(f"/jobs/{found}/vertices/{vertex['id']}")["subtasks"]:
@@ -86,6 +102,12 @@ def running(engine: ClusterEngine, parts_folder: pathlib.Path, folder: pathlib.P
             yield HostCluster(started, hosts)
         finally:
             started.end()
+
+
+@pytest.fixture(scope="session")
+def of_one_machine(tmp_path_factory: pytest.TempPathFactory) -> Digests:
+    """The content digests of the sample without a cluster."""
+    return sample_runs.on_one_machine(tmp_path_factory.mktemp("local") / "root")
 
 
 @pytest.fixture(scope="module")

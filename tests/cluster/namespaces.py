@@ -26,12 +26,11 @@ def why_not() -> str:
         return "needs root, to make network namespaces"
     if shutil.which("ip") is None:
         return "needs the command ip (Debian: iproute2)"
-    done = subprocess.run(
-        ["ip", "link", "add", f"sae{os.getpid()}", "type", "bridge"], capture_output=True, check=False
-    )
+    probe = f"probe{os.getpid()}"
+    done = subprocess.run(["ip", "link", "add", probe, "type", "bridge"], capture_output=True, check=False)
     if done.returncode:
         return f"cannot make a bridge: {done.stderr.decode(errors='replace').strip()}"
-    _ip("link", "delete", f"sae{os.getpid()}")
+    _ip("link", "delete", probe)
     return ""
 
 

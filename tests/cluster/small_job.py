@@ -10,10 +10,25 @@ from __future__ import annotations
 
 import json
 import pathlib
+import subprocess
 import sys
+from collections.abc import Mapping
+
+from tests import PROJECT
 
 NUMBERS, KEYS = 200, 5
 SUMS = {str(key): sum(range(key, NUMBERS, KEYS)) for key in range(KEYS)}
+
+
+def start(settings: Mapping[str, str], folder: pathlib.Path, name: str, seconds: float) -> subprocess.Popen[bytes]:
+    """Start the job in a process of its own."""
+    command = [sys.executable, "-m", "tests.cluster.small_job", json.dumps(dict(settings)), str(folder), name]
+    return subprocess.Popen([*command, str(seconds)], cwd=PROJECT)
+
+
+def sums(folder: pathlib.Path) -> dict[str, int]:
+    """Return the sums that a job wrote."""
+    return {path.name: int(path.read_text()) for path in folder.iterdir() if path.name.isdecimal()}
 
 
 def main(settings: dict[str, str], folder: str, name: str, seconds: float) -> None:
@@ -57,8 +72,3 @@ def main(settings: dict[str, str], folder: str, name: str, seconds: float) -> No
 
 if __name__ == "__main__":
     main(json.loads(sys.argv[1]), sys.argv[2], sys.argv[3], float(sys.argv[4]))
-
-
-def sums(folder: pathlib.Path) -> dict[str, int]:
-    """Return the sums that a job wrote."""
-    return {path.name: int(path.read_text()) for path in folder.iterdir() if path.name.isdecimal()}

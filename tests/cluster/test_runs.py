@@ -1,87 +1,104 @@
-"""Runs of the sample on two hosts with networks of their own: the content digests are those of one machine."""
+"""Runs on a Flink cluster of two hosts with networks of their own: the content digests are those of one machine."""
 
 from __future__ import annotations
 
-import json
+import os
 import pathlib
+import signal
 import subprocess
-import sys
 import time
-from collections.abc import Mapping
 
 import pytest
 
-from pipeline.core.pipeline_root import Root
-from pipeline.metadata.properties import CONTENT_DIGEST
-from pipeline.metadata.store import open_store
-from tests import PROJECT
+from pipeline.core.errors import ExitCode
+from tests.cluster import sample_runs
 from tests.cluster.conftest import HostCluster
+from tests.cluster.sample_runs import BEAM_NODES, Digests, digests, ended, failed, wait_for, wait_for_work
+from tests.e2e.conftest import SHARED_DATA
 
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # programs run on when their starter is forgotten
 ]
 
-SECONDS = 900.0  # at most, for a run; it takes two minutes on a free machine
-BEAM_NODES = ("ExampleGen", "StatisticsGen", "Evaluator")
+
+def start(
+    cluster: HostCluster, root: pathlib.Path, parallelism: int, profile: str = "sample", **settings: str
+) -> subprocess.Popen[str]:
+    on_cluster = {**cluster.cluster.settings, "engine.parallelism": str(parallelism)}
+    return sample_runs.start(root, {**on_cluster, **settings}, profile)
 
 
-def start(root: pathlib.Path, settings: Mapping[str, str]) -> subprocess.Popen[str]:
-    assigned = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-    command = [sys.executable, "-m", "pipeline", "run", "--profile", "sample", "--root", str(root), "--json"]
-    return subprocess.Popen(
-        [*command, "--set", "training.epochs=2", *assigned], cwd=PROJECT, stdout=subprocess.PIPE, text=True
-    )
-
-
-def ended(run: subprocess.Popen[str]) -> str:
-    """Wait for a run; return its id."""
-    summary = json.loads(run.communicate(timeout=SECONDS)[0])
-    assert not summary["error"]
-    return str(summary["run_id"])
-
-
-def digests(root: pathlib.Path, run_id: str) -> dict[tuple[str, str], str]:
-    store = open_store(Root(root), read_only=True)
-    return {
-        (node, key): str(output.properties[CONTENT_DIGEST])
-        for node, execution in store.executions(run_id).items()
-        for key, output in store.outputs(execution.id).items()
-    }
-
-
-@pytest.fixture(scope="module")
-def of_one_machine(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], str]:
-    root = tmp_path_factory.mktemp("local") / "root"
-    found = digests(root, ended(start(root, {})))
-    assert len(found) >= 12
-    return found
-
-
-def test_both_hosts_work_for_each_beam_node_and_digests_are_equal(
-    flink_hosts: HostCluster, of_one_machine: dict[tuple[str, str], str], tmp_path: pathlib.Path
-) -> None:
-    settings = {**flink_hosts.cluster.settings, "engine.parallelism": "2"}
-    run_id = ended(start(tmp_path / "root", settings))
-    assert digests(tmp_path / "root", run_id) == of_one_machine
+def check_spread(cluster: HostCluster, root: pathlib.Path, run_id: str) -> None:
+    """Check that both hosts worked for each node."""
     for node in BEAM_NODES:
-        assert min(flink_hosts.records(f"sae-{run_id}-{node}-").values()) > 0
-    logs = tmp_path / "root" / "logs" / f"{run_id}.workers"
+        assert min(cluster.records(f"sae-{run_id}-{node}-").values()) > 0
+    logs = root / "logs" / f"{run_id}.workers"
     assert sorted(path.name for path in logs.iterdir()) == sorted(BEAM_NODES)
 
 
-def test_a_killed_host_does_not_change_the_digests(
-    flink_hosts: HostCluster, of_one_machine: dict[tuple[str, str], str], tmp_path: pathlib.Path
+def test_two_runs_at_once_do_not_see_each_other(
+    flink_hosts: HostCluster, of_one_machine: Digests, tmp_path: pathlib.Path
 ) -> None:
-    run = start(tmp_path / "root", {**flink_hosts.cluster.settings, "engine.parallelism": "2"})
-    logs, deadline = tmp_path / "root" / "logs", time.monotonic() + SECONDS
-    while not list(logs.glob("*.workers/StatisticsGen/*.log")):
-        assert run.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    flink_hosts.kill(flink_hosts.hosts[0])
+    runs = {parallelism: start(flink_hosts, tmp_path / str(parallelism), parallelism) for parallelism in (1, 2)}
+    for parallelism, run in runs.items():
+        run_id = ended(run)
+        assert digests(tmp_path / str(parallelism), run_id) == of_one_machine
+        if parallelism == 2:
+            check_spread(flink_hosts, tmp_path / "2", run_id)
+
+
+def test_a_host_killed_in_each_beam_node_does_not_change_the_digests(
+    flink_hosts: HostCluster, of_one_machine: Digests, tmp_path: pathlib.Path
+) -> None:
+    run = start(flink_hosts, tmp_path / "root", 2)
+    for number, node in enumerate(BEAM_NODES):
+        wait_for_work(run, tmp_path / "root", node)
+        host = flink_hosts.hosts[number % 2]
+        flink_hosts.kill(host)
+        flink_hosts.restore(host)
+    assert digests(tmp_path / "root", ended(run)) == of_one_machine
+    assert not sample_runs.leftovers(tmp_path / "root")
+
+
+def test_a_run_goes_on_after_each_interruption(
+    flink_hosts: HostCluster, of_one_machine: Digests, tmp_path: pathlib.Path
+) -> None:
+    root = tmp_path / "root"
+    run = start(flink_hosts, root, 4)
+    wait_for_work(run, root, "StatisticsGen")
+    run.send_signal(signal.SIGINT)
+    run.communicate(timeout=60)
+    assert run.returncode == ExitCode.INTERRUPTED
+    wait_for(lambda: flink_hosts.states("StatisticsGen") == ["CANCELED"], 60)
+
+    run = sample_runs.resume(root)
+    wait_for_work(run, root, "StatisticsGen")
+    os.kill(flink_hosts.program("jobserver").process, signal.SIGKILL)
+    assert "job server" in failed(run)
+    wait_for(lambda: flink_hosts.states("StatisticsGen") == ["CANCELED"] * 2, 60)
+    flink_hosts.restore_job_server()
+
+    run = sample_runs.resume(root)
+    wait_for_work(run, root, "StatisticsGen")
+    manager = flink_hosts.program("jobmanager").process
+    os.kill(manager, signal.SIGSTOP)
+    time.sleep(20)
+    os.kill(manager, signal.SIGCONT)
+    wait_for_work(run, root, "Evaluator")
+    flink_hosts.kill(flink_hosts.hosts[0])  # two slots are left, and the job needs four
+    assert "slot" in failed(run)
     flink_hosts.restore(flink_hosts.hosts[0])
-    run_id = ended(run)
-    assert digests(tmp_path / "root", run_id) == of_one_machine
-    outputs = (tmp_path / "root" / "artifacts").rglob("*")
-    assert not [path for path in outputs if path.name.startswith("beam-temp") or path.suffix == ".unfinished"]
+
+    run_id = ended(sample_runs.resume(root))
+    assert digests(root, run_id) == of_one_machine
+    check_spread(flink_hosts, root, run_id)
+    assert not sample_runs.leftovers(root)
+
+
+@pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="no prepared MNIST beside the project")
+def test_mnist_has_the_digests_of_one_machine(flink_hosts: HostCluster, tmp_path: pathlib.Path) -> None:
+    settings = {"data.data_dir": str(SHARED_DATA), "training.epochs": "1"}
+    run_id = ended(start(flink_hosts, tmp_path / "root", 2, "mnist", **settings))
+    check_spread(flink_hosts, tmp_path / "root", run_id)
+    assert digests(tmp_path / "root", run_id) == sample_runs.on_one_machine(tmp_path / "local", "mnist", settings)

@@ -1,0 +1,103 @@
+"""Runs of `sae` on a cluster, in processes of their own, and their content digests."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+from pipeline.core.errors import ExitCode
+from pipeline.core.pipeline_root import Root
+from pipeline.metadata.properties import CONTENT_DIGEST
+from pipeline.metadata.store import open_store
+from tests import PROJECT
+
+SECONDS = 900.0  # at most, for a run; it takes two minutes on a free machine
+BEAM_NODES = ("ExampleGen", "StatisticsGen", "Evaluator")
+EPOCHS = "2"
+
+Digests = dict[tuple[str, str], str]
+
+
+def start(root: pathlib.Path, settings: Mapping[str, str], profile: str = "sample") -> subprocess.Popen[str]:
+    """Start a run."""
+    named = {"training.epochs": EPOCHS, **settings}
+    assigned = [word for name, value in named.items() for word in ("--set", f"{name}={value}")]
+    return _started("run", "--profile", profile, "--root", str(root), *assigned)
+
+
+def resume(root: pathlib.Path) -> subprocess.Popen[str]:
+    """Resume the run of a root."""
+    return _started("resume", "--root", str(root))
+
+
+def ended(run: subprocess.Popen[str]) -> str:
+    """Wait for a run that succeeds; return its id."""
+    code, summary = _outcome(run)
+    assert not summary["error"]
+    assert code == ExitCode.DONE
+    return str(summary["run_id"])
+
+
+def failed(run: subprocess.Popen[str]) -> str:
+    """Wait for a run of which a node fails; return the error."""
+    code, summary = _outcome(run)
+    assert code == ExitCode.NODE_FAILED
+    assert len(str(summary["error"]).splitlines()) == 1
+    return str(summary["error"])
+
+
+def digests(root: pathlib.Path, run_id: str) -> Digests:
+    """Return the content digest of each output of a run."""
+    store = open_store(Root(root), read_only=True)
+    return {
+        (node, key): str(output.properties[CONTENT_DIGEST])
+        for node, execution in store.executions(run_id).items()
+        for key, output in store.outputs(execution.id).items()
+    }
+
+
+def on_one_machine(root: pathlib.Path, profile: str = "sample", settings: Mapping[str, str] | None = None) -> Digests:
+    """Run without a cluster; return the digests."""
+    found = digests(root, ended(start(root, settings or {}, profile)))
+    assert len(found) >= 12
+    return found
+
+
+def work_logs(root: pathlib.Path, node: str) -> set[pathlib.Path]:
+    """Return the logs of all processes that worked for a node, those of attempts before too."""
+    return set((root / "logs").glob(f"*.workers/{node}/*.log"))
+
+
+def wait_for_work(run: subprocess.Popen[str], root: pathlib.Path, node: str) -> None:
+    """Wait until a process works for a node that did not when this is called."""
+    earlier = work_logs(root, node)
+    wait_for(lambda: run.poll() is not None or work_logs(root, node) - earlier)
+    assert run.poll() is None
+
+
+def wait_for(condition: Callable[[], object], seconds: float = SECONDS) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def leftovers(root: pathlib.Path) -> list[pathlib.Path]:
+    """Return the files of attempts that did not end."""
+    outputs = (root / "artifacts").rglob("*")
+    return [path for path in outputs if path.name.startswith("beam-temp") or path.suffix == ".unfinished"]
+
+
+def _started(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "pipeline", *arguments, "--json"]
+    return subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
+
+
+def _outcome(run: subprocess.Popen[str]) -> tuple[int, dict[str, object]]:
+    text = run.communicate(timeout=SECONDS)[0]
+    return run.returncode, json.loads(text)
