@@ -69,6 +69,9 @@ class SparkPrograms(Programs):
             "executor.memory": "768m",
             "ui.enabled": "false",
             "default.parallelism": str(plan.parallelism),
+            # A job starts when all executors have registered, or after 30 s. Otherwise the first one gets all tasks.
+            "cores.max": str(plan.parallelism),
+            "scheduler.minRegisteredResourcesRatio": "1.0",
         }
         command = (
             *self._java([self.job_server_jar()]),
