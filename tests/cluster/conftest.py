@@ -66,13 +66,16 @@ class HostCluster:
         with opener.open(self.cluster.page + path, timeout=30) as answer:
             return json.load(answer)
 
+    def job(self, name: str) -> str:
+        """Return the id of a job."""
+        [found] = [one["jid"] for one in self.ask("/jobs/overview")["jobs"] if one["name"] == name]
+        return str(found)
+
     def records(self, job: str) -> dict[str, int]:
-        """Return how many records all steps of a job that succeeded have read, by the address of the host."""
-        jobs = [one for one in self.ask("/jobs/overview")["jobs"] if one["state"] == "FINISHED"]
-        [found] = [one["jid"] for one in jobs if one["name"].startswith(job)]
+        """Return how many records all steps of a job have read, by the address of the host; the job by its id."""
         counts = dict.fromkeys((host.address for host in self.hosts), 0)
-        for vertex in self.ask(f"/jobs/{found}")["vertices"]:
-            for task in self.ask(f"/jobs/{found}/vertices/{vertex['id']}")["subtasks"]:
+        for vertex in self.ask(f"/jobs/{job}")["vertices"]:
+            for task in self.ask(f"/jobs/{job}/vertices/{vertex['id']}")["subtasks"]:
                 counts[task["host"].partition(":")[0]] += task["metrics"]["read-records"]
         return counts
 

@@ -9,7 +9,9 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
+from pipeline.core import event_log
 from pipeline.core.errors import ExitCode
+from pipeline.core.events import JobProgress, NodeStarted
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata.properties import CONTENT_DIGEST
 from pipeline.metadata.store import open_store
@@ -64,6 +66,17 @@ def on_one_machine(root: pathlib.Path, profile: str = "sample", settings: Mappin
     """Run without a cluster; return the digests."""
     found = digests(root, ended(start(root, settings or {}, profile)))
     assert len(found) >= 12
+    return found
+
+
+def jobs(root: pathlib.Path, run_id: str) -> dict[str, str]:
+    """Return the id of the last Flink job of each node with one, as the run's page shows it."""
+    found, node = {}, ""
+    for event in (one.event for one in event_log.read(root, run_id)):
+        if isinstance(event, NodeStarted):
+            node = event.node
+        elif isinstance(event, JobProgress):
+            found[node] = event.link.rpartition("/")[2]
     return found
 
 

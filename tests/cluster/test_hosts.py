@@ -24,7 +24,7 @@ def test_both_hosts_work(flink_hosts: HostCluster, tmp_path: pathlib.Path) -> No
         assert job.wait(SECONDS) == ExitCode.DONE
     assert small_job.sums(tmp_path) == small_job.SUMS
     # Each of the 200 numbers is read by several steps; the keys alone would be 5 records.
-    records = flink_hosts.records("both")
+    records = flink_hosts.records(flink_hosts.job("both"))
     assert len(records) == 2
     assert min(records.values()) >= 50
     assert len({path.read_text() for path in tmp_path.glob("began-*")}) == 2

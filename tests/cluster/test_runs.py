@@ -31,8 +31,10 @@ def start(
 
 def check_spread(cluster: HostCluster, root: pathlib.Path, run_id: str) -> None:
     """Check that both hosts worked for each node."""
-    for node in BEAM_NODES:
-        assert min(cluster.records(f"sae-{run_id}-{node}-").values()) > 0
+    jobs = sample_runs.jobs(root, run_id)
+    assert sorted(jobs) == sorted(BEAM_NODES)
+    for job in jobs.values():
+        assert min(cluster.records(job).values()) > 0
     logs = root / "logs" / f"{run_id}.workers"
     assert sorted(path.name for path in logs.iterdir()) == sorted(BEAM_NODES)
 

@@ -91,4 +91,4 @@ class FlinkWatch:
         progress = JobProgress("Flink", job.state.lower(), job.done, job.tasks, self._master.page(job.id))
         if progress != self._shown:
             self._shown = progress
-            logger.info("%s", progress.text, extra={"job": progress})
+            logger.info("%s: %s", progress.text, progress.link, extra={"job": progress})
