@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import pathlib
+import shutil
 import socket
 import urllib.request
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from pipeline.cluster.engines import FLINK, SPARK, ClusterEngine
 from pipeline.cluster.plan import LOOPBACK, ClusterPlan, Host, Ports
 from tests.cluster import namespaces, sample_runs
 from tests.cluster.sample_runs import Digests
+
+NO_PARTS = "" if shutil.which("mvn") and shutil.which("java") else "needs Java and Maven"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,10 +59,6 @@ class HostCluster:
         [found] = [one for one in self.cluster.programs if one.name == name]
         return found
 
-    def states(self, node: str) -> list[str]:
-        """Return the states of all jobs of a node."""
-        return [one["state"] for one in self.ask("/jobs/overview")["jobs"] if f"-{node}-" in one["name"]]
-
     def ask(self, path: str) -> Any:
         """Return the answer of Flink's REST API."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -96,7 +95,7 @@ def parts_folder() -> pathlib.Path:
 @contextlib.contextmanager
 def running(engine: ClusterEngine, parts_folder: pathlib.Path, folder: pathlib.Path) -> Iterator[HostCluster]:
     """Run a cluster on two hosts with networks of their own, two slots each."""
-    if reason := namespaces.why_not():
+    if reason := namespaces.why_not() or NO_PARTS:
         pytest.skip(reason)
     parts.install(engine, parts_folder)
     with namespaces.made(2) as (manager, hosts):

@@ -69,10 +69,11 @@ def on_one_machine(root: pathlib.Path, profile: str = "sample", settings: Mappin
     return found
 
 
-def jobs(root: pathlib.Path, run_id: str) -> dict[str, str]:
-    """Return the id of the last Flink job of each node with one, as the run's page shows it."""
+def jobs(root: pathlib.Path) -> dict[str, str]:
+    """Return the id of the last Flink job of each node with one, as the page of the only run shows it."""
+    [events] = (root / "progress").iterdir()
     found, node = {}, ""
-    for event in (one.event for one in event_log.read(root, run_id)):
+    for event in (one.event for one in event_log.read(root, events.stem)):
         if isinstance(event, NodeStarted):
             node = event.node
         elif isinstance(event, JobProgress):

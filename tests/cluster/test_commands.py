@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,11 +20,11 @@ from pipeline.cluster.plan import LOOPBACK
 from pipeline.core.errors import ExitCode
 from tests import PROJECT
 from tests.cluster import small_job
-from tests.cluster.conftest import free_ports
+from tests.cluster.conftest import NO_PARTS, free_ports
 
 pytestmark = [
     pytest.mark.cluster,
-    pytest.mark.skipif(shutil.which("mvn") is None or shutil.which("java") is None, reason="needs Java and Maven"),
+    pytest.mark.skipif(bool(NO_PARTS), reason=NO_PARTS),
 ]
 
 
