@@ -72,6 +72,8 @@ class SparkPrograms(Programs):
             # A job starts when all executors have registered, or after 30 s. Otherwise the first one gets all tasks.
             "cores.max": str(plan.parallelism),
             "scheduler.minRegisteredResourcesRatio": "1.0",
+            # A task takes any free executor. By default it waits 3 s for the host of its input, so that one gets all.
+            "locality.wait": "0s",
         }
         command = (
             *self._java([self.job_server_jar()]),
