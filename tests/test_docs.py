@@ -83,15 +83,24 @@ def group_table(group: str) -> str:
     """The options of the commands of a group, but for those that all have and those of a run."""
     found = cli.sae.commands[group]
     assert isinstance(found, click.Group)
+    return options_table({f"{group} {name}": command for name, command in found.commands.items()})
+
+
+def exporting_table() -> str:
+    """The same of the commands that write the pipeline for another orchestrator."""
+    return options_table({name: command for name, command in cli.sae.commands.items() if name.startswith("export ")})
+
+
+def options_table(commands: dict[str, click.Command]) -> str:
     lines = ["| command | option | meaning |", "|---|---|---|"]
-    for name, command in found.commands.items():
+    for name, command in commands.items():
         for option in command.params:
             if isinstance(option, click.Option) and option.name not in SHARED | OF_A_RUN:
                 value = f" {option.metavar}" if option.metavar else ""
                 written = ", ".join(f"`{one}{value}`" for one in option.opts).replace("|", "\\|")
                 meaning = re.sub(r"\s+\[default: (.+)\]$", r" Default: \1.", option.help or "")
                 default = f" Default: {option.default}." if option.show_default and not option.is_flag else ""
-                lines.append(f"| `sae {group} {name}` | {written} | {meaning}{default} |")
+                lines.append(f"| `sae {name}` | {written} | {meaning}{default} |")
     return "\n".join(lines)
 
 
@@ -126,6 +135,7 @@ TABLES = {
     "scheduling": (USAGE, functools.partial(group_table, "schedule")),
     "sweeping": (USAGE, functools.partial(group_table, "sweep")),
     "cluster": (USAGE, functools.partial(group_table, "cluster")),
+    "exporting": (USAGE, exporting_table),
     "data": (USAGE, data_table),
     "metrics": (PROJECT / "docs" / "model.md", metrics_table),
 }
@@ -287,9 +297,11 @@ def unknown_commands(code: str) -> list[str]:
     for words in re.findall(r"(?<![\w./-])sae ((?:(?![|;&)#]).)+)", code):
         command: click.Command = cli.sae
         options, path = {option for one in cli.sae.params for option in one.opts}, "sae"
+        for two in (name for name in cli.sae.commands if " " in name):
+            words = re.sub(rf"^{two}\b", two.replace(" ", "_"), words)
         for word in words.split():
-            name = word.strip("`,.:'\"[]")
-            if isinstance(command, click.Group) and re.fullmatch(r"[a-z]+", name):
+            name = word.strip("`,.:'\"[]").replace("_", " ")
+            if isinstance(command, click.Group) and re.fullmatch(r"[a-z ]+", name):
                 if name not in command.commands:
                     missing.append(f"{path} {name}")
                     break

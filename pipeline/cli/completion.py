@@ -172,3 +172,10 @@ def profiles(ctx: click.Context) -> Iterator[_Word]:
 def folders(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Let the shell complete folders."""
     return [CompletionItem(incomplete, type="dir")]
+
+
+def export_folders(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the formats of `sae export`, and let the shell complete folders."""
+    formats = {"airflow": "a DAG of Apache Airflow"}
+    found = [CompletionItem(name, help=text) for name, text in formats.items() if name.startswith(incomplete)]
+    return [*found, *folders(ctx, param, incomplete)]

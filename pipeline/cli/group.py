@@ -1,7 +1,8 @@
 """The commands of `sae`: their sections in the help, their modules, and one line about each.
 
 The module of a command is imported when the command is called, so `sae --help` imports none of them, and a
-module can import at its top what its commands need. Command `NAME` is `NAME_command` in its module.
+module can import at its top what its commands need. Command `NAME` is `NAME_command` in its module. A name may have two
+words, such as `export airflow` beside `export DIR`.
 """
 
 from __future__ import annotations
@@ -64,6 +65,9 @@ _COMMANDS: Sections = {
         "serve": ("serve", "Serve web pages about runs and artifacts."),
         "export": ("serve", "Write these pages as files that open from disk."),
     },
+    "Other orchestrators": {
+        "export airflow": ("export", "Write the pipeline as a DAG of Apache Airflow."),
+    },
 }
 
 
@@ -72,7 +76,9 @@ class _Commands(collections.UserDict[str, Any]):
 
     def __getitem__(self, name: str) -> click.Command:
         module, _ = self.data[name]
-        command: click.Command = getattr(importlib.import_module(f"pipeline.cli.{module}"), f"{name}_command")
+        command: click.Command = getattr(
+            importlib.import_module(f"pipeline.cli.{module}"), f"{name.replace(' ', '_')}_command"
+        )
         return command
 
 
@@ -91,6 +97,15 @@ class LazyGroup(click.Group):
             check_not_empty(ctx)
         return rest
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the first two words name, such as `export airflow`, else that of the first word."""
+        two = " ".join(args[:2])
+        if two in self.commands:
+            return two, self.commands[two], args[2:]
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the sections with their commands and the line about each."""
         width = max(map(len, self.commands))
@@ -101,7 +116,8 @@ class LazyGroup(click.Group):
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Return the commands that start with `incomplete`, then the group's options."""
         found = sorted((name, text) for names in self.sections.values() for name, (_, text) in names.items())
-        items = [CompletionItem(name, help=text) for name, text in found if name.startswith(incomplete)]
+        words = [(name, text) for name, text in found if name.startswith(incomplete) and " " not in name]
+        items = [CompletionItem(name, help=text) for name, text in words]
         return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
 
 

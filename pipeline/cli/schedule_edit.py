@@ -124,10 +124,10 @@ def add_command(
     as 45s, 10m, 6h, 1d or 1h30m.
     """
     check_name(name)
-    timing = _timing(cron, every, on_data_change, zone)
+    timing = timing_of(cron, every, on_data_change, zone)
     if sweep and (profile or config_file or assignments or seed is not None):
         raise UsageError("--sweep excludes --profile, --config, --set and --seed: a sweep has settings of its own")
-    work, folder = _work(request(profile, config_file, assignments, seed, root), pathlib.Path.cwd())
+    work, folder = work_of(request(profile, config_file, assignments, seed, root), pathlib.Path.cwd())
     if sweep:
         if on_data_change:
             raise UsageError("--sweep works with --cron and --every: --on-data-change follows the data of one run")
@@ -144,7 +144,7 @@ def add_command(
     _print(added, place.path, "added")
 
 
-def _timing(cron: str | None, every: str | None, on_data_change: bool, zone: str | None) -> Timing:
+def timing_of(cron: str | None, every: str | None, on_data_change: bool, zone: str | None) -> Timing:
     """Return the timing. Raises `UsageError` unless exactly one kind is given and valid."""
     if (cron is not None) + (every is not None and not on_data_change) + on_data_change != 1:
         raise UsageError(
@@ -161,7 +161,7 @@ def _timing(cron: str | None, every: str | None, on_data_change: bool, zone: str
     return triggers.every(every)
 
 
-def _work(request: settings.Request, folder: pathlib.Path) -> tuple[Work, pathlib.Path]:
+def work_of(request: settings.Request, folder: pathlib.Path) -> tuple[Work, pathlib.Path]:
     """Return the options of a tick's run and the root, with absolute paths; check the configuration."""
     config = settings.resolve(request).config
     assignments = list(request.assignments)

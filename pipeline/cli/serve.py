@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from pipeline.cli import output
+from pipeline.cli import completion, output
 from pipeline.cli.command import command
 from pipeline.cli.options import (
     COUNT,
@@ -74,7 +74,7 @@ def serve_command(
 
 
 @command("export")
-@click.argument("folder", metavar="DIR", type=LocalPath())
+@click.argument("folder", metavar="DIR", type=LocalPath(), shell_complete=completion.export_folders)
 @click.option("--limit", type=COUNT, metavar="N", help="Write only the newest N runs, with inputs and outputs.")
 @map_option
 @root_option
@@ -82,7 +82,11 @@ def serve_command(
 def export_command(
     folder: pathlib.Path, limit: int | None, maps: tuple[str, ...], root: str | None, metadata: str | None
 ) -> None:
-    """Write the pages of `sae serve` as files that open without a server."""
+    """Write the pages of `sae serve` as files that open without a server.
+
+    `sae export airflow --help` shows how to write the pipeline for Apache Airflow; a folder of that name is
+    `./airflow`.
+    """
     with open_location(current_pipeline(), metadata, resolve_root(root), [parse_map(one) for one in maps]) as place:
         done = static_site.export(place, folder, limit)
     counts = [counted(done.pages, "page"), counted(done.runs, "run"), counted(done.artifacts, "artifact")]

@@ -9,7 +9,7 @@ from pipeline.core.errors import ExitCode
 from pipeline.core.text import signal_name
 
 # Failures that may be transient. Gates, wrong usage and missing things fail again.
-_TRANSIENT = {ExitCode.NODE_FAILED, ExitCode.LOCKED, ExitCode.ENVIRONMENT}
+TRANSIENT = {ExitCode.NODE_FAILED, ExitCode.LOCKED, ExitCode.ENVIRONMENT}
 _MAX_REASON = 500  # characters of a reason
 
 
@@ -61,7 +61,7 @@ def from_exit_code(exit_code: int, run: Mapping[str, str], output: str, interrup
     if exit_code < 0:
         return AttemptResult("failed", exit_code, f"the run was killed by {signal_name(-exit_code)}", transient=True)
     reason = run.get("error") or _last_error(output) or f"sae run ended with {exit_code}"
-    return AttemptResult("failed", exit_code, _one_line(reason), transient=exit_code in _TRANSIENT)
+    return AttemptResult("failed", exit_code, _one_line(reason), transient=exit_code in TRANSIENT)
 
 
 def from_store(run: Mapping[str, str], interrupted: str) -> AttemptResult:

@@ -18,7 +18,7 @@ from pipeline.scheduler.types import CatchUp
 from pipeline_config import SchedulePolicies
 
 LOST = "the row of its run in the schedule database is damaged or was deleted"
-_LONGEST_RETRY_WAIT = 86_400.0  # seconds, however often the wait was doubled
+LONGEST_RETRY_WAIT = 86_400.0  # seconds, however often the wait was doubled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -203,4 +203,4 @@ class Attempts:
         ).fetchone()
         if tried > policies.retries:
             return None
-        return min(policies.retry_wait * float(2 ** (tried - 1)), _LONGEST_RETRY_WAIT)
+        return min(policies.retry_wait * float(2 ** (tried - 1)), LONGEST_RETRY_WAIT)

@@ -66,6 +66,11 @@ def duration(text: str, what: str, least: float = 0.0) -> float:
     return float(seconds)
 
 
+def as_number(seconds: float) -> str:
+    """Write seconds without an exponent: `1209600`, `0.5`."""
+    return f"{seconds:.15g}"
+
+
 def in_words(seconds: float) -> str:
     """Write `1 h 30 min`, `1 d`, `45 s` or `0 s`, truncated to the second."""
     rest, words = int(seconds), []

@@ -22,7 +22,7 @@ def cron(text: str, zone: str = "UTC") -> Timing:
       UsageError: the expression or the zone is not valid.
     """
     cron_expressions.parse(text)
-    _zone(zone)
+    zone_of(zone)
     return Timing(TimingKind.CRON, cron=" ".join(text.split()), zone=zone)
 
 
@@ -45,7 +45,7 @@ def ticks(timing: Timing, created: datetime.datetime, after: datetime.datetime) 
     created = created.replace(microsecond=0)
     after = max(after, created)
     if timing.kind is TimingKind.CRON:
-        return cron_expressions.ticks(timing.cron, _zone(timing.zone), after)
+        return cron_expressions.ticks(timing.cron, zone_of(timing.zone), after)
     interval = datetime.timedelta(seconds=int(timing.every))
     return (created + number * interval for number in itertools.count((after - created) // interval + 1))
 
@@ -73,7 +73,8 @@ def explain(timing: Timing) -> str:
     return cron_expressions.explain(timing.cron, timing.zone)
 
 
-def _zone(name: str) -> datetime.tzinfo:
+def zone_of(name: str) -> datetime.tzinfo:
+    """Return a time zone. Raises `UsageError` if there is none of this name."""
     if name == "UTC":  # known without a time zone database
         return datetime.timezone.utc
     try:

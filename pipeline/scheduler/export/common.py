@@ -47,21 +47,31 @@ def call(
     Raises:
       UsageError: only the daemon can run the schedule, because it checks the data; or a value has a line break.
     """
-    if schedule.timing.kind is TimingKind.DATA_CHANGE:
-        raise UsageError(
-            f"schedule {schedule.name} cannot be exported: it runs when the data changed, and only the daemon "
-            "checks that: `sae schedule run`"
-        )
+    check(schedule)
     trigger = () if schedule.work.sweep else ("--trigger", f"{by} {schedule.name}")
     found = Call(
         (*program(), *schedule.work.command(), "--root", str(root), *trigger),
         str(folder),
-        tuple((name, environ[name]) for name in _VARIABLES if environ.get(name)),
+        tuple(environment(environ).items()),
     )
     for text in (*found.command, found.folder, *(value for _, value in found.environment)):
         if "\n" in text or "\r" in text:
             raise UsageError(f"schedule {schedule.name} cannot be exported: {text!r} has a line break")
     return found
+
+
+def check(schedule: Schedule) -> None:
+    """Raise `UsageError` if only the daemon can run a schedule, because it checks the data."""
+    if schedule.timing.kind is TimingKind.DATA_CHANGE:
+        raise UsageError(
+            f"schedule {schedule.name} cannot be exported: it runs when the data changed, and only the daemon "
+            "checks that: `sae schedule run`"
+        )
+
+
+def environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the variables that a run reads and another scheduler does not inherit."""
+    return {name: environ[name] for name in _VARIABLES if environ.get(name)}
 
 
 def header(schedule: Schedule, option: str) -> Iterator[str]:

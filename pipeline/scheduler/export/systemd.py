@@ -44,7 +44,7 @@ def _service(schedule: Schedule, call: Call) -> str:
         f"SuccessExitStatus={int(ExitCode.LOCKED)}",
     ]
     if policies.timeout:
-        lines.append(f"TimeoutStartSec={policies.timeout:g}s")
+        lines.append(f"TimeoutStartSec={times.as_number(policies.timeout)}s")
     return "\n".join(lines) + "\n"
 
 
@@ -61,9 +61,9 @@ def _timer(schedule: Schedule) -> str:
         lines += [f"OnCalendar={when}" for when in calendar(schedule.timing.cron, schedule.timing.zone)]
         lines.append(f"Persistent={'false' if policies.catch_up == CatchUp.NONE else 'true'}")
     else:
-        lines += [f"OnActiveSec={_FIRST}s", f"OnUnitActiveSec={schedule.timing.every:g}s"]
+        lines += [f"OnActiveSec={_FIRST}s", f"OnUnitActiveSec={times.as_number(schedule.timing.every)}s"]
     if policies.jitter:
-        lines.append(f"RandomizedDelaySec={policies.jitter:g}s")
+        lines.append(f"RandomizedDelaySec={times.as_number(policies.jitter)}s")
     lines += ["AccuracySec=1s", "", "[Install]", "WantedBy=timers.target"]
     return "\n".join(lines) + "\n"
 

@@ -47,6 +47,9 @@ PATH_OPTIONS = [
     ("config", "check", "--config", "PATH"),
     ("export", "PATH"),
     ("schedule", "export", "n", "--systemd", "--to", "PATH"),
+    ("export", "airflow", "--to", "PATH"),
+    ("export", "airflow", "--root", "PATH"),
+    ("export", "airflow", "--config", "PATH"),
 ]
 
 

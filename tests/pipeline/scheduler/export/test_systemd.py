@@ -103,6 +103,13 @@ def lines(schedule, call=CALL):
     return [text.splitlines() for text in systemd.units(schedule, call).values()]
 
 
+def test_long_times_have_no_exponent():
+    every = Timing(TimingKind.EVERY, every=1_209_607.0)
+    service, timer = lines(examples.schedule(timing=every, timeout=1_209_607.0))
+    assert "TimeoutStartSec=1209607s" in service
+    assert "OnUnitActiveSec=1209607s" in timer
+
+
 def test_supported_policies_are_in_the_units():
     service, timer = lines(examples.schedule(timeout=7_200.0, jitter=90.0, catch_up=CatchUp.NONE))
     assert "TimeoutStartSec=7200s" in service

@@ -1,0 +1,94 @@
+"""The commands that write the pipeline for other orchestrators: `sae export airflow`."""
+
+from __future__ import annotations
+
+import datetime
+import pathlib
+
+import click
+
+from components import atomic_file
+from components.errors import cause_text
+from pipeline.cli import completion, output
+from pipeline.cli.command import command
+from pipeline.cli.options import current_pipeline, path_option, request, resolve_root, setting_options
+from pipeline.cli.schedule_edit import work_of
+from pipeline.core.errors import UnavailableError, UsageError
+from pipeline.core.text import escaped
+from pipeline.export import airflow
+from pipeline.scheduler import triggers
+from pipeline.scheduler.store import ScheduleDatabase
+from pipeline_config import SchedulePolicies
+
+
+@command("export airflow")
+@path_option("--to", "target", help="File to write; it must not exist. Without it, the text is printed.")
+@click.option(
+    "--schedule",
+    "schedule_name",
+    metavar="NAME",
+    shell_complete=completion.schedules,
+    help="Take settings, times, retries and timeout of this schedule.",
+)
+@click.option("--cron", metavar="TEXT", help='Cron expression with five fields: "0 3 * * *" is every day at 03:00.')
+@click.option("--zone", metavar="ZONE", help="Time zone of --cron, such as Europe/Berlin.  [default: UTC]")
+@click.option("--name", metavar="ID", help="Id of the DAG.  [default: name of the schedule, else of the pipeline]")
+@setting_options
+def export_airflow_command(
+    target: pathlib.Path | None,
+    schedule_name: str | None,
+    cron: str | None,
+    zone: str | None,
+    name: str | None,
+    profile: str,
+    config_file: pathlib.Path | None,
+    assignments: tuple[str, ...],
+    seed: int | None,
+    root: str | None,
+) -> None:
+    """Write the pipeline as a DAG of Apache Airflow 2 or 3, with a task for each node.
+
+    Each task is a command of this installation, so `sae` and the root must have the same paths where Airflow runs its
+    tasks. Without --schedule and --cron, the DAG runs when it is triggered.
+    """
+    pipeline, folder, now = current_pipeline(), pathlib.Path.cwd(), datetime.datetime.now(datetime.timezone.utc)
+    if schedule_name is not None:
+        if profile or config_file or assignments or seed is not None or cron is not None or zone is not None:
+            raise UsageError(
+                f"--schedule {schedule_name} excludes --profile, --config, --set, --seed, --cron and --zone: a "
+                "schedule has settings and times of its own"
+            )
+        place = resolve_root(root).path
+        with ScheduleDatabase.read(place) as database:
+            schedule = database.schedule(schedule_name)
+        wanted = airflow.of_schedule(schedule, name or schedule_name, place, folder, now)
+    else:
+        if zone is not None and cron is None:
+            raise UsageError(f"--zone {zone} works with --cron only: without it the DAG runs when it is triggered")
+        timing = None if cron is None else triggers.cron(cron, zone or "UTC")
+        work, place = work_of(request(profile, config_file, assignments, seed, root), folder)
+        wanted = airflow.DagRequest(
+            name or pipeline.name, work, place, folder, timing, SchedulePolicies(), airflow.midnight(now, timing)
+        )
+    _write(airflow.dag(pipeline, wanted), target)
+
+
+def _write(text: str, target: pathlib.Path | None) -> None:
+    """Write a new file, or print the text.
+
+    Raises:
+      UsageError: the file exists.
+      UnavailableError: it cannot be written.
+    """
+    if target is None:
+        output.write_data(text.rstrip("\n"))
+        return
+    if target.exists() or target.is_symlink():
+        raise UsageError(f"--to {target} exists already: choose another name, or remove it")
+    try:
+        atomic_file.write(target, text)
+    except OSError as error:
+        raise UnavailableError(
+            f"cannot write {target}: {cause_text(error)}; name a file in a folder that you may write"
+        ) from error
+    output.note(f"wrote {escaped(target)}")

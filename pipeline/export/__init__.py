@@ -1,0 +1,1 @@
+"""The pipeline as a file for another orchestrator: Apache Airflow, Kubeflow Pipelines."""

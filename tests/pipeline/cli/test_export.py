@@ -1,0 +1,85 @@
+"""`sae export airflow`, beside `sae export DIR`."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+from click.shell_completion import ShellComplete
+
+from pipeline import cli
+
+
+@pytest.fixture(autouse=True)
+def folder(monkeypatch, tmp_path):
+    """The current folder, above the root."""
+    monkeypatch.setenv("SAE_ROOT", "root")
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_dag_is_printed_or_written(sae, folder):
+    arguments = ("export", "airflow", "--cron", "0 3 * * *", "--zone", "Europe/Berlin", "--profile", "sample")
+    code, output, errors = sae(*arguments)
+    assert (code, errors) == (0, "")
+    ast.parse(output)
+    assert f"--root {folder / 'root'}" in output
+    assert "Europe/Berlin" in output
+    code, nothing, errors = sae(*arguments, "--to", "dag.py")
+    assert (code, nothing) == (0, "")
+    assert "dag.py" in errors
+    assert (folder / "dag.py").read_text() == output
+    assert [one.name for one in folder.iterdir()] == ["dag.py"]
+
+
+def test_relative_paths_of_settings_become_absolute(sae, folder):
+    (folder / "own.toml").write_text("[training]\nepochs = 1\n")
+    output = sae("export", "airflow", "--config", "own.toml", "--seed", "3", "--name", "own")[1]
+    assert f"--config {folder / 'own.toml'} --seed 3" in output
+    assert 'dag_id="own"' in output
+
+
+def test_a_schedule_is_taken_as_it_is(sae):
+    sae("schedule", "add", "nightly", "--cron", "0 3 * * *", "--profile", "sample", "--timeout", "2h", "--retries", "1")
+    output = sae("export", "airflow", "--schedule", "nightly")[1]
+    for words in ('dag_id="nightly"', 'schedule="0 3 * * *"', "--profile sample", '"retries": 1', "seconds=7200"):
+        assert words in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--schedule", "other"), 3, "other"),
+        (("--schedule", "nightly", "--seed", "1"), 2, "--schedule nightly excludes"),
+        (("--schedule", "nightly", "--cron", "0 3 * * *"), 2, "--schedule nightly excludes"),
+        (("--zone", "UTC"), 2, "--zone UTC works with --cron"),
+        (("--cron", "0 3 * *"), 2, "0 3 * *"),
+        (("--cron", "0 3 * * *", "--zone", "Nowhere"), 2, "no time zone 'Nowhere'"),
+        (("--name", "a b"), 2, "a DAG cannot be called 'a b'"),
+        (("--set", "training.epochs=0"), 2, "training.epochs"),
+        (("--to", "there.py"), 2, "exists already"),
+        (("--to", "no/dag.py"), 6, "cannot write no/dag.py"),
+        (("--profile", "none"), 2, "none"),
+    ],
+)
+def test_what_is_refused(sae, folder, arguments, code, said):
+    (folder / "there.py").write_text("kept")
+    sae("schedule", "add", "nightly", "--cron", "0 3 * * *", "--profile", "sample")
+    found, output, errors = sae("export", "airflow", *arguments)
+    assert (found, output, errors.count("\n")) == (code, "", 1)
+    assert said in errors
+    assert (folder / "there.py").read_text() == "kept"
+    assert {one.name for one in folder.iterdir()} == {"root", "there.py"}
+
+
+def test_a_folder_may_have_the_name_of_a_format(sae, folder):
+    code, _, errors = sae("export", "./airflow")
+    assert (code, "no run" in errors or "no store" in errors or "does not exist" in errors) == (3, True), errors
+
+
+def test_completion_offers_the_formats_beside_folders():
+    complete = ShellComplete(cli.sae, {}, "sae", "_SAE_COMPLETE")
+    assert [item.value for item in complete.get_completions(["export"], "air")] == ["airflow", "air"]
+    assert "--cron" in [item.value for item in complete.get_completions(["export", "airflow"], "--c")]
+    assert [item.value for item in complete.get_completions([], "exp")] == ["export"]
