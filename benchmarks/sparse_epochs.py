@@ -36,7 +36,17 @@ METHODS: dict[str, dict[str, Value]] = {
 def epoch_seconds(config: PipelineConfig, images: npt.NDArray[np.float32], epochs: int) -> float:
     """Return the mean time of an epoch after the first, which compiles."""
     sizes = {features.TRAIN: len(images), features.VALIDATION: len(images) // 5}
-    dataset = ImageDataset("random", "1", {}, sizes, "", 1, PIXELS, (), "")
+    dataset = ImageDataset(
+        name="random",
+        version="1",
+        files={},
+        split_sizes=sizes,
+        builder_dir="",
+        height=1,
+        width=PIXELS,
+        label_names=(),
+        schema_file="",
+    )
     found = TRAINER.parameters(config, dataset)
     settings = TrainingSettings(**{field.name: found[field.name] for field in dataclasses.fields(TrainingSettings)})
     settings = dataclasses.replace(settings, epochs=epochs + 1)
