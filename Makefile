@@ -21,10 +21,10 @@ POSTGRESQL_TESTS = tests/pipeline/registry tests/pipeline/maintenance/gc tests/p
 	tests/pipeline/orchestration/test_resume.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-cluster run test test-current test-reference test-tfx-versions test-postgresql test-chaos test-cluster test-quick lint lock bench bench-current bench-growth screenshots clean
+.PHONY: help setup setup-dev setup-cluster run test test-current test-reference test-tfx-versions test-postgresql test-chaos test-cluster test-cluster-current test-quick lint lock bench bench-current bench-growth screenshots clean
 
 help:  ## list the targets; ARGS="..." adds options to the command of a target
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' Makefile
 
 setup:  ## make .venv with the locked packages
 	$(call tool,bootstrap.py run)
@@ -60,6 +60,9 @@ test-chaos: setup-dev  ## kill runs and the daemon at random; ARGS="--chaos-minu
 
 test-cluster: setup-cluster  ## run on a cluster of two hosts, and sweeps on Dask; needs root, Linux, Java and Maven
 	@.venv/bin/python -m pytest tests/cluster -m cluster $(ARGS)
+
+test-cluster-current:  ## run them with the current TFX version, in a Debian 13 root if this machine is too old
+	$(call tool,debian_chroot.py make test-cluster)
 
 test-quick: setup-dev  ## run the tests that take seconds
 	@.venv/bin/python -m pytest $(ARGS)

@@ -12,6 +12,7 @@ from types import ModuleType
 
 import pytest
 
+from pipeline.cluster import parts
 from pipeline.core import tfx_versions
 from tests import PROJECT
 
@@ -125,6 +126,23 @@ def test_the_copy_follows_the_checkout(
         ".gitignore": "ignored\n",
         "ignored": "the copy's own",
     }
+
+
+@pytest.mark.parametrize("is_default", [False, True])
+def test_the_root_reads_data_sets_and_the_programs_of_a_cluster(
+    debian_chroot: ModuleType, checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_default: bool
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv(parts.VARIABLE, "" if is_default else str(tmp_path / "programs"))
+    assert debian_chroot.mounted(None) == []
+    here = parts.default_folder()
+    here.mkdir(parents=True)
+    (tmp_path / "shared").mkdir()
+    assert debian_chroot.mounted(None) == [
+        (tmp_path / "shared", Path("/opt/shared"), "ro"),
+        (here, Path("/root/.cache/sae/cluster"), "ro"),
+    ]
+    assert debian_chroot.mounted(tmp_path)[0] == (tmp_path, tmp_path, "rw")
 
 
 def test_a_folder_of_somebody_else_is_left_alone(debian_chroot: ModuleType, machine: Path, tmp_path: Path) -> None:

@@ -4,7 +4,8 @@
 #
 #     tools/debian.sh build    for `make setup`: Python with its headers, a compiler, git, make
 #     tools/debian.sh run      for a complete .venv: Python; a user who is not root, a pipeline root, a folder for data sets
-#     tools/debian.sh test     for some tests: a browser and a database server of ML Metadata; not in the image
+#     tools/debian.sh test     for some tests: a browser, a database server of ML Metadata, Java and `ip` for a cluster; not in
+#                              the image
 set -eu
 
 packages() {
@@ -26,7 +27,7 @@ run)
     chown sae: /pipeline_root /data
     ;;
 test)
-    packages chromium fonts-dejavu-core postgresql
+    packages chromium default-jre-headless fonts-dejavu-core iproute2 postgresql
     ;;
 *)
     echo "usage: tools/debian.sh build | run | test" >&2

@@ -5,7 +5,8 @@
 If the C library of this machine is new enough, the command just runs. If not, it runs in a Debian 13 root, which
 debootstrap makes in a cache folder; it is kept, and made again when its recipe changes. The recipe is tools/debian.sh,
 which the Dockerfile runs too. In the root, the checkout is a copy in /opt/sae with its own .venv. The folder `shared`
-beside the checkout, which tests and benchmarks use, is mounted read-only; FOLDER is mounted writable at the same path.
+beside the checkout, which tests and benchmarks use, is mounted read-only, and so are the programs that
+`sae cluster install` fetched; FOLDER is mounted writable at the same path.
 
 SAE_DEBIAN_ROOT moves the cache folder; SAE_DEBIAN_MIRROR selects a mirror. Exit code 6: something is missing, named in
 one line. Otherwise the exit code of the command.
@@ -26,10 +27,12 @@ import bootstrap  # beside this file
 
 from pipeline.core import tfx_versions
 
+HOME = Path("/root")
 SUITE = "trixie"  # Debian 13: glibc 2.41, Python 3.13
 CHECKOUT = Path("/opt/sae")  # as in the Dockerfile
 RECIPE = bootstrap.ROOT / "tools" / "debian.sh"
 CERTIFICATES = Path("/etc/ssl/host.crt")
+CLUSTER_PARTS = ".cache/sae/cluster"  # in a home folder, as in pipeline/cluster/parts.py
 TOOLS = ("debootstrap", "chroot", "mount", "unshare")
 
 # Variables that the command inherits.
@@ -37,9 +40,10 @@ PASSED = ["ARGS", "CI", "COLUMNS", "NO_COLOR", "PIP_DEFAULT_TIMEOUT", "PYTEST_AD
 PROXIES = ["http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"]
 
 # Runs as process 1 of its own namespaces, so its mounts and processes end with it. It stays the parent of the command,
-# because process 1 has to reap orphans.
+# because process 1 has to reap orphans. The root is a mount of its own, which `ip netns` needs.
 ENTER = """
 root=$1; shift
+mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount --rbind /sys "$root/sys"
@@ -144,7 +148,15 @@ def environment(index: "dict[str, str]") -> "dict[str, str]":
     if "SSL_CERT_FILE" in index:
         env.update(SSL_CERT_FILE=str(CERTIFICATES), PIP_CERT=str(CERTIFICATES))
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    return dict(env, PATH=path, HOME="/root", LANG="C.UTF-8")
+    return dict(env, PATH=path, HOME=str(HOME), LANG="C.UTF-8")
+
+
+def mounted(share: "Path | None") -> "list[tuple[Path, Path, str]]":
+    """Return the folders that the root shares with this machine: source, target, and "ro" or "rw"."""
+    parts = Path(os.path.expanduser(os.environ.get("SAE_CLUSTER_PARTS") or os.path.join("~", CLUSTER_PARTS)))
+    read = [(bootstrap.ROOT.parent / "shared", CHECKOUT.parent / "shared"), (parts, HOME / CLUSTER_PARTS)]
+    found = [(source.resolve(), target, "ro") for source, target in read if source.is_dir()]
+    return [(share.resolve(), share.resolve(), "rw"), *found] if share else found
 
 
 def enter(words: "Sequence[str]", share: "Path | None") -> None:
@@ -162,11 +174,7 @@ def enter(words: "Sequence[str]", share: "Path | None") -> None:
     index = bootstrap.uv_environment()
     if "SSL_CERT_FILE" in index:
         shutil.copyfile(index["SSL_CERT_FILE"], str(debian.root / CERTIFICATES.relative_to("/")))
-    shares = [(share.resolve(), share.resolve(), "rw")] if share else []
-    beside = bootstrap.ROOT.parent / "shared"
-    if beside.is_dir():
-        shares.append((beside.resolve(), CHECKOUT.parent / "shared", "ro"))
-    command = debian.command(words, shares)
+    command = debian.command(words, mounted(share))
     os.execvpe(command[0], command, environment(index))
 
 

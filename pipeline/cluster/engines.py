@@ -21,7 +21,7 @@ class ClusterEngine:
     name: str
     version: str
     packages: tuple[str, ...]
-    java: tuple[int, ...] = (11, 17)
+    java: tuple[int, ...] = (11, 17, 21)
 
     def __str__(self) -> str:
         """Write `Flink 1.19.0`."""

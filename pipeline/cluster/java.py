@@ -20,7 +20,7 @@ def find(engine: ClusterEngine) -> str:
       UnavailableError: there is none, it does not start, or the engine does not support its version.
     """
     allowed = " or ".join(map(str, engine.java))
-    todo = f"install Java {allowed}, as by `apt-get install openjdk-17-jre-headless`, or set JAVA_HOME to one"
+    todo = f"install Java {allowed}, as by `apt-get install default-jre-headless`, or set JAVA_HOME to one"
     home = os.environ.get("JAVA_HOME", "")
     path = os.path.join(home, "bin", "java") if home else shutil.which("java")
     if path is None:

@@ -14,13 +14,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.cluster import local, parts
+from pipeline.cluster import java, local, parts
 from pipeline.cluster.engines import FLINK, SPARK, ClusterEngine
 from pipeline.cluster.plan import LOOPBACK, ClusterPlan, Host, Ports
+from pipeline.core.errors import UnavailableError
 from tests.cluster import namespaces, sample_runs
 from tests.cluster.sample_runs import Digests
-
-NO_PARTS = "" if shutil.which("mvn") and shutil.which("java") else "needs Java and Maven"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,10 +91,22 @@ def parts_folder() -> pathlib.Path:
     return parts.default_folder()
 
 
+def why_not(engine: ClusterEngine, parts_folder: pathlib.Path) -> str:
+    """Return why this machine cannot install or start an engine; empty if it can."""
+    try:
+        java.find(engine)
+    except UnavailableError as error:
+        return str(error)
+    missing = parts.damage(parts.engine_folder(parts_folder, engine), parts.read_lock(engine))
+    if missing and shutil.which("mvn") is None:
+        return f"needs Maven, or the folder that `{parts.install_command(engine)}` makes: {missing}"
+    return ""
+
+
 @contextlib.contextmanager
 def running(engine: ClusterEngine, parts_folder: pathlib.Path, folder: pathlib.Path) -> Iterator[HostCluster]:
     """Run a cluster on two hosts with networks of their own, two slots each."""
-    if reason := namespaces.why_not() or NO_PARTS:
+    if reason := namespaces.why_not() or why_not(engine, parts_folder):
         pytest.skip(reason)
     parts.install(engine, parts_folder)
     with namespaces.made(2) as (manager, hosts):

@@ -1,4 +1,8 @@
-"""Hosts on this machine that have a network of their own: network namespaces on a bridge. Needs root and Linux."""
+"""Hosts on this machine that have a network of their own: network namespaces on a bridge. Needs root and Linux.
+
+Each group of hosts has a number. Who uses it holds a socket of that name, which the kernel frees with the process; all
+processes of the same network see it, also those in a chroot with other process ids.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +20,8 @@ from collections.abc import Iterator
 from pipeline.cluster.plan import Host
 
 _NAMESPACES = pathlib.Path("/run/netns")
-_NAME = re.compile(r"sae-(\d+)-host\d+")
+_NAME = re.compile(r"sae(\d+)-host\d+")
+_NUMBERS = range(1, 250)  # each has a network 10.78.NUMBER
 
 
 def why_not() -> str:
@@ -38,25 +44,31 @@ def why_not() -> str:
 def made(count: int) -> Iterator[tuple[str, tuple[Host, ...]]]:
     """Make hosts on a bridge; yield the bridge's address and the hosts. At the end, all their processes are killed."""
     _remove_abandoned()
-    process = os.getpid()
-    bridge, net = f"sae{process}", f"10.77.{process % 250 + 1}"
+    with _free_number() as group:
+        yield from _group(group, count)
+
+
+def _group(group: int, count: int) -> Iterator[tuple[str, tuple[Host, ...]]]:
+    bridge, net = f"saebridge{group}", f"10.78.{group}"
     hosts = []
     try:
+        _remove(group)  # a bridge that was left behind in another mount namespace
         _ip("link", "add", bridge, "type", "bridge")
         _ip("address", "add", f"{net}.1/24", "dev", bridge)
         _ip("link", "set", bridge, "up")
         for number in range(1, count + 1):
-            name, inner, address = f"sae-{process}-host{number}", f"v{process}n{number}", f"{net}.{10 + number}"
+            name, inner, address = f"sae{group}-host{number}", f"sae{group}in{number}", f"{net}.{10 + number}"
+            outer = f"sae{group}out{number}"
             _ip("netns", "add", name)
-            _ip("link", "add", f"v{process}o{number}", "type", "veth", "peer", "name", inner, "netns", name)
-            _ip("link", "set", f"v{process}o{number}", "master", bridge, "up")
+            _ip("link", "add", outer, "type", "veth", "peer", "name", inner, "netns", name)
+            _ip("link", "set", outer, "master", bridge, "up")
             enter = ("ip", "netns", "exec", name)
             for command in (f"address add {address}/24 dev {inner}", f"link set {inner} up", "link set lo up"):
                 _ip("-n", name, *command.split())
             hosts.append(Host(f"host{number}", address, enter=enter))
         yield f"{net}.1", tuple(hosts)
     finally:
-        _remove(process)
+        _remove(group)
 
 
 def kill(host: Host) -> None:
@@ -70,17 +82,42 @@ def kill(host: Host) -> None:
 def _remove_abandoned() -> None:
     """Remove what a killed test process left."""
     names = [path.name for path in _NAMESPACES.iterdir()] if _NAMESPACES.is_dir() else []
-    for process in {int(match[1]) for name in names if (match := _NAME.fullmatch(name))}:
-        if not pathlib.Path("/proc", str(process)).exists():
-            _remove(process)
+    for group in {int(match[1]) for name in names if (match := _NAME.fullmatch(name))}:
+        with contextlib.suppress(OSError), _used(group):
+            _remove(group)
 
 
-def _remove(process: int) -> None:
-    """Remove the hosts that a process made, with their processes, and the bridge."""
-    for path in sorted(_NAMESPACES.glob(f"sae-{process}-host*")):
+@contextlib.contextmanager
+def _free_number() -> Iterator[int]:
+    """Use the first number that is free."""
+    for group in _NUMBERS:
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(_used(group))
+            except OSError:
+                continue
+            yield group
+            return
+    raise OSError("all numbers of groups of hosts are in use")
+
+
+def _used(group: int) -> socket.socket:
+    """Use a number until the socket is closed. Raises `OSError` if another process does."""
+    used = socket.socket(socket.AF_UNIX)
+    try:
+        used.bind(f"\0sae-cluster-hosts-{group}")
+    except OSError:
+        used.close()
+        raise
+    return used
+
+
+def _remove(group: int) -> None:
+    """Remove the hosts of a group, with their processes, and the bridge."""
+    for path in sorted(_NAMESPACES.glob(f"sae{group}-host*")):
         kill(Host("", "", enter=("", path.name)))
         _ip("netns", "delete", path.name)  # its end of the link goes too
-    subprocess.run(["ip", "link", "delete", f"sae{process}"], capture_output=True, check=False)
+    subprocess.run(["ip", "link", "delete", f"saebridge{group}"], capture_output=True, check=False)
 
 
 def _ip(*arguments: str) -> None:

@@ -20,12 +20,9 @@ from pipeline.cluster.plan import LOOPBACK
 from pipeline.core.errors import ExitCode
 from tests import PROJECT
 from tests.cluster import small_job
-from tests.cluster.conftest import NO_PARTS, free_ports
+from tests.cluster.conftest import free_ports, why_not
 
-pytestmark = [
-    pytest.mark.cluster,
-    pytest.mark.skipif(bool(NO_PARTS), reason=NO_PARTS),
-]
+pytestmark = pytest.mark.cluster
 
 
 def sae_cluster(*arguments: str) -> tuple[int, Any]:
@@ -55,6 +52,8 @@ def lives(process: int) -> bool:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, parts_folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    if reason := why_not(FLINK, parts_folder):
+        pytest.skip(reason)
     code, done = sae_cluster("install", "--to", str(parts_folder))
     assert code == ExitCode.DONE
     assert done["engine"] == FLINK.name

@@ -148,16 +148,20 @@ def test_the_folder_of_the_variable_is_one_of_this_machine(
         parts.default_folder()
 
 
-@pytest.mark.parametrize("line", ['openjdk version "17.0.15" 2025-04-15', 'openjdk version "11.0.22"'])
-def test_java_that_is_supported(line: str, bin_folder: pathlib.Path) -> None:
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=str)
+@pytest.mark.parametrize(
+    "line",
+    ['openjdk version "21.0.13" 2026-10-20', 'openjdk version "17.0.15" 2025-04-15', 'openjdk version "11.0.22"'],
+)
+def test_java_that_is_supported(engine: ClusterEngine, line: str, bin_folder: pathlib.Path) -> None:
     program(bin_folder, "java", f"echo '{line}' >&2")
-    assert java.find(FLINK) == str(bin_folder / "java")
+    assert java.find(engine) == str(bin_folder / "java")
 
 
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        ("echo 'openjdk version \"21.0.1\"' >&2", "is Java 21.*11 or 17"),
+        ("echo 'openjdk version \"25.0.1\"' >&2", "is Java 25.*11 or 17 or 21"),
         ("echo 'java version \"1.8.0_402\"' >&2", "is Java 8"),
         ("exit 1", "exit code 1"),
     ],
