@@ -76,11 +76,12 @@ lint: setup-dev  ## check style, types and the direction of imports
 lock:  ## compile all locks from pyproject.toml; ARGS=--upgrade for new versions
 	$(call tool,bootstrap.py lock $(ARGS))
 
-bench: setup  ## compare whole runs with a plain Keras script and a stock pipeline
-	@.venv/bin/python -m benchmarks.end_to_end $(ARGS)
+bench: setup  ## measure all speeds beside their limits, and write README's table; ARGS="--only whole,rerun --rounds 5"
+	@.venv/bin/python -m benchmarks $(ARGS)
 
-bench-current:  ## compare them with the current TFX version
-	$(call tool,debian_chroot.py make bench)
+bench-current: setup  ## measure them with the current TFX version: the second column of the table
+	$(call tool,debian_chroot.py --share $(CURDIR)/benchmarks make bench ARGS="$(ARGS) --results $(CURDIR)/benchmarks/results.json")
+	@.venv/bin/python -m benchmarks.results
 
 bench-growth: setup  ## measure how time and memory of each node grow with the data
 	@.venv/bin/python -m benchmarks.growth $(ARGS)

@@ -1,1 +1,1 @@
-"""Benchmarks; docs/performance.md has their results. `make bench` runs `end_to_end`."""
+"""Benchmarks. `make bench` runs `__main__.py`; docs/performance.md has the results."""

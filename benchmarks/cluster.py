@@ -24,7 +24,7 @@ import time
 from collections.abc import Iterator, Mapping
 
 from benchmarks import growth
-from benchmarks.end_to_end import PROJECT, SHARED
+from benchmarks.measuring import PROJECT, SHARED
 from pipeline.cluster import local, parts
 from pipeline.cluster.engines import ENGINES
 from pipeline.cluster.plan import ClusterPlan, hosts_of_this_machine

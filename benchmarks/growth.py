@@ -14,12 +14,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import io
-import json
 import os
 import pathlib
 import re
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -29,12 +26,13 @@ import numpy.typing as npt
 import psutil
 from PIL import Image
 
-from benchmarks.end_to_end import PROJECT, SHARED
+from benchmarks.measuring import NODE, SAE, SHARED, Options, measure
 
 SPLITS = {"train": 50_000, "validation": 10_000, "test": 10_000}  # as in MNIST's profile
 SHIFT = 2  # pixels, in each direction
 WIDE = 256  # pixels of a side
-NODE = re.compile(r"^(\w+) (started|executed|failed)\b")
+STREAMED = ["training.epochs=1", "training.resident_mib=128"]
+LEAST_SECONDS = 0.5  # of a node that is compared: the clock of a process is too coarse for less
 Picture = npt.NDArray[np.uint8]
 
 
@@ -114,35 +112,29 @@ def prepare(folder: pathlib.Path, source: pathlib.Path, pictures_used: int, time
 
 def run(data_dir: pathlib.Path, settings: list[str], to_node: str | None) -> dict[str, Cost]:
     """Run the pipeline, up to a node, in a process of its own and return the cost of each node."""
+    costs: dict[str, Cost] = {}
+    begun = (0.0, 0.0)
+
+    def watch(process: int, line: str) -> None:
+        nonlocal begun
+        if not (found := NODE.match(line)):
+            return
+        now = (sum(psutil.Process(process).cpu_times()[:4]), time.monotonic())  # with those of ended child processes
+        if found[2] == "started":
+            begun = now
+            pathlib.Path(f"/proc/{process}/clear_refs").write_text("5")  # forget the peak
+        else:
+            peak = re.search(r"VmHWM:\s+(\d+) kB", pathlib.Path(f"/proc/{process}/status").read_text())
+            assert peak is not None
+            costs[found[1]] = Cost(now[0] - begun[0], now[1] - begun[1], int(peak[1]) / 1024)
+
     with tempfile.TemporaryDirectory(prefix="sae-growth-root-", dir=data_dir) as root:
-        command = [sys.executable, "-m", "pipeline", "run", "--json", "--root", root]
+        command = [*SAE, "run", "--json", "--root", root]
         for setting in ("data.dataset=growth", f"data.data_dir={data_dir}", *settings):
             command += ["--set", setting]
         command += ["--to-node", to_node] if to_node else []
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=PROJECT)
-        assert process.stderr is not None
-        assert process.stdout is not None
-        watched = psutil.Process(process.pid)
-        costs: dict[str, Cost] = {}
-        begun = (0.0, 0.0)
-        lines = []
-        for line in process.stderr:
-            lines.append(line)
-            if not (found := NODE.match(line)):
-                continue
-            times = watched.cpu_times()
-            now = (sum(times[:4]), time.monotonic())  # with those of ended child processes
-            if found[2] == "started":
-                begun = now
-                pathlib.Path(f"/proc/{process.pid}/clear_refs").write_text("5")  # forget the peak
-            else:
-                peak = re.search(r"VmHWM:\s+(\d+) kB", pathlib.Path(f"/proc/{process.pid}/status").read_text())
-                assert peak is not None
-                costs[found[1]] = Cost(now[0] - begun[0], now[1] - begun[1], int(peak[1]) / 1024)
-        summary = json.loads(process.stdout.read() or "{}")
-        if process.wait() not in (0, 4) or not summary:  # 4: one epoch may be too few for the gates
-            sys.exit("the run failed:\n" + "".join(lines[-20:]))
-        return costs
+        measure(command, on_line=watch, exit_codes=(0, 4))  # 4: one epoch may be too few for the gates
+    return costs
 
 
 def measured(
@@ -161,6 +153,23 @@ def measured(
     for node, cost in costs.items():
         print(f"{node:<18} {cost.cpu:8.1f} s of the processor {cost.wall:8.1f} s {cost.peak:8,.0f} MiB", flush=True)
     return costs
+
+
+def growth(options: Options) -> dict[str, list[float]]:
+    """Compare ten times the pictures with the pictures once, both streamed: each node, and the largest ratio."""
+    options.environment()  # fails without MNIST
+    one, many = (
+        measured(options.folder, options.data_dir, options.sizes.pictures, times, 0, STREAMED) for times in (1, 10)
+    )
+    nodes = [node for node in one if many[node].cpu >= LEAST_SECONDS]
+    seconds = {node: many[node].cpu / max(one[node].cpu, 0.01) for node in nodes}
+    memory = {node: many[node].peak / one[node].peak for node in nodes}
+    return {
+        "growth_time": [max(seconds.values())],
+        "growth_memory": [max(memory.values())],
+        **{f"growth_time/{node}": [ratio] for node, ratio in seconds.items()},
+        **{f"growth_memory/{node}": [ratio] for node, ratio in memory.items()},
+    }
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ processes, pages from the request to the last byte.
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import contextlib
 import os
 import pathlib
@@ -23,30 +24,33 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import ml_metadata as mlmd
+import psutil
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from benchmarks.end_to_end import PROJECT, measure
-from benchmarks.reproducibility import make_history
+from benchmarks.measuring import PROJECT, SAE, Options, measure, say
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import run_properties
 from pipeline.sparse_autoencoder.definition import PIPELINE
 
-SAE = [sys.executable, "-m", "pipeline"]
 PROPERTY = "x" * 1_500  # about as long as the properties that a run records on an execution
 
 
-def executed_runs(path: pathlib.Path, runs: int) -> None:
-    """Write a store with runs that executed every node."""
+def executed_runs(path: pathlib.Path, runs: int, first: int = 0) -> None:
+    """Add runs that executed every node to a store, with numbers from `first` up to `runs`."""
     config = pb.ConnectionConfig()
     config.sqlite.filename_uri = str(path)
     store = mlmd.MetadataStore(config)
     kinds = {name: store.put_context_type(pb.ContextType(name=name)) for name in ("pipeline", "pipeline_run", "node")}
     types = {node.name: store.put_execution_type(pb.ExecutionType(name=node.name)) for node in PIPELINE.nodes}
     keys = {key: store.put_artifact_type(pb.ArtifactType(name=key)) for node in PIPELINE.nodes for key in node.outputs}
-    [parent] = store.put_contexts([pb.Context(type_id=kinds["pipeline"], name=PIPELINE.name)])
-    for number in range(runs):
+    pipeline = store.get_context_by_type_and_name("pipeline", PIPELINE.name)
+    [parent] = (
+        [pipeline.id] if pipeline else store.put_contexts([pb.Context(type_id=kinds["pipeline"], name=PIPELINE.name)])
+    )
+    for number in range(first, runs):
         run = pb.Context(type_id=kinds["pipeline_run"], name=f"run-{number:05d}")
         metrics = {"test_bce": 0.08 + number % 50 / 10_000, "active_units": 12.0}
         headline = run_properties.Headline(
@@ -96,15 +100,20 @@ def commands(place: list[str], rounds: int) -> None:
         print(f"{'sae ' + ' '.join(arguments):<32} {seconds:6.2f} s  {peak:5.0f} MiB", flush=True)
 
 
+class Server(NamedTuple):
+    process: int
+    address: str
+
+
 @contextlib.contextmanager
-def served(place: list[str]) -> Iterator[str]:
-    """Start a server, and yield its address."""
+def served(place: list[str]) -> Iterator[Server]:
+    """Start a server, and stop it at the end."""
     process = subprocess.Popen([*SAE, "serve", "--port", "0", *place], stderr=subprocess.PIPE, text=True, cwd=PROJECT)
     assert process.stderr is not None
     try:
         for line in process.stderr:
             if match := re.search(r"http://[\w.:\[\]]+", line):
-                yield match.group(0)
+                yield Server(process.pid, match.group(0))
                 break
         else:
             sys.exit("the server did not start")
@@ -115,15 +124,63 @@ def served(place: list[str]) -> Iterator[str]:
 
 def pages(place: list[str], rounds: int, run: str) -> None:
     """Print the times of pages."""
-    with served(place) as address:
+    with served(place) as server:
         for path in ("/", "/?sort=test_bce", f"/runs/{run}", "/artifacts", "/artifacts/1", "/artifacts/1/lineage"):
             times = []
             for _ in range(rounds + 1):
                 begun = time.monotonic()
-                with urllib.request.urlopen(address + path) as answer:
+                with urllib.request.urlopen(server.address + path) as answer:
                     answer.read()
                 times.append(time.monotonic() - begun)
             print(f"{path:<32} {statistics.median(times[1:]) * 1000:6.0f} ms", flush=True)
+
+
+def to_first_page(place: list[str]) -> float:
+    """Return the seconds from the start of a server to the last byte of its first page."""
+    begun = time.monotonic()
+    with served(place) as server, urllib.request.urlopen(server.address) as answer:
+        answer.read()
+        return time.monotonic() - begun
+
+
+def memory_after(place: list[str], requests: int, run: str) -> float:
+    """Return the memory of a server, with its child processes, after requests by four clients, in MiB.
+
+    Every tenth request is for one of the pages that take long, the others are for pages of artifacts.
+    """
+    slow = ("/", f"/runs/{run}", "/artifacts", "/?sort=test_bce")
+    paths = [slow[n // 10 % len(slow)] if n % 10 == 0 else f"/artifacts/{1 + n % 100}" for n in range(requests)]
+    with served(place) as server:
+
+        def request(path: str) -> None:
+            with urllib.request.urlopen(server.address + path) as answer:
+                answer.read()
+
+        with concurrent.futures.ThreadPoolExecutor(4) as clients:
+            list(clients.map(request, paths))
+        process = psutil.Process(server.process)
+        sizes = [one.memory_full_info().pss for one in (process, *process.children(recursive=True))]
+        return float(sum(sizes)) / 2**20
+
+
+def reading(options: Options) -> dict[str, list[float]]:
+    """Measure `sae runs`, `sae show latest` and the first page of `sae serve` on a long and a very long history."""
+    found: dict[str, list[float]] = {}
+    with options.work() as folder:
+        store, made = pathlib.Path(folder, "metadata.sqlite"), 0
+        for name, runs in (("1000", options.sizes.runs), ("10000", options.sizes.many_runs)):
+            executed_runs(store, runs, first=made)
+            made = runs
+            say(f"made a store with {runs:,} runs, {store.stat().st_size / 2**20:,.0f} MiB")
+            place = ["--metadata", str(store)]
+            for command, arguments in (("runs", ["runs"]), ("show", ["show", "latest"])):
+                rounds = range(max(options.rounds, 5))
+                found[f"{command}_{name}"] = [measure([*SAE, *arguments, *place]).seconds for _ in rounds]
+            found[f"serve_{name}"] = [to_first_page(place) for _ in rounds]
+            if name == "1000":
+                found["serve_memory"] = [memory_after(place, options.sizes.requests, f"run-{runs - 1:05d}")]
+                say(f"{options.sizes.requests:,} requests: {found['serve_memory'][0]:.0f} MiB")
+    return found
 
 
 def main() -> None:
@@ -134,6 +191,8 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sae-bench-") as folder:
         if arguments.cached:
+            from benchmarks.reproducibility import make_history  # imports pytest
+
             root = Root(pathlib.Path(folder, "root"))
             make_history(root.path, arguments.runs, {**os.environ, "TF_USE_LEGACY_KERAS": "1"})
             place, run = ["--root", str(root.path)], max(path.stem for path in root.manifests.iterdir())

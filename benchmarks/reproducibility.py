@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 
-from benchmarks.end_to_end import PROJECT, SHARED, line, measure, ratios
+from benchmarks.measuring import PROJECT, SAE, SHARED, measure, ratios
 from tests.e2e.conftest import QUICK_OPTIONS
 
 # Run `sae run` in a process of its own, with a clock around the calls that record digests, decide or write a manifest.
@@ -77,6 +77,10 @@ def make_history(root: pathlib.Path, runs: int, environment: dict[str, str]) -> 
     subprocess.run(command, check=True, cwd=PROJECT, env=environment, stderr=subprocess.DEVNULL)
 
 
+def line(name: str, ratios: list[float], limit: str) -> None:
+    print(f"{name:<44} {statistics.median(ratios):6.3f}  ({min(ratios):.3f} to {max(ratios):.3f}{limit})", flush=True)
+
+
 def share_of_digests(environment: dict[str, str], rounds: int) -> None:
     shares = []
     for _ in range(rounds):
@@ -88,15 +92,14 @@ def share_of_digests(environment: dict[str, str], rounds: int) -> None:
         spent = float(done.stderr.rsplit("SPENT", 1)[1])
         shares.append(spent / seconds)
         print(f"digests and decisions {spent:.2f} s of {seconds:.1f} s", flush=True)
-    line("digests and decisions / whole run", shares, "at most 0.03")
+    line("digests and decisions / whole run", shares, ", at most 0.03")
 
 
 def with_history(folder: pathlib.Path, environment: dict[str, str], runs: int, rounds: int) -> None:
     long = folder / "long"
     make_history(long, runs, environment)
-    sae = [sys.executable, "-m", "pipeline"]
     for command, name in (("run", "unchanged rerun"), ("plan", "sae plan")):
-        again = [*sae, command, "--json", *QUICK_OPTIONS, "--root", str(long)]
+        again = [*SAE, command, "--json", *QUICK_OPTIONS, "--root", str(long)]
         seconds = statistics.median(measure(again, environment).seconds for _ in range(7))
         print(f"{f'{name}, {runs} runs before, seconds':<44} {seconds:6.2f}  (under 3)")
     both: dict[str, list[float]] = {"long": [], "empty": []}
@@ -104,7 +107,7 @@ def with_history(folder: pathlib.Path, environment: dict[str, str], runs: int, r
         empty = folder / f"empty{number}"
         shutil.copytree(long / "data", empty / "data")  # preparing the digits is not measured
         for name, root in (("long", long), ("empty", empty)):
-            full = measure([*sae, "run", "--json", "--no-cache", *QUICK_OPTIONS, "--root", str(root)], environment)
+            full = measure([*SAE, "run", "--json", "--no-cache", *QUICK_OPTIONS, "--root", str(root)], environment)
             assert all(node["state"] == "executed" for node in json.loads(full.output)["nodes"])
             both[name].append(full.seconds)
     # The history costs the same seconds in any run, so its share of a full run on MNIST is smaller.

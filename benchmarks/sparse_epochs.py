@@ -12,11 +12,13 @@ import argparse
 import dataclasses
 import statistics
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from benchmarks.measuring import Options, say
 from components.data import features
 from components.model import configured
 from components.model.train_loop import Images, TrainingSettings, train
@@ -61,6 +63,32 @@ def epoch_seconds(config: PipelineConfig, images: npt.NDArray[np.float32], epoch
     return (ended[-1] - ended[0]) / epochs
 
 
+def compare(profile_name: str, methods: Sequence[str], rounds: int, epochs: int, count: int) -> dict[str, list[float]]:
+    """Return the ratios of each method to L1."""
+    defaults = PipelineConfig()
+    tf.config.threading.set_intra_op_parallelism_threads(defaults.engine.intra_op_threads)
+    tf.config.threading.set_inter_op_parallelism_threads(defaults.engine.inter_op_threads)
+    images = np.random.default_rng(0).random((count, PIXELS), dtype=np.float32)
+    profile = dict(PipelineConfig.profiles[profile_name])
+    profile["model.active_units"] = float(round(float(profile["model.active_units"])))  # topk takes whole numbers
+    ratios: dict[str, list[float]] = {name: [] for name in methods}
+    for _ in range(rounds):
+        seconds = {
+            name: epoch_seconds(PipelineConfig.build({**profile, **METHODS[name]}), images, epochs)
+            for name in ("l1", *methods)
+        }
+        say("  ".join(f"{name} {value:.3f} s" for name, value in seconds.items()))
+        for name in methods:
+            ratios[name].append(seconds[name] / seconds["l1"])
+    return ratios
+
+
+def sparse(options: Options) -> dict[str, list[float]]:
+    """Compare all methods on as many images as MNIST has for training."""
+    count = options.sizes.pictures * 5 // 7
+    return compare("mnist_sparse", tuple(METHODS)[1:], options.rounds, min(options.sizes.epochs, 3), count)
+
+
 def main() -> None:
     """Measure, and print the median ratios."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -70,22 +98,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=50_000)
     parser.add_argument("--methods", nargs="+", choices=tuple(METHODS)[1:], default=tuple(METHODS)[1:])
     args = parser.parse_args()
-    defaults = PipelineConfig()
-    tf.config.threading.set_intra_op_parallelism_threads(defaults.engine.intra_op_threads)
-    tf.config.threading.set_inter_op_parallelism_threads(defaults.engine.inter_op_threads)
-    images = np.random.default_rng(0).random((args.images, PIXELS), dtype=np.float32)
-    profile = dict(PipelineConfig.profiles[args.profile])
-    profile["model.active_units"] = float(round(float(profile["model.active_units"])))  # topk takes whole numbers
-    ratios: dict[str, list[float]] = {name: [] for name in args.methods}
-    for _ in range(args.rounds):
-        seconds = {
-            name: epoch_seconds(PipelineConfig.build({**profile, **METHODS[name]}), images, args.epochs)
-            for name in ("l1", *args.methods)
-        }
-        print("  ".join(f"{name} {value:.3f} s" for name, value in seconds.items()), flush=True)
-        for name in args.methods:
-            ratios[name].append(seconds[name] / seconds["l1"])
-    for name, found in ratios.items():
+    for name, found in compare(args.profile, args.methods, args.rounds, args.epochs, args.images).items():
         print(f"{name}: {statistics.median(found):.2f} of l1 ({min(found):.2f} to {max(found):.2f})")
 
 

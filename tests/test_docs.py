@@ -14,6 +14,8 @@ from collections.abc import Iterable
 import click
 import pytest
 
+from benchmarks import results as measurements
+from benchmarks.results import block, write_tables
 from components.evaluation.metrics import METRICS
 from pipeline import cli
 from pipeline.core.errors import ExitCode
@@ -138,13 +140,8 @@ TABLES = {
     "exporting": (USAGE, exporting_table),
     "data": (USAGE, data_table),
     "metrics": (PROJECT / "docs" / "model.md", metrics_table),
+    **measurements.TABLES,
 }
-
-
-def block(text: str, name: str) -> re.Match[str]:
-    found = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- /{name} -->", text, re.DOTALL)
-    assert found, f"no block {name!r}"
-    return found
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -358,10 +355,7 @@ def test_a_name_that_does_not_exist_is_found(text: str, wrong: list[str]) -> Non
 
 
 if __name__ == "__main__":
-    for name, (path, table) in TABLES.items():
-        text = path.read_text(encoding="utf-8")
-        found = block(text, name)
-        path.write_text(text[: found.start(1)] + table() + text[found.end(1) :], encoding="utf-8")
+    write_tables(TABLES)
 
 
 def test_the_readme_is_short():
