@@ -142,7 +142,7 @@ def _quiet() -> Iterator[None]:
     """Hide what TensorFlow and TFDS print; errors are raised."""
     from pipeline.orchestration import process_setup
 
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    os.environ.setdefault(*process_setup.LOG_LEVEL)
     if not os.environ.get("TFDS_DATA_DIR"):
         os.environ.pop("TFDS_DATA_DIR", None)  # TFDS takes an empty value for a folder
     with tempfile.TemporaryDirectory() as folder, process_setup.output_to(pathlib.Path(folder) / "log"):

@@ -21,6 +21,7 @@ from pipeline_config import EngineConfig
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+LOG_LEVEL = ("TF_CPP_MIN_LOG_LEVEL", "1")  # warnings and errors of TensorFlow, unless the user sets another
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -35,7 +36,7 @@ def set_environment(root: Root, engine: EngineConfig) -> dict[str, str]:
     for name in ignored:
         del os.environ[name]
     os.environ.update(numeric_variables.fixed(engine))
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    os.environ.setdefault(*LOG_LEVEL)
     os.environ.update(
         {
             "TMPDIR": str(root.temporary),
@@ -43,20 +44,24 @@ def set_environment(root: Root, engine: EngineConfig) -> dict[str, str]:
             "MPLCONFIGDIR": str(root.path / "cache" / "matplotlib"),
         }
     )
-    _bypass_proxy()
+    _bypass_proxy(engine)
     if not os.environ.get("TFDS_DATA_DIR"):
         os.environ.pop("TFDS_DATA_DIR", None)  # TFDS takes an empty value for a folder
     tempfile.tempdir = None  # makes `tempfile` read TMPDIR again
     return ignored
 
 
-def _bypass_proxy() -> None:
-    """Never reach this machine through a proxy: gRPC would look there for Beam's worker processes."""
+def _bypass_proxy(engine: EngineConfig) -> None:
+    """Never reach this machine or the job server through a proxy: gRPC would look there for Beam's processes."""
+    direct = [*_LOOPBACK]
+    if engine.runner not in ("local", "dataflow"):
+        host = engine.job_endpoint.rpartition(":")[0].strip("[]")
+        direct += [host] if host not in direct else []
     given = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""  # libraries prefer the former
     for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
         if name != "no_grpc_proxy" or name in os.environ:  # gRPC prefers it to no_proxy
             hosts = [host.strip() for host in (os.environ.get(name) or given).split(",") if host.strip()]
-            os.environ[name] = ",".join([*hosts, *(host for host in _LOOPBACK if host not in hosts)])
+            os.environ[name] = ",".join([*hosts, *(host for host in direct if host not in hosts)])
 
 
 def clear_temporary(root: Root) -> None:

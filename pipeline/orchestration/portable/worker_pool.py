@@ -32,6 +32,7 @@ from pipeline.core import parent_process
 from pipeline.core.errors import SaeError
 from pipeline.core.text import last_line, signal_name
 from pipeline.definition.spec import Pipeline
+from pipeline.orchestration import process_setup
 from pipeline.orchestration.portable import worker_address, worker_identity
 from pipeline.orchestration.portable.worker_identity import REFUSED, JobParameters
 from pipeline.provenance import numeric_variables
@@ -259,6 +260,7 @@ def _log_of(job: JobParameters | None, worker_id: str, folder: pathlib.Path) -> 
 def _environment(job: JobParameters | None, temporary: pathlib.Path) -> dict[str, str]:
     """Return the environment of a process: that of the run, where results depend on it."""
     variables = dict(os.environ)
+    variables.setdefault(*process_setup.LOG_LEVEL)
     if job is not None:
         for name in numeric_variables.affecting(os.environ):
             del variables[name]

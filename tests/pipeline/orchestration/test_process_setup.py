@@ -88,6 +88,25 @@ def test_this_machine_is_never_reached_through_a_proxy(
         assert environment["no_grpc_proxy"].split(",") == ["c.org", "localhost", "127.0.0.1", "::1"]
 
 
+@pytest.mark.parametrize(
+    ("settings", "host"),
+    [
+        ({"runner": "flink", "job_endpoint": "10.0.0.7:8099"}, "10.0.0.7"),
+        ({"runner": "portable", "job_endpoint": "[2001:db8::7]:8099"}, "2001:db8::7"),
+        ({"runner": "local", "job_endpoint": "10.0.0.7:8099"}, None),
+        ({"runner": "dataflow", "job_endpoint": "10.0.0.7:8099"}, None),
+    ],
+)
+def test_the_job_server_of_a_cluster_is_never_reached_through_a_proxy(
+    root: Root, environment: dict[str, str], settings: dict[str, str], host: str | None
+) -> None:
+    environment |= {"no_proxy": "a.org", "no_grpc_proxy": "c.org"}
+    process_setup.set_environment(root, pipeline_config.EngineConfig(**settings))  # type: ignore[arg-type]
+    expected = ["localhost", "127.0.0.1", "::1", *([host] if host else [])]
+    assert environment["no_proxy"].split(",") == ["a.org", *expected]
+    assert environment["no_grpc_proxy"].split(",") == ["c.org", *expected]
+
+
 def test_numpy_and_tensorflow_are_imported_after_the_environment_is_set() -> None:
     script = """
 import sys

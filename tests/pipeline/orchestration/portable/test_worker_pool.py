@@ -94,6 +94,27 @@ def test_a_job_runs_in_a_process_with_the_variables_of_the_run(
     assert children() == []
 
 
+def test_a_worker_process_reaches_its_runner_without_the_proxy_of_the_host_and_logs_only_what_matters(
+    engine: EngineConfig, here: worker_identity.Identity, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
+    for name in ("no_proxy", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    proxy = {"http_proxy": "http://127.0.0.1:9"}  # where nothing listens
+    target = str(tmp_path / "out")
+
+    def act(number: int) -> None:
+        import os
+
+        with open(f"{target}-{number}", "w") as file:
+            file.write(f"{os.environ['http_proxy']} {os.environ.get('TF_CPP_MIN_LOG_LEVEL')}")
+
+    found = job(engine, tmp_path, here)
+    variables = {**found.parameters.variables, **proxy}
+    run(dataclasses.replace(found, parameters=dataclasses.replace(found.parameters, variables=variables)), act)
+    assert {path.read_text() for path in tmp_path.glob("out-*")} == {"http://127.0.0.1:9 1"}
+
+
 def test_other_code_is_refused_with_the_name_of_the_host(
     engine: EngineConfig, here: worker_identity.Identity, tmp_path: pathlib.Path
 ) -> None:
