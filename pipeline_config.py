@@ -199,6 +199,7 @@ class Section:
             object.__setattr__(self, key, declared.check(getattr(self, key)))
 
     @classmethod
+    @functools.cache
     def settings(cls) -> dict[str, Setting]:
         """Return the declaration of each setting by the name of its field."""
         declared: dict[str, Setting] = {field.name: field.metadata["setting"] for field in dataclasses.fields(cls)}

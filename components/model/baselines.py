@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from components.model.pca_memory import EXACT_INPUTS, OVERSAMPLING
+
 Array = npt.NDArray[np.float32]
 Batches = Callable[[], Iterable[Array]]
 
 FILE = "pca.npz"  # in a ModelRun
 
-EXACT_INPUTS = 2_048  # more would need a covariance of 32 MB or more, and a time that grows with the cube
 # On MNIST the squared error is 1.002 times the exact one; each power iteration reads all images once more.
-_OVERSAMPLING = 32
 _POWER_ITERATIONS = 2
 _ROWS = 256  # images centred at once
 
@@ -67,12 +67,6 @@ def fit(batches: Batches, pixels: int, units: int, seed: int = 0) -> Pca:
     return fit_pca(batches(), units) if pixels <= EXACT_INPUTS else fit_randomised(batches, pixels, units, seed)
 
 
-def memory_of_fit(pixels: int, units: int) -> int:
-    """Return about how many bytes `fit` takes besides a batch: a few covariances, or arrays like the components."""
-    columns = pixels if pixels <= EXACT_INPUTS else min(units + _OVERSAMPLING, pixels)
-    return 5 * 8 * pixels * columns
-
-
 def fit_randomised(batches: Batches, pixels: int, units: int, seed: int) -> Pca:
     """Fit PCA by a randomised singular value decomposition of the centred images, read in three passes.
 
@@ -82,7 +76,7 @@ def fit_randomised(batches: Batches, pixels: int, units: int, seed: int) -> Pca:
     Source: N. Halko, P. G. Martinsson, J. A. Tropp, Finding structure with randomness: probabilistic algorithms for
     constructing approximate matrix decompositions, SIAM Review 53 (2011), algorithms 4.4 and 5.1.
     """
-    size = min(units + _OVERSAMPLING, pixels)
+    size = min(units + OVERSAMPLING, pixels)
     basis = np.linalg.qr(np.random.default_rng(seed).standard_normal((pixels, size)))[0]
     mean: Any = None
     for _ in range(_POWER_ITERATIONS):

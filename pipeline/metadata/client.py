@@ -29,6 +29,7 @@ _PATIENCE = 600.0
 _FULL, _NOT_WRITTEN = "disk is full", "disk I/O error"  # SQLite's words
 # Errors that are answers: TFX and ML Metadata's own client handle them.
 ANSWERS = (mlmd_errors.NotFoundError, mlmd_errors.AlreadyExistsError)
+_sound: dict[pathlib.Path, tuple[int, ...]] = {}  # states of files whose rows ML Metadata can read
 _PAUSE = 1.0  # seconds between two tries; during a try of two seconds, SQLite lets no new reader in
 
 
@@ -179,7 +180,7 @@ def connect(path: pathlib.Path) -> mlmd.MetadataStore:
         Metadata's schema; it is left unchanged.
     """
     with contextlib.suppress(sqlite3.Error):  # ML Metadata reports those
-        if path.is_file() and path.stat().st_size and (problem := rows.first_problem(path)):
+        if path.is_file() and path.stat().st_size and (problem := _first_problem(path)):
             raise UnavailableError(
                 f"{path} has a row that ML Metadata cannot read: {problem}; it was left as it is: "
                 "`sae restore --metadata` goes back to a copy, or choose another root with --root"
@@ -188,6 +189,17 @@ def connect(path: pathlib.Path) -> mlmd.MetadataStore:
         return PatientStore(sqlite_config(path, pb.SqliteMetadataSourceConfig.READWRITE_OPENCREATE))
     except (mlmd_errors.StatusError, RuntimeError) as error:
         raise UnavailableError(f"{_connect_error(path, str(error))}, or choose another root with --root") from error
+
+
+def _first_problem(path: pathlib.Path) -> str:
+    """Return the first row that ML Metadata cannot read. A file that did not change since the last call is not read."""
+    before = path.stat()
+    state = (before.st_ino, before.st_size, before.st_mtime_ns, before.st_ctime_ns)
+    if _sound.get(path) != state:
+        if problem := rows.first_problem(path):
+            return problem
+        _sound[path] = state
+    return ""
 
 
 def _connect_error(path: pathlib.Path, error: str) -> str:

@@ -86,7 +86,7 @@ def raise_last_ids_in_child(path: pathlib.Path, ids: Mapping[str, int]) -> str:
 
 
 def _in_child(action: str, path: pathlib.Path, argument: str) -> str:
-    command = [sys.executable, "-I", __file__, action, str(path), argument]
+    command = [sys.executable, "-I", "-S", __file__, action, str(path), argument]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=2 * _TIMEOUT, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -34,6 +34,7 @@ class RunRecorder:
         self._tell = listener
         self._begun = time.monotonic()
         self._seconds_before = 0.0  # duration of earlier attempts
+        self._writer: MetadataWriter | None = None  # of the start
         self._unended: ConfiguredPipeline | None = None  # set while ML Metadata contains the run without an end
 
     @property
@@ -48,7 +49,7 @@ class RunRecorder:
             self._tell(Note(dataset.notice, warning=True))
         for hint in configured.pipeline.data.hints(resolved):
             self._tell(Note(hint, warning=True))
-        writer = MetadataWriter(self._root)
+        self._writer = writer = MetadataWriter(self._root)
         if request.resumed:
             self._begin_attempt(store, writer)
         else:
@@ -92,7 +93,7 @@ class RunRecorder:
     def end(self, store: Store, result: RunResult, configured: ConfiguredPipeline) -> Summary:
         """Record the end of a run, and copy the store if the run succeeded."""
         summed_up = self._sum_up(store, result, configured)
-        self._record_end(summed_up, configured)
+        self._record_end(summed_up, configured, self._writer)
         if result.exit_code == ExitCode.DONE:
             self._copy_metadata(configured.config.paths.metadata_copies)
         return summed_up
@@ -104,7 +105,7 @@ class RunRecorder:
         executions = store.executions(self._run_id).items()
         ended = tuple(NodeEnded(node, one.state, 0.0) for node, one in executions if one.state is not None)
         result = RunResult(self._run_id, ended, ExitCode.INTERRUPTED, error)
-        self._record_end(self._sum_up(store, result, self._unended), self._unended, state)
+        self._record_end(self._sum_up(store, result, self._unended), self._unended, None, state)
 
     def _copy_metadata(self, keep: int) -> None:
         """Copy the store. A failure is shown and does not fail the run."""
@@ -120,11 +121,19 @@ class RunRecorder:
         seconds = self._seconds_before + time.monotonic() - self._begun
         return summary.of_run(store, result, configured, self._root, seconds, self._request.options.part)
 
-    def _record_end(self, summed_up: Summary, configured: ConfiguredPipeline, state: str = "") -> None:
-        """Record the headline on the run's context. A failure is logged and does not fail the run."""
+    def _record_end(
+        self, summed_up: Summary, configured: ConfiguredPipeline, writer: MetadataWriter | None, state: str = ""
+    ) -> None:
+        """Record the headline on the run's context. A failure is logged and does not fail the run.
+
+        Args:
+          summed_up, configured, state: of the run.
+          writer: that of the start; None: open the store again, because that one failed or is used in another thread.
+        """
         headline = summary.headline_of(summed_up, configured.pipeline, self._request.trigger, state)
         try:
-            MetadataWriter(self._root).end_run(self._run_id, run_properties.headline_properties(headline))
+            writer = writer or MetadataWriter(self._root)
+            writer.end_run(self._run_id, run_properties.headline_properties(headline))
         except Exception as error:  # a full disk, a damaged store: ML Metadata raises several types
             logger.warning("the end of the run is not recorded on its context: %s", error)
         self._unended = None

@@ -19,9 +19,10 @@ _HEADER = re.compile(r"^(Name|Version|Requires-Dist):[ \t]*(.*)$", re.MULTILINE)
 _END_OF_HEADERS = re.compile(r"\r?\n\r?\n")
 _FOLD = re.compile(r"\r?\n[ \t]+")
 # Most requirements belong to extras that are not requested; this is visible without parsing the marker.
-_OF_AN_EXTRA = re.compile(r"""\bextra\s*==\s*["'][^"']""")
+_OF_AN_EXTRA = re.compile(r"""\bextra\s*==\s*["']([^"']+)""")
 _NAME = re.compile(r"\s*([A-Za-z0-9][\w.-]*)")
 _SEPARATORS = re.compile(r"[-_.]+")
+_TOP = re.compile(r"\n([^/.,\n]+)[/.]")  # of a path in a RECORD
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +51,10 @@ def closure(names: Iterable[str]) -> dict[str, str]:
 
 @functools.cache
 def _closure(path: tuple[str, ...], names: frozenset[str]) -> frozenset[str]:
-    waiting = [(_normalised(name), extra.rstrip("]")) for name, _, extra in (text.partition("[") for text in names)]
+    waiting = [
+        (_normalised(name), _normalised(extra.rstrip("]")))
+        for name, _, extra in (text.partition("[") for text in names)
+    ]
     seen = set(waiting)
     while waiting:
         for wanted in _required(path, *waiting.pop()):
@@ -136,7 +140,11 @@ def _required(path: tuple[str, ...], name: str, extra: str) -> tuple[tuple[str, 
     found: list[tuple[str, str]] = []
     for text in installed.requires if installed else ():
         marker = text.partition(";")[2]
-        if not extra and _OF_AN_EXTRA.search(marker) and " or " not in marker:
+        extras = _OF_AN_EXTRA.findall(marker)
+        if extras and extra not in map(_normalised, extras) and " or " not in marker:
+            continue
+        if not marker and "[" not in text:  # most of them: no need to parse the versions
+            found += [(_normalised(match[1]), "") for match in [_NAME.match(text)] if match]
             continue
         try:
             requirement = Requirement(text)
@@ -163,14 +171,23 @@ def _records(path: tuple[str, ...]) -> dict[str, str]:
 
 
 @functools.cache
+def _with_top(path: tuple[str, ...]) -> dict[str, list[str]]:
+    """Return the names of the distributions with files of each top-level module or package, in one pass over all."""
+    found: dict[str, list[str]] = {}
+    for name, text in _records(path).items():
+        for top in set(_TOP.findall(text)):
+            found.setdefault(top, []).append(name)
+    return found
+
+
+@functools.cache
 def _providing(path: tuple[str, ...], module: str) -> frozenset[str]:
-    records = _records(path)
+    records = {name: _records(path)[name] for name in _with_top(path).get(module.partition(".")[0], ())}
     place = module.replace(".", "/")
     # A module's own file, or a package's: `six.py`, `six/__init__.py`, `six.cpython-310-x86_64-linux-gnu.so`.
     file = re.compile(rf"\n{re.escape(place)}(?:/__init__)?\.(?:py|pyd|[^/\n]*so)[,\n]")
-    below = {name for name, text in records.items() if f"\n{place}." in text or f"\n{place}/" in text}
-    holders = {name for name in below if file.search(records[name])}
+    holders = {name for name, text in records.items() if file.search(text)}
     if not holders:  # a namespace, or no module
-        holders = {name for name in below if f"\n{place}/" in records[name]}
+        holders = {name for name, text in records.items() if f"\n{place}/" in text}
     parent = module.rpartition(".")[0]
     return frozenset(holders) if holders or not parent else _providing(path, parent)

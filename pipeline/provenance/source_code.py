@@ -14,6 +14,8 @@ from pipeline.core.project import PROJECT
 from pipeline.provenance import packages
 
 _SHARED = "components"  # nodes of other packages may import it
+# Fields of statements, handlers of exceptions and cases of `match` that contain statements.
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 
 
 def files(module: str) -> dict[str, str]:
@@ -95,8 +97,8 @@ def _imports_in(source: bytes, package: str) -> frozenset[str]:
     return frozenset(_names(ast.parse(source), package))
 
 
-def _names(tree: ast.AST, package: str) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _names(tree: ast.Module, package: str) -> Iterator[str]:
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name
@@ -106,11 +108,22 @@ def _names(tree: ast.AST, package: str) -> Iterator[str]:
                 yield base if alias.name == "*" else f"{base}.{alias.name}"
 
 
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield every statement, and not the expressions in it, as `ast.walk` does: those are most of a tree."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        one = waiting.pop()
+        yield one
+        for name in _BLOCKS:
+            waiting += getattr(one, name, ())
+
+
 def _parts(source: pathlib.Path) -> list[pathlib.Path]:
     """Return a module's file and those with the same name and another extension."""
+    names = (name for name in sorted(os.listdir(source.parent)) if name.startswith(f"{source.stem}."))
     return [
         path
-        for path in sorted(source.parent.glob(f"{source.stem}.*"))
+        for path in map(source.parent.joinpath, names)
         if path.stem == source.stem and path.is_file() and not _is_generated(path)
     ]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard
 
 from components.data import features
-from components.model import baselines
+from components.model import pca_memory
 from pipeline.core import memory
 from pipeline.core.errors import SaeError
 from pipeline.core.settings import Settings
@@ -80,7 +80,7 @@ def memory_mib(config: PipelineConfig, values: int, records: int) -> float:
     parameters = 2 * sum(before * after for before, after in itertools.pairwise((values, *config.model.widths, code)))
     data = min(records * values * _FLOAT_BYTES, config.training.resident_mib << 20)
     batches = 5 * config.training.batch_size * values * _FLOAT_BYTES
-    pca = baselines.memory_of_fit(values, code)
+    pca = pca_memory.of_fit(values, code)
     return _BASE_MIB + (data + 5 * parameters * _FLOAT_BYTES + batches + pca) / (1 << 20)
 
 

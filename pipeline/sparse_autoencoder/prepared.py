@@ -9,12 +9,9 @@ import pathlib
 import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from PIL import Image
 
 from components import json_text
 from components.data.own_data import metadata
@@ -23,7 +20,11 @@ from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.text import closest
 from pipeline.sparse_autoencoder import dataset_folder
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
 RECORDS = 100_000  # of each split, whose labels are counted
 EXAMPLES = 40  # records in a sheet, at most
 _DEEPEST = 3  # folders between that of the data sets and a version: NAME/CONFIG/VERSION
@@ -271,6 +272,9 @@ def _label_names(folder: pathlib.Path, key: str) -> list[str]:
 
 def _values(feature: Any, shape: tuple[int, ...]) -> Array | None:
     """Return the image or the vector of a feature; None if it is of another form."""
+    import numpy as np  # not for `describe`, which every plan and run calls
+    from PIL import Image
+
     if feature.float_list.value:
         found = np.array(feature.float_list.value, np.float32)
         return found.reshape(shape) if shape and found.size == np.prod(shape) else found

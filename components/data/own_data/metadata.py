@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.data.own_data.conversion import AS_GIVEN, Conversion
-from components.data.own_data.records import Options
+
+if TYPE_CHECKING:
+    from components.data.own_data.records import Options
 
 FILE = "metadata.json"  # as TFDS names it
 KEY = "sae_data_add"  # a data set with this key was made by `sae data add`
@@ -44,6 +46,8 @@ def conversion(recorded: Mapping[str, Any]) -> Conversion:
 
 def converting(found: Conversion) -> Options:
     """Return the options that convert images in the same way."""
+    from components.data.own_data.records import Options  # imports NumPy, which descriptions of data sets do not need
+
     return Options(
         size=(found.size[0], found.size[1]) if found.size else None,
         resampling=found.resampling or Options.resampling,

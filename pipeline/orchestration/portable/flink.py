@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import http.client
 import json
 import re
-import urllib.error
-import urllib.request
 from typing import Any
 
 from pipeline.core.errors import SaeError, UnavailableError
@@ -111,6 +108,10 @@ class FlinkMaster:
         return FlinkError(f"what answers at {self.url} is no job manager of Flink")
 
     def _request(self, path: str, method: str) -> bytes:
+        import http.client  # with TLS and the parser of mail: every run and plan imports this module
+        import urllib.error
+        import urllib.request
+
         # Without a proxy, as gRPC reaches the job server: a cluster is in the same network.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:

@@ -242,3 +242,18 @@ def test_a_write_that_ml_metadata_refuses_names_the_restore_of_a_copy(root):
         store.get_artifact_type("NoSuchType")
     with pytest.raises(mlmd_errors.AlreadyExistsError):
         store.put_contexts([pb.Context(name=one.name, type_id=one.type_id) for one in store.get_contexts()[:1]])
+
+
+def test_a_file_is_read_again_only_if_it_changed(root, monkeypatch):
+    read = []
+    original = rows.first_problem
+    monkeypatch.setattr(rows, "first_problem", lambda path: read.append(path) or original(path))
+    path = Root(root).metadata
+    for _ in range(3):
+        client.connect(path)
+    assert read == [path]
+    sql(path, "UPDATE Artifact SET type_id = 999")
+    for _ in range(2):
+        with pytest.raises(UnavailableError, match="type_id is '999'"):
+            client.connect(path)
+    assert len(read) == 3

@@ -74,6 +74,7 @@ def test_circles_come_to_an_end(site):
         ('(python_version >= "3") and extra == "x"', False),
         ('extra == "x" or python_version >= "3"', True),
         ("extra=='x'", False),
+        ("extra == 'x' and extra == 'y'", False),
     ],
 )
 def test_a_requirement_counts_where_its_marker_holds(site, marker, holds):
@@ -89,6 +90,17 @@ def test_an_extra_counts_where_it_is_asked_for(site):
         site(name)
     assert set(packages.closure(["a"])) == {"a", "b", "of-fast", "plain"}
     assert set(packages.closure(["b"])) == {"b", "plain"}
+
+
+@pytest.mark.parametrize("asked", ["b[of-Tests]", "b[of_tests]", "b[of.tests]"])
+def test_an_extra_has_one_name_in_every_spelling(site, asked):
+    site("a", requires=[asked])
+    site(
+        "b", requires=["c; extra == 'Of_Tests'", "d; extra == 'of-test'", "e; extra == 'tests' or python_version > '3'"]
+    )
+    for name in "cde":
+        site(name)
+    assert set(packages.closure(["a"])) == set(packages.closure([asked])) | {"a"} == set("abce")
 
 
 def test_an_extra_may_ask_for_another_of_the_same_package(site):

@@ -72,6 +72,11 @@ def test_imports_count_at_any_depth(project):
         "if True:\n    from components.b import x",
         "def f():\n    from .b import x",
         "try:\n    import components.b\nexcept ImportError:\n    pass",
+        "try:\n    pass\nexcept ImportError:\n    import components.b",
+        "try:\n    pass\nfinally:\n    import components.b",
+        "for _ in ():\n    pass\nelse:\n    import components.b",
+        "class A:\n    with open(__file__):\n        while True:\n            import components.b",
+        "match 1:\n    case 1:\n        async def f():\n            import components.b",
     ],
 )
 def test_every_way_to_import_a_module_is_seen(project, statement):

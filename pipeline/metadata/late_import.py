@@ -1,0 +1,31 @@
+"""Import a package when one of its attributes is used, instead of when another package imports it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import threading
+import types
+from typing import Any
+
+_lock = threading.Lock()
+
+
+class _Placeholder(types.ModuleType):
+    """Stands for a module that is not imported yet. `importlib.util.LazyLoader` imports it at the next `import`."""
+
+    def __getattr__(self, name: str) -> Any:
+        with _lock:
+            if sys.modules.get(self.__name__) is self:
+                del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+def on_first_use(name: str) -> None:
+    """Import a package when an attribute of it is used; do nothing if it is imported or not installed."""
+    if name in sys.modules or (spec := importlib.util.find_spec(name)) is None:
+        return
+    placeholder = _Placeholder(name)
+    placeholder.__spec__ = spec
+    sys.modules[name] = placeholder

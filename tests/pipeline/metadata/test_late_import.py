@@ -1,0 +1,52 @@
+"""Packages that are imported when they are used. In processes of their own, because pytest's has most of them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.metadata import late_import
+from tests import PROJECT
+
+START = "import sys\nfrom pipeline.metadata import late_import\nlate_import.on_first_use('wave')\nimport wave\n"
+
+
+def printed(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT)
+    return done.stdout.split()
+
+
+def test_an_import_alone_does_not_import():
+    assert printed(START + "print('_WAVE_FORMAT' in dir(wave), 'chunk' in sys.modules, type(wave).__module__)") == [
+        "False", "False", "pipeline.metadata.late_import",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("use", ["wave.Wave_read", "from wave import Wave_read"])
+def test_the_first_use_imports(use):
+    assert printed(START + use + "\nimport wave\nprint(wave.Wave_read.__name__, type(wave).__name__)") == [
+        "Wave_read", "module",
+    ]  # fmt: skip
+
+
+def test_a_part_of_a_package_can_be_imported():
+    code = "late_import.on_first_use('xml')\nimport xml.dom\nprint(xml.dom.__name__, sys.modules['xml'].__name__)"
+    assert printed(START + code) == ["xml.dom", "xml"]
+
+
+def test_what_is_imported_or_not_installed_stays_as_it_is():
+    before = sys.modules["subprocess"]
+    late_import.on_first_use("subprocess")
+    late_import.on_first_use("no_such_package")
+    assert sys.modules["subprocess"] is before
+    assert "no_such_package" not in sys.modules
+
+
+def test_clients_of_ml_metadata_do_not_import_grpc_and_grpc_can_be_used_later():
+    code = (
+        "import sys\nfrom pipeline.metadata import client, sources, writer\nprint('grpc._cython' in sys.modules)\n"
+        "import grpc, grpc.aio\nprint(grpc.StatusCode.OK.name, grpc.aio.__name__)"
+    )
+    assert printed(code) == ["False", "OK", "grpc.aio"]
