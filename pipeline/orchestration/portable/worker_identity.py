@@ -17,6 +17,7 @@ from pipeline.core import file_digests
 from pipeline.core.errors import UnavailableError
 from pipeline.core.text import short_digest
 from pipeline.definition.spec import Pipeline
+from pipeline.orchestration.portable import channel
 from pipeline.provenance import cache_key, environment, packages, source_code
 
 SERVICE, METHOD = "sae.Worker", "Describe"
@@ -132,10 +133,8 @@ def ask(address: str, file: pathlib.Path | None) -> Answer:
     """
     import grpc  # 0.1 s
 
-    # The same as for the job server: no proxy inside a cluster.
-    options = [("grpc.enable_http_proxy", 0)]
-    with grpc.insecure_channel(address, options=options) as channel:
-        call = channel.unary_unary(f"/{SERVICE}/{METHOD}")
+    with grpc.insecure_channel(address, [channel.NO_PROXY]) as opened:
+        call = opened.unary_unary(f"/{SERVICE}/{METHOD}")
         try:
             raw = call(json.dumps({"file": os.fspath(file) if file else ""}).encode(), timeout=_SECONDS)
             values = json.loads(raw)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
 from tests import lazy
@@ -9,6 +13,37 @@ from tests import lazy
 pytestmark = pytest.mark.component
 
 beam_arguments = lazy.module("pipeline.orchestration.tfx.beam_arguments")
+
+grpc = lazy.module("grpc")
+api = lazy.module("apache_beam.portability.api")
+
+
+@pytest.fixture
+def job_server() -> Iterator[str]:
+    """The address of a job server that has one option."""
+
+    def describe(request: Any, context: Any) -> Any:
+        option = api.beam_job_api_pb2.PipelineOptionDescriptor(name="of_the_server")
+        return api.beam_job_api_pb2.DescribePipelineOptionsResponse(options=[option])
+
+    service = api.beam_job_api_pb2_grpc.JobServiceServicer()
+    service.DescribePipelineOptions = describe
+    server = grpc.server(concurrent.futures.ThreadPoolExecutor(1))
+    api.beam_job_api_pb2_grpc.add_JobServiceServicer_to_server(service, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"127.0.0.1:{port}"
+    server.stop(0).wait()
+
+
+def test_a_job_server_is_asked_for_its_options_without_the_proxy_of_the_host(
+    job_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("no_proxy", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # where nothing listens
+    assert beam_arguments.refusal(job_server, ["--of_the_server=1"]) == ""
+    assert "--of_the_serve=1" in beam_arguments.refusal(job_server, ["--of_the_serve=1"])
 
 
 @pytest.mark.parametrize(
