@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pipeline.sparse_autoencoder.prepared import Array, Example
+if TYPE_CHECKING:
+    from pipeline.sparse_autoencoder.prepared import Array, Example
 
 _TILE = 96  # pixels: the longer side of an image in the sheet
 _GAP, _LINE, _COLUMNS = 6, 14, 8  # pixels, pixels, tiles
