@@ -22,71 +22,16 @@ import sys
 import tempfile
 import time
 import urllib.request
-import uuid
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import ml_metadata as mlmd
 import psutil
-from ml_metadata.proto import metadata_store_pb2 as pb
 
+from benchmarks.histories import executed_runs, multiply
 from benchmarks.measuring import PROJECT, SAE, Options, measure, say
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import run_properties
-from pipeline.sparse_autoencoder.definition import PIPELINE
 
-PROPERTY = "x" * 1_500  # about as long as the properties that a run records on an execution
-
-
-def executed_runs(path: pathlib.Path, runs: int, first: int = 0) -> None:
-    """Add runs that executed every node to a store, with numbers from `first` up to `runs`."""
-    config = pb.ConnectionConfig()
-    config.sqlite.filename_uri = str(path)
-    store = mlmd.MetadataStore(config)
-    kinds = {name: store.put_context_type(pb.ContextType(name=name)) for name in ("pipeline", "pipeline_run", "node")}
-    types = {node.name: store.put_execution_type(pb.ExecutionType(name=node.name)) for node in PIPELINE.nodes}
-    keys = {key: store.put_artifact_type(pb.ArtifactType(name=key)) for node in PIPELINE.nodes for key in node.outputs}
-    pipeline = store.get_context_by_type_and_name("pipeline", PIPELINE.name)
-    [parent] = (
-        [pipeline.id] if pipeline else store.put_contexts([pb.Context(type_id=kinds["pipeline"], name=PIPELINE.name)])
-    )
-    for number in range(first, runs):
-        run = pb.Context(type_id=kinds["pipeline_run"], name=f"run-{number:05d}")
-        metrics = {"test_bce": 0.08 + number % 50 / 10_000, "active_units": 12.0}
-        headline = run_properties.Headline(
-            "succeeded", 40.0 + number % 7, "mnist 3.0.1", "mnist", "manual", 1, 10, 0, metrics=metrics
-        )
-        for name, value in run_properties.headline_properties(headline).items():
-            kind = {str: "string_value", float: "double_value", int: "int_value"}[type(value)]
-            setattr(run.custom_properties[name], kind, value)
-        [run_id] = store.put_contexts([run])
-        store.put_parent_contexts([pb.ParentContext(child_id=run_id, parent_id=parent)])
-        made: dict[tuple[str, str], pb.Artifact] = {}
-        for node in PIPELINE.nodes:
-            execution = pb.Execution(type_id=types[node.name], name=str(uuid.uuid4()), last_known_state=3)
-            execution.custom_properties["key_code"].string_value = PROPERTY
-            pairs = [(made[source], event(key, pb.Event.INPUT)) for key, source in node.inputs.items()]
-            for key in node.outputs:
-                artifact = pb.Artifact(type_id=keys[key], uri=f"/nowhere/{node.name}/{key}/{number}", state=2)
-                artifact.custom_properties["content_digest"].string_value = f"{key}-1:{uuid.uuid4().hex}"
-                artifact.custom_properties["files"].string_value = PROPERTY
-                pairs.append((artifact, event(key, pb.Event.OUTPUT)))
-            contexts = [
-                pb.Context(type_id=kinds["pipeline"], name=PIPELINE.name),
-                pb.Context(type_id=kinds["pipeline_run"], name=run.name),
-                pb.Context(type_id=kinds["node"], name=f"{PIPELINE.name}.{node.name}"),
-            ]
-            _, ids, _ = store.put_execution(
-                execution, pairs, contexts, reuse_context_if_already_exist=True, force_reuse_context=True
-            )
-            if node.outputs:
-                written = store.get_artifacts_by_id(ids[-len(node.outputs) :])
-                made.update({(node.name, key): one for key, one in zip(node.outputs, written, strict=True)})
-
-
-def event(key: str, event_type: int) -> pb.Event:
-    steps = [pb.Event.Path.Step(key=key), pb.Event.Path.Step(index=0)]
-    return pb.Event(type=event_type, path=pb.Event.Path(steps=steps))
+MANY = 10  # times as many runs have a very long history
 
 
 def commands(place: list[str], rounds: int) -> None:
@@ -167,16 +112,17 @@ def reading(options: Options) -> dict[str, list[float]]:
     """Measure `sae runs`, `sae show latest` and the first page of `sae serve` on a long and a very long history."""
     found: dict[str, list[float]] = {}
     with options.work() as folder:
-        store, made = pathlib.Path(folder, "metadata.sqlite"), 0
-        for name, runs in (("1000", options.sizes.runs), ("10000", options.sizes.many_runs)):
-            executed_runs(store, runs, first=made)
-            made = runs
+        store = pathlib.Path(folder, "metadata.sqlite")
+        executed_runs(store, options.sizes.runs)
+        for name, times in (("1000", 1), ("10000", MANY)):
+            multiply(store, times)
+            runs = times * options.sizes.runs
             say(f"made a store with {runs:,} runs, {store.stat().st_size / 2**20:,.0f} MiB")
             place = ["--metadata", str(store)]
             for command, arguments in (("runs", ["runs"]), ("show", ["show", "latest"])):
-                rounds = range(max(options.rounds, 5))
-                found[f"{command}_{name}"] = [measure([*SAE, *arguments, *place]).seconds for _ in rounds]
-            found[f"serve_{name}"] = [to_first_page(place) for _ in rounds]
+                starts = range(options.sizes.starts)
+                found[f"{command}_{name}"] = [measure([*SAE, *arguments, *place]).seconds for _ in starts]
+            found[f"serve_{name}"] = [to_first_page(place) for _ in starts]
             if name == "1000":
                 found["serve_memory"] = [memory_after(place, options.sizes.requests, f"run-{runs - 1:05d}")]
                 say(f"{options.sizes.requests:,} requests: {found['serve_memory'][0]:.0f} MiB")

@@ -34,7 +34,8 @@ class Sizes:
     Attributes:
       epochs: of a training.
       pictures: of MNIST, which grow ten times.
-      runs, many_runs: in the stores that commands read.
+      runs: in the store that commands read, and then ten times as many.
+      starts: of a command that takes a moment.
       points: of a sweep.
       requests: that a server answers before its memory is read.
     """
@@ -42,12 +43,12 @@ class Sizes:
     epochs: int = 50
     pictures: int = 70_000
     runs: int = 1_000
-    many_runs: int = 10_000
+    starts: int = 5
     points: int = 10
     requests: int = 10_000
 
 
-TRIAL = Sizes(epochs=2, pictures=700, runs=10, many_runs=100, points=2, requests=100)
+TRIAL = Sizes(epochs=2, pictures=700, runs=10, starts=1, points=2, requests=100)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,7 +17,7 @@ def rerun(options: Options) -> dict[str, list[float]]:
         short = (f"training.epochs={min(options.sizes.epochs, 5)}", *NO_GATES)
         run_of_mnist(options, root, *short)
         for number in range(1, options.rounds + 1):
-            for _ in range(3):
+            for _ in range(options.sizes.starts):
                 same = run_of_mnist(options, root, *short)
                 assert not same.spans, same.spans
                 unchanged.append(same.seconds)

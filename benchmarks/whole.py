@@ -61,6 +61,6 @@ def evaluator(options: Options) -> dict[str, list[float]]:
 def start_up(options: Options) -> dict[str, list[float]]:
     """Measure commands that need neither a root nor TensorFlow."""
     return {
-        name: [measure([*SAE, *arguments]).seconds for _ in range(max(7, options.rounds))]
+        name: [measure([*SAE, *arguments]).seconds for _ in range(options.sizes.starts)]
         for name, arguments in (("help", ["--help"]), ("config_show", ["config", "show"]))
     }

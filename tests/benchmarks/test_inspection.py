@@ -13,7 +13,7 @@ from benchmarks.measuring import Options, Sizes
 def test_commands_pages_and_memory_are_measured_on_two_stores(tmp_path: pathlib.Path) -> None:
     from benchmarks import inspection
 
-    options = Options(1, Sizes(runs=2, many_runs=3, requests=11), tmp_path, tmp_path, tmp_path)
+    options = Options(1, Sizes(runs=2, starts=1, requests=11), tmp_path, tmp_path, tmp_path)
     found = inspection.reading(options)
     names = [f"{name}_{runs}" for runs in ("1000", "10000") for name in ("runs", "show", "serve")]
     assert sorted(found) == sorted([*names, "serve_memory"])
