@@ -21,7 +21,7 @@ POSTGRESQL_TESTS = tests/pipeline/registry tests/pipeline/maintenance/gc tests/p
 	tests/pipeline/orchestration/test_resume.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-cluster run test test-current test-reference test-tfx-versions test-postgresql test-chaos test-cluster test-cluster-current test-quick lint lock bench bench-current bench-growth screenshots clean
+.PHONY: help setup setup-dev setup-cluster setup-export run test test-current test-reference test-tfx-versions test-postgresql test-chaos test-cluster test-cluster-current test-export test-quick lint lock bench bench-current bench-growth screenshots clean
 
 help:  ## list the targets; ARGS="..." adds options to the command of a target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' Makefile
@@ -35,12 +35,15 @@ setup-dev:  ## add the packages for tests and linters
 setup-cluster:  ## add Dask, for sweeps on a cluster
 	$(call tool,bootstrap.py cluster)
 
+setup-export: setup-dev  ## make .venv-export, with Airflow and the SDK of Kubeflow, for tests alone
+	$(call tool,bootstrap.py export)
+
 run: setup  ## run the pipeline
 	@.venv/bin/sae run $(ARGS)
 
 test: setup-dev  ## run all tests but those that need MNIST, both TFX versions or much time
 	@folder=$$(mktemp -d "$(TEMPROOT)/sae-tests-XXXXXX") && trap 'rm -rf "$$folder"' EXIT && PYTEST_DEBUG_TEMPROOT="$$folder" PYTHONDONTWRITEBYTECODE= \
-	    .venv/bin/python -m pytest -m "not reference and not tfx_versions and not chaos and not cluster" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	    .venv/bin/python -m pytest -m "not reference and not tfx_versions and not chaos and not cluster and not export" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-current:  ## run them with the current TFX version, in a Debian 13 root if this machine is too old
 	$(call tool,debian_chroot.py make test)
@@ -52,7 +55,7 @@ test-tfx-versions: setup-dev  ## test what passes between the two TFX versions, 
 	@.venv/bin/python -m pytest tests/tfx_versions -m tfx_versions $(ARGS)
 
 test-postgresql: setup-dev  ## run the tests of records, decisions and deletion with stores in PostgreSQL, if Debian's is installed
-	@.venv/bin/python -m pytest --metadata-store postgresql -m "not component and not e2e and not reference and not tfx_versions and not chaos" \
+	@.venv/bin/python -m pytest --metadata-store postgresql -m "not component and not e2e and not reference and not tfx_versions and not chaos and not export" \
 	    --numprocesses $(WORKERS) --dist loadfile $(POSTGRESQL_TESTS) $(ARGS)
 
 test-chaos: setup-dev  ## kill runs and the daemon at random; ARGS="--chaos-minutes 30 --chaos-seed 2"
@@ -63,6 +66,9 @@ test-cluster: setup-cluster  ## run on a cluster of two hosts, and sweeps on Das
 
 test-cluster-current:  ## run them with the current TFX version, in a Debian 13 root if this machine is too old
 	$(call tool,debian_chroot.py make test-cluster)
+
+test-export: setup-export  ## run what `sae export` writes with Airflow, and check it with the SDK of Kubeflow
+	@.venv/bin/python -m pytest tests/export -m export $(ARGS)
 
 test-quick: setup-dev  ## run the tests that take seconds
 	@.venv/bin/python -m pytest $(ARGS)
@@ -90,5 +96,5 @@ screenshots: setup-dev  ## take the pictures of docs/images anew, with Chromium;
 	@.venv/bin/python -m tools.screenshots $(ARGS)
 
 clean:  ## remove .venv and everything else that make and the tools made
-	rm -rf .venv .uv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-export .uv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -25,7 +25,8 @@ from pipeline.core.tfx_versions import tomllib
 from tests import PROJECT
 
 ROOT = PROJECT
-LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-cluster.txt")
+LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-cluster.txt", "requirements-export.txt")
+SHARED = LOCKS[:3]  # those of one environment
 
 
 # --- the locks ---------------------------------------------------------------------------------
@@ -148,6 +149,7 @@ def test_locks_hold_what_pyproject_asks_for(project: dict[str, Any]) -> None:
     problems = disagreements(project, (ROOT / "requirements.txt").read_text("utf-8"))
     problems += disagreements(project, (ROOT / "requirements-dev.txt").read_text("utf-8"), "dev")
     problems += disagreements(project, (ROOT / "requirements-cluster.txt").read_text("utf-8"), extra="cluster")
+    problems += disagreements(project, (ROOT / "requirements-export.txt").read_text("utf-8"), "export")
     assert not problems, "run `make lock`: " + "; ".join(problems)
 
 
@@ -184,7 +186,7 @@ def test_a_lock_names_no_address_and_hashes_everything(name: str) -> None:
 
 
 def test_the_locks_agree_on_what_they_share(project: dict[str, Any]) -> None:
-    pins = [pin for name in LOCKS for pin in read_lock((ROOT / name).read_text("utf-8"))]
+    pins = [pin for name in SHARED for pin in read_lock((ROOT / name).read_text("utf-8"))]
     for environment in environments(project):
         locked: dict[str, str] = {}
         for pin in pins:
@@ -429,6 +431,26 @@ def test_the_environment_for_a_cluster_is_also_that_of_run_and_of_tests(machine:
     machine.set_up("run")
     machine.set_up("dev")
     machine.set_up("cluster")
+    assert machine.calls() == []
+
+
+def test_the_environment_of_exports_is_beside_that_of_tests(machine: Machine) -> None:
+    done = machine.set_up("export")
+    assert done.returncode == 6
+    assert done.stderr.endswith("run `make setup-dev`\n")
+    machine.set_up("dev")
+    write_script(machine.checkout / ".venv/bin/uv", FAKE_UV)
+    machine.calls()
+    assert machine.set_up("export", SYNC_EXIT="1").returncode == 6
+    machine.calls()
+    for calls in (["venv --quiet", "pip sync"], []):
+        assert machine.set_up("export").returncode == 0
+        assert machine.calls() == calls
+    with (machine.checkout / "requirements-export.txt").open("a") as lock:
+        lock.write("\n")
+    machine.set_up("export")
+    assert machine.calls() == ["venv --quiet", "pip sync"]
+    machine.set_up("dev")
     assert machine.calls() == []
 
 

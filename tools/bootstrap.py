@@ -3,6 +3,7 @@
     tools/bootstrap.py run     install the locked packages and the project
     tools/bootstrap.py dev     the same, with the packages for tests and linters
     tools/bootstrap.py cluster the same, with Dask
+    tools/bootstrap.py export  make .venv-export beside .venv, to test what `sae export` writes
     tools/bootstrap.py lock    compile all locks from pyproject.toml
 
 It runs on any Python from 3.6 without packages (hence the quoted types and old calls). If something is missing, it
@@ -26,6 +27,8 @@ sys.path.insert(0, str(ROOT))
 from pipeline.core import tfx_versions  # noqa: E402
 
 VENV = ROOT / ".venv"
+EXPORT_VENV = ROOT / ".venv-export"  # Airflow needs other versions of packages than TFX
+EXPORT_LOCK = "requirements-export.txt"
 OWN = ROOT / ".uv"  # our own uv, and the Python that uv downloads
 EXIT_MISSING = 6
 OLDEST_UV = (0, 7)  # has every option used here
@@ -289,6 +292,32 @@ def install(kind: str, uv: str, python: Python) -> None:
         stamp_file(each).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 
 
+def set_up_export() -> None:
+    """Complete .venv-export with the Python and the uv of .venv; return at once if it is complete."""
+    python = read_stamp("dev").get("python")
+    if not python:
+        raise Missing("missing: .venv for tests; run `make setup-dev`")
+    wanted = {"folder": str(ROOT), "python": python, "lock": file_digest(EXPORT_LOCK)}
+    stamp = EXPORT_VENV / "complete.json"
+    try:
+        if json.loads(stamp.read_text("utf-8")) == wanted:
+            return
+    except (OSError, ValueError):
+        pass
+    say("installing %s, Python %s" % (EXPORT_LOCK, python))
+    remove(EXPORT_VENV)
+    uv = str(VENV / "bin" / "uv")
+    target = str(EXPORT_VENV / "bin" / "python")
+    run([uv, "venv", "--quiet", "--no-project", "--python", str(VENV / "bin" / "python"), str(EXPORT_VENV)])
+    quiet = [] if sys.stderr.isatty() else ["--quiet"]
+    run([uv, "pip", "sync", "--python", target, "--require-hashes", *quiet, EXPORT_LOCK], uv_environment())
+    stamp.write_text(json.dumps(wanted, indent=1) + "\n", "utf-8")
+
+
+def file_digest(name: str) -> str:
+    return hashlib.sha256((ROOT / name).read_bytes()).hexdigest()
+
+
 def remove(folder: Path) -> None:
     if folder.is_symlink():  # made by the user: keep its target
         folder.unlink()
@@ -329,6 +358,7 @@ def lock(options: "Sequence[str]") -> None:
         ["pyproject.toml", "--extra", "pipeline", "-o", "requirements.txt"],
         ["--group", "dev", "-c", "requirements.txt", "-o", "requirements-dev.txt"],
         ["pyproject.toml", "--extra", "cluster", "-c", "requirements.txt", "-o", "requirements-cluster.txt"],
+        ["--group", "export", "-o", EXPORT_LOCK],
     ):
         run([uv, "pip", "compile", *shared, *options, *inputs], env)
 
@@ -363,8 +393,10 @@ def main(arguments: "Sequence[str]") -> int:
             lock(arguments[1:])
         elif len(arguments) == 1 and arguments[0] in LOCKS:
             set_up(arguments[0])
+        elif list(arguments) == ["export"]:
+            set_up_export()
         else:
-            sys.stderr.write("usage: tools/bootstrap.py run | dev | cluster | lock [OPTIONS OF uv]\n")
+            sys.stderr.write("usage: tools/bootstrap.py run | dev | cluster | export | lock [OPTIONS OF uv]\n")
             return 2
     except (Missing, OSError) as error:
         sys.stderr.write("error: %s\n" % error)

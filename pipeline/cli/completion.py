@@ -176,6 +176,6 @@ def folders(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
 
 def export_folders(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the formats of `sae export`, and let the shell complete folders."""
-    formats = {"airflow": "a DAG of Apache Airflow"}
+    formats = {"airflow": "a DAG of Apache Airflow", "kfp": "a pipeline of Kubeflow"}
     found = [CompletionItem(name, help=text) for name, text in formats.items() if name.startswith(incomplete)]
     return [*found, *folders(ctx, param, incomplete)]

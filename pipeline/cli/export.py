@@ -1,9 +1,10 @@
-"""The commands that write the pipeline for other orchestrators: `sae export airflow`."""
+"""The commands that write the pipeline for other orchestrators: `sae export airflow` and `kfp`."""
 
 from __future__ import annotations
 
 import datetime
 import pathlib
+from typing import Any
 
 import click
 
@@ -13,16 +14,22 @@ from pipeline.cli import completion, output
 from pipeline.cli.command import command
 from pipeline.cli.options import current_pipeline, path_option, request, resolve_root, setting_options
 from pipeline.cli.schedule_edit import work_of
+from pipeline.core import settings
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.core.text import escaped
-from pipeline.export import airflow
+from pipeline.export import airflow, kfp
 from pipeline.scheduler import triggers
 from pipeline.scheduler.store import ScheduleDatabase
+from pipeline.scheduler.types import Work
 from pipeline_config import SchedulePolicies
+
+_target_option = path_option(
+    "--to", "target", help="File to write; it must not exist. Without it, the text is printed."
+)
 
 
 @command("export airflow")
-@path_option("--to", "target", help="File to write; it must not exist. Without it, the text is printed.")
+@_target_option
 @click.option(
     "--schedule",
     "schedule_name",
@@ -71,6 +78,34 @@ def export_airflow_command(
             name or pipeline.name, work, place, folder, timing, SchedulePolicies(), airflow.midnight(now, timing)
         )
     _write(airflow.dag(pipeline, wanted), target)
+
+
+@command("export kfp")
+@_target_option
+@click.option(
+    "--image", required=True, metavar="IMAGE", help="Container image with `sae`, such as that of the Dockerfile."
+)
+@click.option("--claim", required=True, metavar="NAME", help="Claim of the persistent volume with the root.")
+@click.option("--name", default="", metavar="ID", help="Name of the pipeline in Kubeflow.  [default: of the pipeline]")
+@setting_options
+def export_kfp_command(
+    target: pathlib.Path | None, image: str, claim: str, name: str, root: str | None, **options: Any
+) -> None:
+    """Write the pipeline as a specification of Kubeflow Pipelines 2, with a task for each node.
+
+    The settings are written into the file, also those of --config. --root is a path in the container, by default
+    /mnt/sae/pipeline_root; the volume is mounted at the folder above it.
+    """
+    resolved = settings.resolve(request(root=root, **options))
+    given = resolved.origins["paths.root"] not in ("default", settings.ROOT_VARIABLE)
+    wanted = kfp.KfpRequest(
+        name,
+        Work(resolved.profile, assignments=settings.assignments(resolved)),
+        image,
+        claim,
+        resolved.config.paths.root if given else kfp.DEFAULT_ROOT,
+    )
+    _write(kfp.specification(current_pipeline(), wanted), target)
 
 
 def _write(text: str, target: pathlib.Path | None) -> None:

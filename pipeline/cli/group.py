@@ -67,6 +67,7 @@ _COMMANDS: Sections = {
     },
     "Other orchestrators": {
         "export airflow": ("export", "Write the pipeline as a DAG of Apache Airflow."),
+        "export kfp": ("export", "Write the pipeline for Kubeflow Pipelines."),
     },
 }
 

@@ -84,8 +84,8 @@ def export_command(
 ) -> None:
     """Write the pages of `sae serve` as files that open without a server.
 
-    `sae export airflow --help` shows how to write the pipeline for Apache Airflow; a folder of that name is
-    `./airflow`.
+    `sae export airflow --help` and `sae export kfp --help` show how to write the pipeline for Apache Airflow and for
+    Kubeflow; folders of these names are `./airflow` and `./kfp`.
     """
     with open_location(current_pipeline(), metadata, resolve_root(root), [parse_map(one) for one in maps]) as place:
         done = static_site.export(place, folder, limit)

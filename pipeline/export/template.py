@@ -13,7 +13,7 @@ from pipeline.scheduler import times
 _FOLDER = pathlib.Path(__file__).parent / "templates"
 
 
-def render(name: str, **values: Any) -> str:
+def render(template: str, **values: Any) -> str:
     """Fill in a template."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),
@@ -25,7 +25,7 @@ def render(name: str, **values: Any) -> str:
     )
     environment.filters["quoted"] = quoted
     environment.filters["seconds"] = times.as_number
-    return environment.get_template(name).render(values)
+    return environment.get_template(template).render(values)
 
 
 def quoted(value: str) -> str:

@@ -1,4 +1,4 @@
-"""`sae export airflow`, beside `sae export DIR`."""
+"""`sae export airflow` and `sae export kfp`, beside `sae export DIR`."""
 
 from __future__ import annotations
 
@@ -73,6 +73,38 @@ def test_what_is_refused(sae, folder, arguments, code, said):
     assert {one.name for one in folder.iterdir()} == {"root", "there.py"}
 
 
+KFP = ("export", "kfp", "--image", "registry/sae:1", "--claim", "sae", "--profile", "sample")
+
+
+def test_settings_are_written_into_the_specification(sae, folder):
+    (folder / "own.toml").write_text("[training]\nepochs = 1\n")
+    code, nothing, _ = sae(*KFP, "--config", "own.toml", "--seed", "3", "--to", "pipeline.yaml")
+    assert (code, nothing) == (0, "")
+    text = (folder / "pipeline.yaml").read_text()
+    assert "own.toml" not in text
+    for words in ("--set training.epochs=1", "--set training.seed=3", "--root /mnt/sae/pipeline_root"):
+        assert words in text  # the variable SAE_ROOT is one of this machine
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("export", "kfp"), 2, "--image"),
+        (("export", "kfp", "--image", "registry/sae:1"), 2, "--claim"),
+        ((*KFP, "--name", "A b"), 2, "--name"),
+        ((*KFP, "--root", "/root"), 2, "--root /root"),
+        ((*KFP, "--to", "there.yaml"), 2, "exists already"),
+        ((*KFP, "--to", "no/pipeline.yaml"), 6, "cannot write no/pipeline.yaml"),
+    ],
+)
+def test_what_is_refused_for_kubeflow(sae, folder, arguments, code, said):
+    (folder / "there.yaml").write_text("kept")
+    found, output, errors = sae(*arguments)
+    assert (found, output, errors.count("\n")) == (code, "", 1)
+    assert said in errors
+    assert [(one.name, one.read_text()) for one in folder.iterdir()] == [("there.yaml", "kept")]
+
+
 def test_a_folder_may_have_the_name_of_a_format(sae, folder):
     code, _, errors = sae("export", "./airflow")
     assert (code, "no run" in errors or "no store" in errors or "does not exist" in errors) == (3, True), errors
@@ -82,4 +114,5 @@ def test_completion_offers_the_formats_beside_folders():
     complete = ShellComplete(cli.sae, {}, "sae", "_SAE_COMPLETE")
     assert [item.value for item in complete.get_completions(["export"], "air")] == ["airflow", "air"]
     assert "--cron" in [item.value for item in complete.get_completions(["export", "airflow"], "--c")]
+    assert [item.value for item in complete.get_completions(["export"], "k")] == ["kfp", "k"]
     assert [item.value for item in complete.get_completions([], "exp")] == ["export"]

@@ -106,7 +106,7 @@ def test_retries_and_timeout():
     found = options(airflow.dag(PIPELINE, request(retries=4, retry_wait=90.0, timeout=7_200.0)))
     assert found["retries"] == "4"
     assert found["retry_delay"] == "timedelta(seconds=90)"
-    assert float(found["retry_exponential_backoff"]) == 2
+    assert found["retry_exponential_backoff"] == "DOUBLED"
     assert found["dagrun_timeout"] == found["execution_timeout"] == "timedelta(seconds=7200)"
 
 

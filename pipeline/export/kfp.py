@@ -1,0 +1,121 @@
+"""Export the pipeline as a specification of Kubeflow Pipelines 2: what its SDK compiles a pipeline to.
+
+The tasks run one after another, because a root has one run at a time, and Kubeflow has no limit of tasks at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import re
+import shlex
+from collections.abc import Collection
+
+from pipeline.core.errors import ExitCode, UsageError
+from pipeline.definition.spec import Pipeline
+from pipeline.export.tasks import Task, tasks_of
+from pipeline.export.template import render
+from pipeline.scheduler.types import Work
+from pipeline_config import SchedulePolicies
+
+DEFAULT_ROOT = "/mnt/sae/pipeline_root"
+_DATA = "tensorflow_datasets"  # beside the root, in the same volume
+_ID = re.compile(r"[a-z0-9]([-a-z0-9]{0,126}[a-z0-9])?")
+_PLACEHOLDER = "{{$"  # begins a text that Kubeflow replaces
+_JOB = "{{$.pipeline_job_name}}"
+
+
+@dataclasses.dataclass(frozen=True)
+class KfpRequest:
+    """What a specification runs, and where.
+
+    Attributes:
+      name: the name of the pipeline; empty: that of the pipeline in the form that Kubeflow allows.
+      work: the options of `sae run`.
+      image: the container image of all tasks.
+      claim: the claim of the persistent volume with the root, which is mounted at the folder above it.
+      root: the pipeline root in the container.
+      policies: retries.
+    """
+
+    name: str
+    work: Work
+    image: str
+    claim: str
+    root: str = DEFAULT_ROOT
+    policies: SchedulePolicies = dataclasses.field(default_factory=SchedulePolicies)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Step:
+    """A task with its names in Kubeflow, those that it waits for, and its command."""
+
+    id: str
+    title: str
+    upstream: tuple[str, ...]
+    command: str
+
+
+def specification(pipeline: Pipeline, request: KfpRequest) -> str:
+    """Return the text of a YAML file with the specification and that of its volume.
+
+    Raises:
+      UsageError: Kubeflow does not allow the name, or the root is not in a folder for a volume.
+    """
+    name = request.name or kebab(pipeline.name)
+    if not _ID.fullmatch(name):
+        raise UsageError(
+            f"a pipeline of Kubeflow cannot be called {name!r}: a name has 1 to 128 small letters, digits and '-', and "
+            "begins and ends with a letter or digit; give another one with --name"
+        )
+    mount = pathlib.PurePosixPath(request.root).parent
+    if not mount.is_absolute() or len(mount.parts) < 2:
+        raise UsageError(
+            f"--root {request.root} is not allowed: give a path in the container, in a folder where the volume can be "
+            f"mounted, such as {DEFAULT_ROOT}"
+        )
+    return render(
+        "pipeline.yaml.jinja",
+        pipeline=pipeline,
+        request=request,
+        name=name,
+        steps=_steps(pipeline, request),
+        environment={"TFDS_DATA_DIR": str(mount / _DATA)},
+        mount=str(mount),
+    )
+
+
+def kebab(name: str) -> str:
+    """Return a name as Kubeflow writes it: `example-gen` for `ExampleGen`."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name)
+    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
+
+
+def _steps(pipeline: Pipeline, request: KfpRequest) -> list[_Step]:
+    """Return the tasks, each after the one before it too."""
+    selected = ("--pipeline", pipeline.location) if pipeline.location else ()
+    run = ("sae", *selected, *request.work.command(), "--root", request.root)
+    for word in run:
+        if _PLACEHOLDER in word:
+            raise UsageError(f"{word!r} cannot be exported: Kubeflow replaces texts that begin with {_PLACEHOLDER}")
+    tasks, steps = tasks_of(pipeline), list[_Step]()
+    ids: dict[str, str] = {}  # by name
+    for task in (*tasks.nodes, tasks.whole):
+        ids[task.name] = _unique(kebab(task.name) or "node", ids.values())
+        before = {ids[name] for name in task.upstream} | {step.id for step in steps[-1:]}
+        part = () if task is tasks.whole else ("--to-node", task.name)
+        steps.append(_Step(ids[task.name], task.name, tuple(sorted(before)), _command((*run, *part), task)))
+    return steps
+
+
+def _command(run: tuple[str, ...], task: Task) -> str:
+    command = f"{shlex.join(run)} --trigger 'kubeflow {_JOB}'"
+    go_on = f" || (code=$?; [ $code -eq {int(ExitCode.GATE_FAILED)} ] || exit $code)"
+    return command + go_on if task.judged else command
+
+
+def _unique(name: str, taken: Collection[str]) -> str:
+    found, number = name, 2
+    while found in taken:
+        found, number = f"{name}-{number}", number + 1
+    return found

@@ -1,0 +1,87 @@
+"""The text of a specification for Kubeflow Pipelines. tests/export reads it with the SDK of Kubeflow."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import shlex
+
+import pytest
+
+from pipeline.core.errors import UsageError
+from pipeline.export import kfp
+from pipeline.scheduler.types import Work
+from pipeline.sparse_autoencoder.definition import PIPELINE
+from tests.second_pipeline.definition import PIPELINE as SECOND
+
+
+def request(work=None, **changed):
+    return dataclasses.replace(kfp.KfpRequest("", work or Work("sample"), "registry/sae:1", "claim"), **changed)
+
+
+def commands(text):
+    """The command of each task."""
+    return [json.loads(line) for line in re.findall(r'^ {8}- (".*sae.*")$', text, re.MULTILINE)]
+
+
+def test_each_node_is_a_command_on_the_root_in_the_volume():
+    found = commands(kfp.specification(PIPELINE, request()))
+    root = ["sae", "run", "--profile", "sample", "--root", "/mnt/sae/pipeline_root"]
+    trigger = ["--trigger", "kubeflow {{$.pipeline_job_name}}"]
+    plain = [shlex.split(command.partition(" || ")[0]) for command in found]
+    assert plain == [*([*root, "--to-node", name, *trigger] for name in PIPELINE.names), [*root, *trigger]]
+    judged = [command.partition("--to-node ")[2].split()[0] for command in found if " || " in command]
+    assert judged == ["Evaluator", "PushGate", "Pusher", "Report"]
+
+
+def test_another_pipeline_is_named_in_the_command():
+    other = dataclasses.replace(SECOND, location="tests.x:P")
+    assert all(
+        command.startswith("sae --pipeline tests.x:P run ") for command in commands(kfp.specification(other, request()))
+    )
+
+
+def test_another_root_moves_the_volume():
+    text = kfp.specification(PIPELINE, request(root="/a b/root"))
+    assert text.count('mountPath: "/a b"') == len(PIPELINE.nodes) + 1
+    assert 'value: "/a b/tensorflow_datasets"' in text
+    assert "--root '/a b/root'" in text
+
+
+def test_tasks_run_one_after_another():
+    text = kfp.specification(PIPELINE, request())
+    blocks = re.findall(r"^ {6}([a-z-]+):\n {8}cachingOptions(.*?)taskInfo", text, re.MULTILINE | re.DOTALL)
+    ids = [name for name, _ in blocks]
+    assert ids[:3] == ["example-gen", "schema-gen", "statistics-gen"]
+    assert ids[-1] == "whole-run"
+    for before, (_, block) in zip(ids, blocks[1:], strict=False):
+        assert f"        - {before}\n" in block
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"name": "A b"}, "--name"),
+        ({"root": "/root"}, "--root /root"),
+        ({"root": "relative/root"}, "--root relative/root"),
+        ({"work": Work("sample", assignments=("data.data_dir=/{{$.x}}",))}, "Kubeflow replaces"),
+    ],
+)
+def test_what_kubeflow_cannot_have_is_refused(changed, said):
+    with pytest.raises(UsageError, match=re.escape(said)):
+        kfp.specification(PIPELINE, request(**changed))
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [("ExampleGen", "example-gen"), ("sparse_autoencoder", "sparse-autoencoder"), ("A.b__C2D", "a-b-c2-d")],
+)
+def test_names(name, written):
+    assert kfp.kebab(name) == written
+
+
+def test_nodes_whose_names_become_equal_stay_apart():
+    nodes = [dataclasses.replace(SECOND.nodes[0], name=name) for name in ("A_b", "A.b")]
+    text = kfp.specification(dataclasses.replace(SECOND, nodes=tuple(nodes)), request())
+    assert re.findall(r"^  comp-(.*):$", text, re.MULTILINE) == ["a-b", "a-b-2", "whole-run"]
