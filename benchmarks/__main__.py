@@ -12,6 +12,7 @@ skipped. The figures of a part are written when it ends, others stay.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import importlib
 import os
 import pathlib
@@ -82,9 +83,15 @@ def main() -> None:
         help="for data and roots (default TMPDIR)",
     )
     parser.add_argument("--results", type=pathlib.Path, default=results.FILE, help="file of the figures")
+    parser.add_argument(
+        "--before", type=pathlib.Path, help="another checkout: part `whole` runs it too, in turn, and compares digests"
+    )
     arguments = parser.parse_args()
+    if arguments.before and not (arguments.before / "pipeline" / "__main__.py").exists():
+        parser.error(f"--before {arguments.before}: give a folder with a checkout of this project")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before a part imports TensorFlow
     options = options_of(arguments.rounds, TRIAL if arguments.trial else Sizes(), arguments.folder.resolve())
+    options = dataclasses.replace(options, before=arguments.before and arguments.before.resolve())
     for name in arguments.only:
         say(name)
         try:

@@ -61,6 +61,7 @@ class Options:
       folder: for data and roots.
       data_dir: folder with MNIST, prepared by TFDS.
       yardsticks: folder with plain_keras.py and stock_tfx.py.
+      before: another checkout, whose first runs alternate with those of this one; None: none.
     """
 
     rounds: int
@@ -68,6 +69,7 @@ class Options:
     folder: pathlib.Path
     data_dir: pathlib.Path
     yardsticks: pathlib.Path
+    before: pathlib.Path | None = None
 
     def environment(self) -> dict[str, str]:
         """Return the variables of commands that read MNIST."""
@@ -181,9 +183,15 @@ def say(text: str) -> None:
     print(f"[{time.monotonic() - STARTED:5.0f} s] {text}", flush=True)
 
 
-def run_of_mnist(options: Options, root: pathlib.Path | str, *settings: str, arguments: Sequence[str] = ()) -> Measured:
-    """Run the pipeline on MNIST in a root."""
+def run_of_mnist(
+    options: Options,
+    root: pathlib.Path | str,
+    *settings: str,
+    arguments: Sequence[str] = (),
+    project: pathlib.Path = PROJECT,
+) -> Measured:
+    """Run the pipeline of a checkout on MNIST in a root."""
     command = [*SAE, "run", "--json", "--root", str(root), *arguments]
     for setting in settings:
         command += ["--set", setting]
-    return measure(command, options.environment())
+    return measure(command, options.environment(), folder=project)

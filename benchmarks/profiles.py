@@ -14,7 +14,6 @@ import argparse
 import pathlib
 import pstats
 import shutil
-import subprocess
 import sys
 
 from benchmarks.__main__ import options_of
@@ -63,9 +62,10 @@ def library_profile(arguments: list[str], options: Options, folder: pathlib.Path
     data = folder / "training.perf"
     measure(["perf", "record", "--quiet", "-F", "199", "-o", str(data), "--", *SAE, *arguments], options.environment())
     report = ["perf", "report", "--stdio", "--quiet", "--percent-limit", "0.3", "-i", str(data)]
-    with open(folder / "training.perf.txt", "w", encoding="utf-8") as text:
-        for order in ("dso", "dso,symbol"):
-            subprocess.run([*report, "--sort", order], stdout=text, stderr=subprocess.DEVNULL, check=True)
+    reports = [measure([*report, "--sort", order]).output for order in ("dso", "dso,symbol")]
+    # perf fills lines up to the longest name.
+    lines = [line.rstrip(" -") for text in reports for line in text.splitlines()]
+    (folder / "training.perf.txt").write_text("\n".join(lines) + "\n", "utf-8")
     data.unlink()
     say(f"{folder / 'training.perf.txt'}")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import importlib.metadata
 import json
 import os
@@ -173,8 +174,9 @@ def short(value: float) -> float:
     return float(f"{value:.4g}")
 
 
+@functools.cache
 def commit() -> str:
-    """Return the commit of the checkout; empty in a copy of it."""
+    """Return the commit of the checkout, before figures change files in it; empty in a copy of it."""
     if not (PROJECT / ".git").exists():
         return ""
     described = ["git", "describe", "--always", "--dirty"]

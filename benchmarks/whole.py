@@ -5,40 +5,85 @@ The candidates alternate. The script loads the data, calls Keras' `fit` and pred
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import pathlib
+import statistics
 import sys
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
-from benchmarks.measuring import SAE, Measured, Options, alone, measure, ratios, run_of_mnist, say
+from benchmarks.measuring import PROJECT, SAE, Measured, Options, alone, measure, ratios, run_of_mnist, say
 
 ADDED = ("Encode", "Probe")  # the plain script writes no codes and fits no probe
 
 
+@dataclasses.dataclass(frozen=True)
+class FirstRun:
+    """A whole first run, and the content digest of each output by node and key."""
+
+    measured: Measured
+    digests: Mapping[str, str]
+
+
+def first_run(options: Options, project: pathlib.Path) -> FirstRun:
+    """Run all nodes of a checkout in an empty root."""
+    with options.work() as root:
+        settings = (f"training.epochs={options.sizes.epochs}", "model.l1=1e-5")
+        measured = run_of_mnist(options, root, *settings, project=project)
+        assert all(node["state"] == "executed" for node in measured.summary["nodes"]), measured.summary["nodes"]
+        shown = json.loads(measure([*SAE, "show", "latest", "--json", "--root", root], folder=project).output)
+    outputs = [(node["node"], output) for node in shown["nodes"] for output in node["outputs"]]
+    return FirstRun(measured, {f"{node}.{output['key']}": output["artifact"]["content"] for node, output in outputs})
+
+
 def whole_run(options: Options) -> dict[str, list[float]]:
     """Compare the whole run and its epoch with the script; take apart the seconds of the run."""
-    ours: list[Measured] = []
+    ours: list[FirstRun] = []
+    before: list[FirstRun] = []
     plain: list[Measured] = []
     script = [sys.executable, options.yardstick("plain_keras.py"), "--data-dir", str(options.data_dir)]
     for number in range(1, options.rounds + 1):
         plain.append(measure([*script, "--epochs", str(options.sizes.epochs)], options.environment()))
-        with options.work() as root:
-            ours.append(run_of_mnist(options, root, f"training.epochs={options.sizes.epochs}", "model.l1=1e-5"))
-        assert all(node["state"] == "executed" for node in ours[-1].summary["nodes"]), ours[-1].summary["nodes"]
-        say(f"round {number}: script {plain[-1].seconds:.1f} s, whole run {ours[-1].seconds:.1f} s")
-    script_seconds = [one.seconds for one in plain]
-    found: dict[str, list[float]] = defaultdict(list)
-    found["whole"] = ratios([one.seconds for one in ours], script_seconds)
-    found["whole_without_added"] = ratios([one.seconds - alone(one.spans, ADDED) for one in ours], script_seconds)
-    found["epoch"] = ratios([one.epoch_seconds for one in ours], [json.loads(one.output)["epoch_s"] for one in plain])
-    found["beside_training"] = [one.seconds - one.node_seconds("Trainer") for one in ours]
-    found["run_seconds"], found["script_seconds"] = [one.seconds for one in ours], script_seconds
-    found["test_bce"] = [one.summary["metrics"]["test_bce"] for one in ours]
+        ours.append(first_run(options, PROJECT))
+        say(f"round {number}: script {plain[-1].seconds:.1f} s, whole run {ours[-1].measured.seconds:.1f} s")
+        if options.before:
+            before.append(first_run(options, options.before))
+            say(f"round {number}: before {before[-1].measured.seconds:.1f} s")
+    if before:
+        for name, values in compared([one.measured for one in before], plain).items():
+            say(f"before: {name} {statistics.median(values):.3f} ({min(values):.3f} to {max(values):.3f})")
+        say(difference(before[-1].digests, ours[-1].digests))
+    runs = [one.measured for one in ours]
+    found: dict[str, list[float]] = defaultdict(list, compared(runs, plain))
+    found["test_bce"] = [one.summary["metrics"]["test_bce"] for one in runs]
     found["script_test_bce"] = [json.loads(one.output)["test_bce"] for one in plain]
-    found["peak_memory"] = [one.peak_mib for one in ours]
-    for one in ours:
+    for one in runs:
         for node in one.spans:
             found[f"node_seconds/{node}"].append(one.node_seconds(node))
     return found
+
+
+def compared(runs: Sequence[Measured], plain: Sequence[Measured]) -> dict[str, list[float]]:
+    """Return the figures of runs and of the script in the same rounds."""
+    script_seconds = [one.seconds for one in plain]
+    return {
+        "whole": ratios([one.seconds for one in runs], script_seconds),
+        "whole_without_added": ratios([one.seconds - alone(one.spans, ADDED) for one in runs], script_seconds),
+        "epoch": ratios([one.epoch_seconds for one in runs], [json.loads(one.output)["epoch_s"] for one in plain]),
+        "beside_training": [one.seconds - one.node_seconds("Trainer") for one in runs],
+        "run_seconds": [one.seconds for one in runs],
+        "script_seconds": script_seconds,
+        "peak_memory": [one.peak_mib for one in runs],
+    }
+
+
+def difference(before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    """Return a line about the digests of outputs that both have."""
+    names = [name for name in before if name in after]
+    changed = [name for name in names if before[name] != after[name]]
+    verdict = f"other {', '.join(changed)}" if changed else "equal"
+    return f"content digests of {len(names)} outputs before and now: {verdict}"
 
 
 def evaluator(options: Options) -> dict[str, list[float]]:
