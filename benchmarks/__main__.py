@@ -16,6 +16,7 @@ import dataclasses
 import importlib
 import os
 import pathlib
+import sys
 import tempfile
 from collections.abc import Callable
 
@@ -90,8 +91,11 @@ def main() -> None:
     if arguments.before and not (arguments.before / "pipeline" / "__main__.py").exists():
         parser.error(f"--before {arguments.before}: give a folder with a checkout of this project")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before a part imports TensorFlow
+    if not arguments.folder.is_dir():
+        parser.error(f"--folder {arguments.folder}: give an existing folder")
     options = options_of(arguments.rounds, TRIAL if arguments.trial else Sizes(), arguments.folder.resolve())
     options = dataclasses.replace(options, before=arguments.before and arguments.before.resolve())
+    failed: list[str] = []
     for name in arguments.only:
         say(name)
         try:
@@ -99,12 +103,18 @@ def main() -> None:
         except SkippedError as error:
             say(f"skipped: {error}")
             continue
+        except SystemExit as error:  # a command failed: the other parts are measured all the same
+            say(str(error))
+            failed.append(name)
+            continue
         for figure in found:
             print(f"  {figure.line}", flush=True)
         if not arguments.trial:
             results.save(results.merge(results.load(arguments.results), found), arguments.results)
             if arguments.results == results.FILE:
                 results.write_tables()
+    if failed:
+        sys.exit(f"error: failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":
