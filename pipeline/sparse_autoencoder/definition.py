@@ -139,6 +139,7 @@ STATISTICS_GEN = Node(
     parameters=_statistics_parameters,
     batches=True,
     largest_batch=_largest_batch,
+    any_workers=True,
 )
 
 
@@ -222,6 +223,7 @@ TRANSFORM = Node(
     parameters=_transform_parameters,
     after=("DataGate",),
     largest_batch=_largest_batch,
+    any_workers=True,
     saved_models={"transform_graph": "transform_fn"},  # TFTransformOutput.TRANSFORM_FN_DIR
 )
 
@@ -346,6 +348,7 @@ EVALUATOR = Node(
     threads=True,
     batches=True,
     largest_batch=_largest_batch,
+    any_workers=True,
 )
 
 

@@ -6,11 +6,14 @@ import os
 import pathlib
 import signal
 import subprocess
+import sys
 import time
 
+import numpy as np
 import pytest
 
 from pipeline.core.errors import ExitCode
+from tests import PROJECT
 from tests.cluster import sample_runs
 from tests.cluster.conftest import HostCluster
 from tests.cluster.sample_runs import BEAM_NODES, Digests, digests, ended, failed, wait_for, wait_for_work
@@ -101,6 +104,26 @@ def test_a_run_goes_on_after_each_interruption(
     assert digests(root, run_id) == of_one_machine
     check_spread(flink_hosts, root, run_id)
     assert not sample_runs.leftovers(root)
+
+
+def test_float_data_has_the_digests_of_one_machine(flink_hosts: HostCluster, tmp_path: pathlib.Path) -> None:
+    generator = np.random.default_rng(1)
+    magnitudes = 10.0 ** generator.integers(-6, 6, (600, 16))
+    np.save(tmp_path / "vectors.npy", (generator.normal(size=(600, 16)) * magnitudes).astype(np.float32))
+    add = ["data", "add", "vectors", str(tmp_path / "vectors.npy"), "--data-dir", str(tmp_path / "data")]
+    subprocess.run([sys.executable, "-m", "pipeline", *add], cwd=PROJECT, check=True, capture_output=True)
+    settings = {
+        "data.dataset": "vectors",
+        "data.data_dir": str(tmp_path / "data"),
+        "data.scaling": "standard",
+        "data.shard_examples": "100",  # several files in a split
+        "training.epochs": "1",
+        "model.hidden_layers": "16",
+        "model.code_units": "8",
+    }
+    run_id = ended(start(flink_hosts, tmp_path / "root", 2, "mnist", **settings))
+    assert set(sample_runs.jobs(tmp_path / "root")) == {*BEAM_NODES, "Transform"}
+    assert digests(tmp_path / "root", run_id) == sample_runs.on_one_machine(tmp_path / "local", "mnist", settings)
 
 
 @pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="no prepared MNIST beside the project")

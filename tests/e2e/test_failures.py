@@ -186,7 +186,7 @@ def test_variables_of_proxies_and_of_numeric_libraries_change_nothing(
         "OMP_NUM_THREADS": "2",
     }
     root = tmp_path / "root"
-    done = sae("run", *QUICK_OPTIONS, "--root", root, "--set", "engine.beam_workers=2", environment=variables)
+    done = sae("run", *QUICK_OPTIONS, "--root", root, "--set", "engine.beam_workers=4", environment=variables)
     assert done.returncode == 0, done.stderr
     [warning] = [line for line in done.stderr.splitlines() if "XLA_FLAGS" in line]
     for name in ("TF_ENABLE_ONEDNN_OPTS=0", "OMP_NUM_THREADS=2"):

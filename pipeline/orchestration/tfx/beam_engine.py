@@ -20,7 +20,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms import core
 from apache_beam.typehints import decorators
 
-from pipeline.orchestration.tfx import beam_workers, file_order, unique_values
+from pipeline.orchestration.tfx import beam_workers, examples_by_file, file_order, ordered_sums, unique_values
 
 
 def make_beam_pipeline(workers: int, batch_size: int) -> beam.Pipeline:
@@ -97,7 +97,12 @@ class _FixedBatchesOverride(PTransformOverride):
 
 def overrides(batch_size: int) -> list[PTransformOverride]:
     """Return what every engine replaces in a pipeline."""
-    return [_FixedBatchesOverride(batch_size), unique_values.CountDigests()]
+    return [
+        examples_by_file.ReadByFile(batch_size),
+        _FixedBatchesOverride(batch_size),
+        unique_values.CountDigests(),
+        ordered_sums.MergeInOrder(),
+    ]
 
 
 class _Runner(FnApiRunner):

@@ -51,8 +51,8 @@ def executor_operators(
     """Return the executor operators of a node, by the type of its executable spec.
 
     Beam's arguments are not passed by `beam_pipeline_args`, with which every node first builds a source distribution of
-    TFX. TFDV and TFMA merge floats in the order of Beam's bundles, and the size of a batch may change the last bits of
-    a model's output, so a node runs on one worker unless it declares `any_workers`.
+    TFX. A node runs on one worker unless it declares `any_workers`, because libraries may merge floats in the order of
+    Beam's bundles; for those of TFX, `ordered_sums.py` prevents that.
 
     Args:
       node: the node.
