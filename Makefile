@@ -38,7 +38,8 @@ setup-cluster:  ## add Dask, for sweeps on a cluster
 setup-export: setup-dev  ## make .venv-export, with Airflow and the SDK of Kubeflow, for tests alone
 	$(call tool,bootstrap.py export)
 
-run: setup  ## run the pipeline
+run:  ## set up, and run the pipeline
+	$(call tool,bootstrap.py start)
 	@.venv/bin/sae run $(ARGS)
 
 test: setup-dev  ## run all tests but those that need MNIST, both TFX versions or much time

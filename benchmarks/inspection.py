@@ -104,8 +104,11 @@ def memory_after(place: list[str], requests: int, run: str) -> float:
         with concurrent.futures.ThreadPoolExecutor(4) as clients:
             list(clients.map(request, paths))
         process = psutil.Process(server.process)
-        sizes = [one.memory_full_info().pss for one in (process, *process.children(recursive=True))]
-        return float(sum(sizes)) / 2**20
+        size = 0
+        for one in (process, *process.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):  # the reader of a page has ended meanwhile
+                size += one.memory_full_info().pss
+        return size / 2**20
 
 
 def reading(options: Options) -> dict[str, list[float]]:

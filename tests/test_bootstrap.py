@@ -407,6 +407,35 @@ def test_uv_itself_comes_from_the_lock_with_hashes(monkeypatch: pytest.MonkeyPat
     assert commands[1][0] == str(machine.checkout / ".uv/pip/bin/python")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "environment", "compiled"),
+    [
+        (["start"], {}, False),
+        (["start"], {"PYTHONDONTWRITEBYTECODE": "1"}, True),
+        (["start"], {"PYTHONDONTWRITEBYTECODE": ""}, False),
+        (["run"], {}, True),
+        (["dev"], {}, True),
+    ],
+)
+def test_only_make_run_leaves_compiling_to_python(
+    monkeypatch: pytest.MonkeyPatch, machine: Machine, arguments: list[str], environment: dict[str, str], compiled: bool
+) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    for name, value in {**machine.environment, **environment}.items():
+        monkeypatch.setenv(name, value)
+    bootstrap = load_bootstrap(machine.checkout)
+    run = bootstrap.run
+    monkeypatch.setattr(bootstrap, "run", lambda command, env=None: (commands.append(list(command)), run(command, env)))
+    assert bootstrap.main(arguments) == 0
+    [synced] = [command for command in commands if command[1:3] == ["pip", "sync"]]
+    assert ("--compile-bytecode" in synced) == compiled
+    assert "--require-hashes" in synced
+    commands.clear()
+    assert bootstrap.main(["run"]) == 0
+    assert commands == []
+
+
 def test_a_second_call_does_nothing(machine: Machine) -> None:
     assert machine.set_up().returncode == 0
     assert machine.calls() == ["venv --quiet", *INSTALL]

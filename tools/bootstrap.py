@@ -1,6 +1,7 @@
 """Make .venv from the locks. `make` calls this before everything else.
 
     tools/bootstrap.py run     install the locked packages and the project
+    tools/bootstrap.py start   the same for `make run`, which begins sooner: Python compiles a module when it imports it
     tools/bootstrap.py dev     the same, with the packages for tests and linters
     tools/bootstrap.py cluster the same, with Dask
     tools/bootstrap.py export  make .venv-export beside .venv, to test what `sae export` writes
@@ -11,6 +12,7 @@ prints one line before it installs anything, and ends with exit code 6. It write
 uv and pip.
 """
 
+import functools
 import glob
 import hashlib
 import json
@@ -34,7 +36,7 @@ EXIT_MISSING = 6
 OLDEST_UV = (0, 7)  # has every option used here
 
 LOCKS = {
-    "run": ("requirements.txt",),
+    "run": ("requirements.txt",),  # also of `start`
     "dev": ("requirements.txt", "requirements-dev.txt"),
     "cluster": ("requirements.txt", "requirements-dev.txt", "requirements-cluster.txt"),
 }
@@ -136,6 +138,7 @@ def find_uv() -> str:
     return ""
 
 
+@functools.lru_cache(maxsize=None)
 def has_pip(python: str) -> bool:
     return bool(output([python, "-m", "pip", "--version"]))
 
@@ -227,8 +230,8 @@ def has_compiler() -> bool:
     return any(output([name, "--version"]) for name in names if name)
 
 
-def set_up(kind: str) -> None:
-    """Complete .venv; return at once if it is complete."""
+def set_up(kind: str, compile_all: bool = True) -> None:
+    """Complete .venv; return at once if it is complete. `compile_all`: as for `install`."""
     tfx = tfx_versions.for_machine(sys.platform, os.uname().machine, tfx_versions.glibc_version())
     if tfx is None:
         raise Missing("TFX has packages for Linux x86_64 (glibc) and macOS arm64 only")
@@ -259,10 +262,19 @@ def set_up(kind: str) -> None:
     if not usable:
         what = "Python %s (with bz2, ctypes, lzma, ssl), on PATH or in pyenv's folder" % " or ".join(versions)
         raise Missing("missing: %s; uv could not download one" % what)
-    install(kind, uv, usable[0])
+    install(kind, uv, usable[0], compile_all)
 
 
-def install(kind: str, uv: str, python: Python) -> None:
+def install(kind: str, uv: str, python: Python, compile_all: bool = True) -> None:
+    """Install the packages of a kind of .venv, and the project.
+
+    Args:
+      kind: a key of `LOCKS`.
+      uv: path of uv.
+      python: the interpreter.
+      compile_all: compile all modules, as users who cannot write to .venv need it. False leaves that to Python, which
+        compiles each module once, when it is imported: a third of them in a whole run.
+    """
     complete = [each for each in LOCKS if set(LOCKS[each]) <= set(LOCKS[kind])]
     stamps = {each: stamp(each, python.version) for each in complete}
     old = read_stamp("run")
@@ -280,7 +292,9 @@ def install(kind: str, uv: str, python: Python) -> None:
     # Packages without wheels, and the project, are built with the locked setuptools, so it is installed first. An
     # isolated build would download one without a hash.
     build = ["--no-build-isolation"]
-    hashed = ["--require-hashes", "--compile-bytecode"]
+    # With this variable Python would compile a module at each start.
+    compile_all = compile_all or bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
+    hashed = ["--require-hashes"] + ["--compile-bytecode"] * compile_all
     setuptools = ["--quiet", "-r", lock_entry("setuptools", "requirements.txt")]
     run([uv, "pip", "install", *target, *hashed, "--no-deps", *setuptools], env)
     run([uv, "pip", "sync", *target, *hashed, *build, *quiet, *LOCKS[kind]], env)
@@ -393,10 +407,12 @@ def main(arguments: "Sequence[str]") -> int:
             lock(arguments[1:])
         elif len(arguments) == 1 and arguments[0] in LOCKS:
             set_up(arguments[0])
+        elif list(arguments) == ["start"]:
+            set_up("run", compile_all=False)
         elif list(arguments) == ["export"]:
             set_up_export()
         else:
-            sys.stderr.write("usage: tools/bootstrap.py run | dev | cluster | export | lock [OPTIONS OF uv]\n")
+            sys.stderr.write("usage: tools/bootstrap.py run | start | dev | cluster | export | lock [OPTIONS OF uv]\n")
             return 2
     except (Missing, OSError) as error:
         sys.stderr.write("error: %s\n" % error)
