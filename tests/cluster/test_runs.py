@@ -42,9 +42,10 @@ def check_spread(cluster: HostCluster, root: pathlib.Path, run_id: str) -> None:
     assert sorted(path.name for path in logs.iterdir()) == sorted(BEAM_NODES)
 
 
-def wait_until_cancelled(cluster: HostCluster, root: pathlib.Path) -> None:
+def wait_for_end(cluster: HostCluster, root: pathlib.Path, *states: str) -> None:
+    """Wait until the last job of StatisticsGen has one of the states."""
     job = sample_runs.jobs(root)["StatisticsGen"]
-    wait_for(lambda: cluster.ask(f"/jobs/{job}")["state"] == "CANCELED", 60)
+    wait_for(lambda: cluster.ask(f"/jobs/{job}")["state"] in states, 60)
 
 
 def test_two_runs_at_once_do_not_see_each_other(
@@ -80,13 +81,13 @@ def test_a_run_goes_on_after_each_interruption(
     run.send_signal(signal.SIGINT)
     run.communicate(timeout=60)
     assert run.returncode == ExitCode.INTERRUPTED
-    wait_until_cancelled(flink_hosts, root)
+    wait_for_end(flink_hosts, root, "CANCELED")
 
     run = sample_runs.resume(root)
     wait_for_work(run, root, "StatisticsGen")
     os.kill(flink_hosts.program("jobserver").process, signal.SIGKILL)
     assert "job server" in failed(run)
-    wait_until_cancelled(flink_hosts, root)
+    wait_for_end(flink_hosts, root, "CANCELED", "FINISHED")  # the job server is noticed after 60 s
     flink_hosts.restore_job_server()
 
     run = sample_runs.resume(root)
