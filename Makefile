@@ -15,10 +15,11 @@ tool = @for python in python3 /usr/bin/python3 $(PYENV)/versions/3.*/bin/python3
 	then exec "$$python" tools/$(1); fi; \
 	done; echo "error: missing: a Python, 3.6 or newer, that runs" >&2; exit 6
 
-# Of runs, resuming, promotion, pins and deletion.
-POSTGRESQL_TESTS = tests/pipeline/registry tests/pipeline/maintenance/gc tests/pipeline/orchestration/test_recorder.py \
-	tests/pipeline/orchestration/test_recovery.py tests/pipeline/orchestration/test_replay.py \
-	tests/pipeline/orchestration/test_resume.py
+# Of runs, resuming, decisions, deletion, checks, sweeps and schedules.
+POSTGRESQL_TESTS = tests/pipeline/orchestration tests/pipeline/registry tests/pipeline/maintenance tests/pipeline/scheduler \
+	tests/pipeline/metadata/test_postgresql_store.py tests/e2e/test_sample_run.py tests/e2e/test_resume.py \
+	tests/e2e/test_failures.py tests/e2e/test_parts.py tests/e2e/test_verify.py tests/e2e/test_sweep.py \
+	tests/e2e/test_schedule.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev setup-cluster setup-export run test test-current test-reference test-tfx-versions test-postgresql test-chaos test-cluster test-cluster-current test-export test-quick lint lock bench bench-current bench-growth screenshots clean
@@ -55,9 +56,10 @@ test-reference: setup-dev  ## test the reference model on MNIST, prepared in ../
 test-tfx-versions: setup-dev  ## test what passes between the two TFX versions, if this machine has both
 	@.venv/bin/python -m pytest tests/tfx_versions -m tfx_versions $(ARGS)
 
-test-postgresql: setup-dev  ## run the tests of records, decisions and deletion with stores in PostgreSQL, if Debian's is installed
-	@.venv/bin/python -m pytest --metadata-store postgresql -m "not component and not e2e and not reference and not tfx_versions and not chaos and not export" \
-	    --numprocesses $(WORKERS) --dist loadfile $(POSTGRESQL_TESTS) $(ARGS)
+test-postgresql: setup-dev  ## run the tests of runs, decisions, deletion and schedules with stores in PostgreSQL; needs Debian's
+	@folder=$$(mktemp -d "$(TEMPROOT)/sae-tests-XXXXXX") && trap 'rm -rf "$$folder"' EXIT && PYTEST_DEBUG_TEMPROOT="$$folder" PYTHONDONTWRITEBYTECODE= \
+	    .venv/bin/python -m pytest --metadata-store postgresql -m "not reference and not tfx_versions and not chaos and not cluster and not export" \
+	    --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(POSTGRESQL_TESTS) $(ARGS)
 
 test-chaos: setup-dev  ## kill runs and the daemon at random; ARGS="--chaos-minutes 30 --chaos-seed 2"
 	@.venv/bin/python -m pytest tests -m chaos -s $(ARGS)

@@ -59,6 +59,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the server of `--metadata-store postgresql`, which the processes of xdist share."""
+    if config.getoption("--metadata-store") != "sqlite" and not hasattr(config, "workerinput"):
+        server = metadata_stores.shared()
+        server.__enter__()
+        config.add_cleanup(lambda: server.__exit__(None, None, None))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def metadata_store(request: pytest.FixtureRequest) -> Iterator[None]:
     """With `--metadata-store postgresql`, a database for each root."""

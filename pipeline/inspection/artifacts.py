@@ -12,6 +12,7 @@ from pipeline.artifacts.types import StoredArtifact
 from pipeline.core import text
 from pipeline.core.errors import NotFoundError
 from pipeline.core.events import NodeState
+from pipeline.core.pipeline_root import Root
 from pipeline.inspection.file_places import FilePlaces, is_remote
 from pipeline.inspection.lineage import Step
 from pipeline.inspection.views import (
@@ -22,7 +23,7 @@ from pipeline.inspection.views import (
     ExecutionUse,
     File,
 )
-from pipeline.metadata import properties, references
+from pipeline.metadata import properties, references, root_store
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import Artifact, Event, Execution, Maker, RunContext
 
@@ -67,17 +68,17 @@ def _row(artifact: Artifact, maker: Maker | None, executions: Mapping[int, Execu
 class Artifacts:
     """Reads the artifacts of a store."""
 
-    def __init__(self, store: Store, places: FilePlaces, is_alone: bool = False) -> None:
+    def __init__(self, store: Store, places: FilePlaces, root: Root | None = None) -> None:
         """Read a store.
 
         Args:
           store: to read.
           places: where files are.
-          is_alone: whether it belongs to no pipeline root.
+          root: the pipeline root that it belongs to, if it does.
         """
         self._store = store
         self._places = places
-        self._is_alone = is_alone
+        self._root = root
         self._left_out = 0
         self._known_steps: dict[int, Step | None] = {}  # None: cached
 
@@ -103,7 +104,7 @@ class Artifacts:
     def _in_state(self, artifacts: list[Artifact], state: str) -> list[Artifact]:
         """Return the artifacts in a state; without one, those that came to be, and count the others."""
         # In a root, outputs of executions that did not complete are abandoned.
-        makers = self._store.making_executions(artifacts) if self._is_alone or state == _INCOMPLETE else {}
+        makers = self._store.making_executions(artifacts) if self._root is None or state == _INCOMPLETE else {}
         states = {one.id: _state(one, makers.get(one.id)) for one in artifacts}
         if state:
             return [one for one in artifacts if states[one.id] == state]
@@ -169,9 +170,10 @@ class Artifacts:
         if not self.is_removed(artifact_id):
             return NotFoundError(f"no artifact {artifact_id}: `sae artifacts` lists them")
         found = f"artifact {artifact_id} was deleted from ML Metadata, only the executions that used it name it"
-        if self._is_alone:
+        if self._root is None:
             return NotFoundError(f"{found}: an earlier copy of the store may contain it")
-        return NotFoundError(f"{found}: `sae restore --metadata` goes back to a copy of the store that may contain it")
+        command = root_store.of(self._root).restore_command
+        return NotFoundError(f"{found}: {command} goes back to a copy of the store that may contain it")
 
     def artifact(self, artifact_id: int) -> ArtifactDetails:
         """Return an artifact with its uses and files. Raises `NotFoundError` if it does not exist."""

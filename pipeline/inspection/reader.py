@@ -55,7 +55,7 @@ class Reader:
         self.store_state = source.state()
         self.store = Store(source.connect(), root.moved() if root else None)
         self._runs = Runs(pipeline, self.store, root)
-        self._artifacts = Artifacts(self.store, places, is_alone=root is None)
+        self._artifacts = Artifacts(self.store, places, root)
         self._read: dict[str, Run] = {}
 
     def runs(

@@ -34,6 +34,7 @@ _SCHEMES = {"postgresql": POSTGRESQL, "postgres": POSTGRESQL, "mysql": _MYSQL}
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 _PORTS = {POSTGRESQL: 5432, _MYSQL: 3306}
 _OPTIONS = {POSTGRESQL: ("host", "sslcert", "sslkey", "sslmode", "sslrootcert"), _MYSQL: ()}
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _PASSWORDS = {POSTGRESQL: "PGPASSWORD", _MYSQL: "MYSQL_PWD"}
 CONNECT_SECONDS = 5  # to reach a server
 _STATEMENT_SECONDS = 60  # for one answer of PostgreSQL
@@ -44,6 +45,11 @@ _LOG_LINE = re.compile(r"^[IWEF]\d{4} [\d:.]+ +\d+ \S+:\d+\] ?|^WARNING: Logging
 _CONTINUED = re.compile(r"\t|LINE \d+: | *\^$|DETAIL: |HINT: |CONTEXT: |server closed the connection")
 _CONNECTION_FAILED = "PostgreSQL error: "
 _UNREACHABLE = ("could not connect", "could not translate", "timeout expired", "server closed the connection")
+# It has no connection left, or is being started or stopped.
+_BUSY = (
+    "too many clients", "too many connections", "remaining connection slots", "starting up", "shutting down",
+    "in recovery mode",
+)  # fmt: skip
 _stderr_lock = threading.Lock()  # the process has one standard error: one thread at a time may capture it
 
 
@@ -198,10 +204,8 @@ class Server:
         if self.kind == _MYSQL and "mysql_real_connect failed" in reason:
             reason = "access denied, or the user does not log in by mysql_native_password, the only supported method"
         reason = reason.partition(", error: ")[2] or reason  # MySQL's errors repeat themselves
-        return UnavailableError(
-            f"{self.name} cannot be opened ({reason.removeprefix('FATAL:').strip()}): check the URL; "
-            f"{_PASSWORDS[self.kind]} may contain the password"
-        )
+        advice = advice_if_refused(reason, f"check the URL; {_PASSWORDS[self.kind]} may contain the password")
+        return UnavailableError(f"{self.name} cannot be opened ({reason.removeprefix('FATAL:').strip()}): {advice}")
 
     def _unreachable(self, reason: str) -> UnavailableError:
         return UnavailableError(
@@ -220,6 +224,13 @@ def _name(kind: str, user: str, host: str, port: str, database: str) -> str:
     return f"{kind}://{user}@{f'[{host}]' if ':' in host else host}:{port}/{database}"
 
 
+def advice_if_refused(reason: str, otherwise: str) -> str:
+    """Return what to do when a server refuses a connection: `otherwise`, unless it refuses all of them for now."""
+    if any(words in reason.lower() for words in _BUSY):
+        return "try again when it takes connections; `max_connections` limits their number"
+    return otherwise
+
+
 def is_url(given: str) -> bool:
     """Return whether a text is meant as the URL of a store, also one without its slashes: it may contain a password."""
     return "://" in given or given.partition(":")[0].lower() in _SCHEMES
@@ -231,6 +242,10 @@ def _options(query: str, kind: str) -> dict[str, str]:
         if name not in _OPTIONS[kind]:
             allowed = ", ".join(_OPTIONS[kind]) or "none"
             raise UsageError(f"no option {name} in the URL of a {kind} store (there are: {allowed})")
+    if (mode := given.get("sslmode", "prefer")) not in _SSL_MODES:
+        raise UsageError(
+            f"sslmode {mode!r} in the URL of the store is not allowed (there are: {', '.join(_SSL_MODES)})"
+        )
     return given
 
 

@@ -19,7 +19,7 @@ from components.errors import cause_text
 from pipeline.core.errors import LockedError, UnavailableError
 from pipeline.core.text import when_text
 from pipeline.metadata import sqlite
-from pipeline.metadata.database_stores import CONNECT_SECONDS, Server
+from pipeline.metadata.database_stores import CONNECT_SECONDS, Server, advice_if_refused
 
 if TYPE_CHECKING:
     from pg8000.native import Connection
@@ -28,6 +28,8 @@ BACKSLASH = "\ufdd0"  # sent in place of a backslash
 LARGEST_ID = 2**31 - 1
 _LOCK = (0x736165, 1)  # the key of the advisory lock, which is of one database
 _ANSWER_SECONDS = 60
+_ADVICE = "check the URL, the password (PGPASSWORD, PGPASSFILE or ~/.pgpass) and that the role owns the database"
+_TLS_FILES = ("sslrootcert", "sslcert", "sslkey")  # options of URLs
 _NODES = ("artifact", "execution", "context")
 # A host that dies leaves its lock until the server notices: after 15 + 3 * 5 seconds.
 _SETTINGS = {
@@ -97,13 +99,16 @@ class DatabaseSession:
             yield
         except DatabaseError as error:
             found = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
-            raise UnavailableError(
-                f"{self._name} cannot be used ({found.get('M', error)}): check the URL, the password (PGPASSWORD, "
-                "PGPASSFILE or ~/.pgpass) and that the role owns the database"
-            ) from error
+            reason = str(found.get("M", error))
+            advice = advice_if_refused(reason, _ADVICE)
+            raise UnavailableError(f"{self._name} cannot be used ({reason}): {advice}") from error
         except (InterfaceError, OSError) as error:
+            if (reason := _reason(error)) == "Server refuses SSL":
+                raise UnavailableError(
+                    f"{self._name} has no TLS, which its URL asks for: set it up there, or leave out sslmode"
+                ) from error
             raise UnavailableError(
-                f"{self._name} does not answer ({_reason(error)}): check that the server is up, and host and port"
+                f"{self._name} does not answer ({reason}): check that the server is up, and host and port"
             ) from error
 
 
@@ -111,7 +116,7 @@ def _connect(server: Server, application: str) -> Connection:
     from pg8000.native import Connection
 
     password = server.password or _of_passfile(server) or ""
-    context = False if _is_local(server) else _ssl_context(server.options)
+    context = False if _is_local(server) else _ssl_context(server)
     opened_socket = _socket_to(server)
     try:
         opened = Connection(
@@ -157,19 +162,26 @@ def _reason(error: BaseException) -> str:
     return cause_text(cause) if isinstance(cause, OSError) else str(cause)
 
 
-def _ssl_context(options: Mapping[str, str]) -> ssl.SSLContext | bool | None:
+def _ssl_context(server: Server) -> ssl.SSLContext | bool | None:
     """Return what pg8000 takes for libpq's options; None: SSL if the server has it."""
+    options = server.options
     mode = options.get("sslmode", "prefer")
     if mode in ("disable", "allow"):
         return False
     if mode == "prefer" and not options.keys() - {"sslmode"}:
         return None
-    context = ssl.create_default_context(cafile=options.get("sslrootcert"))
-    context.check_hostname = mode == "verify-full"
-    if mode not in ("verify-ca", "verify-full") and "sslrootcert" not in options:
-        context.verify_mode = ssl.CERT_NONE
-    if "sslcert" in options:
-        context.load_cert_chain(options["sslcert"], options.get("sslkey"))
+    try:
+        context = ssl.create_default_context(cafile=options.get("sslrootcert"))
+        context.check_hostname = mode == "verify-full"
+        if mode not in ("verify-ca", "verify-full") and "sslrootcert" not in options:
+            context.verify_mode = ssl.CERT_NONE
+        if "sslcert" in options:
+            context.load_cert_chain(options["sslcert"], options.get("sslkey"))
+    except OSError as error:  # also of a file that contains no certificate
+        files = ", ".join(f"{name} {options[name]}" for name in _TLS_FILES if name in options)
+        raise UnavailableError(
+            f"a file in the URL of {server.name} cannot be used ({cause_text(error)}): check {files}"
+        ) from error
     return context
 
 
@@ -277,7 +289,7 @@ def lost(name: str, reason: str) -> UnavailableError:
     """Return the error for a connection that ended."""
     return UnavailableError(
         f"the connection to {name} was lost ({reason.strip()}): when the server answers again, `sae resume` continues "
-        "the run"
+        "a run, and the next command that writes completes or cancels a decision"
     )
 
 

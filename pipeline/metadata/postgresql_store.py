@@ -31,6 +31,7 @@ class PostgresqlStore(RootStore):
     """The database. ML Metadata's client and libpq read passwords from PGPASSWORD, PGPASSFILE or ~/.pgpass."""
 
     largest_id = postgresql.LARGEST_ID
+    restore_command = "`pg_restore`"
 
     def __init__(self, root: Root, url: str) -> None:
         super().__init__(root)

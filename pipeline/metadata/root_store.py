@@ -27,10 +27,12 @@ class RootStore(abc.ABC):
       root: the root.
       name: of the store in messages.
       largest_id: the largest id that it can assign.
+      restore_command: goes back to an earlier copy of it.
     """
 
     name: str
     largest_id: int
+    restore_command: str
 
     def __init__(self, root: Root) -> None:
         self.root = root

@@ -28,6 +28,7 @@ class SqliteStore(RootStore):
     """The file. It is copied, checked and numbered by a child process (`sqlite.py`), as this one may have it open."""
 
     largest_id = sqlite.LARGEST_ID
+    restore_command = "`sae restore --metadata`"
 
     def __init__(self, root: Root) -> None:
         super().__init__(root)

@@ -165,9 +165,10 @@ class Store(Contexts):
         return self._artifacts(self._client.get_artifacts(newest_first(limit)))
 
     def artifacts_of_type(self, type_name: str) -> list[Artifact]:
-        """Return all artifacts of a type; none if the type is unknown."""
+        """Return all artifacts of a type, oldest first; none if the type is unknown."""
         known = type_name in self.artifact_types()
-        return self._artifacts(self._client.get_artifacts_by_type(type_name) if known else [])
+        found = self._artifacts(self._client.get_artifacts_by_type(type_name) if known else [])
+        return sorted(found, key=lambda one: one.id)  # PostgreSQL returns a row that was changed last
 
     def artifacts_of_context(self, context_id: int, limit: int | None = None) -> list[Artifact]:
         """Return the artifacts in a context; with a limit, the newest of them."""

@@ -68,7 +68,7 @@ def gc(found: Collected) -> str:
     lines += ["", _deleted(found)]
     if found.contradictions:
         lines += [f"folders that no artifact names are kept: {one}" for one in found.contradictions]
-        lines.append("restore a newer copy with `sae restore --metadata`, serve a known model, or unpin")
+        lines.append("restore a newer copy of ML Metadata's store, serve a known model, or unpin")
     if found.too_large:
         lines.append(
             f"the kept artifacts take {bytes_text(found.bytes - found.freed)}, retention.max_mib allows "

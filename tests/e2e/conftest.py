@@ -24,7 +24,7 @@ from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import Summary
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal.progress import display
-from tests import PROJECT, environment
+from tests import PROJECT, environment, metadata_stores
 
 SHARED_DATA = PROJECT.parent / "shared" / "data" / "tensorflow_datasets"
 
@@ -57,6 +57,7 @@ def run_here(
     **options: Any,
 ) -> Summary:
     """Run a pipeline in this process, in the pipeline root `root`; `options` are fields of `RunRequest`."""
+    metadata_stores.give_first_run(root)
     request = settings.Request(
         profile=profile, assignments=assignments, seed=seed, root=str(root), config_type=pipeline.configuration
     )
@@ -77,6 +78,8 @@ def sae(
       project: folder of the code.
       environment: variables that are added to those of this process.
     """
+    if arguments[0] == "run" and "--root" in arguments:
+        metadata_stores.give_first_run(arguments[arguments.index("--root") + 1])
     return subprocess.run(
         [*before, sys.executable, "-m", "pipeline", *map(str, arguments)],
         capture_output=True,
@@ -108,6 +111,7 @@ class SampleRun:
       root: pipeline root with this run alone; it was moved here.
       made: where the run was made, for the test of keys that contain places; no other test may read it.
       output, messages: what the command printed on standard output and on standard error.
+      store: what `metadata_stores.kept` of the root's store.
       summary: the object on standard output.
     """
 
@@ -115,6 +119,7 @@ class SampleRun:
     made: pathlib.Path
     output: str
     messages: str
+    store: str
 
     @property
     def summary(self) -> Any:
@@ -126,14 +131,17 @@ class SampleRun:
 
     def copy(self, place: pathlib.Path) -> pathlib.Path:
         """Copy the root to a place that does not exist yet, to be changed there; return the place."""
-        return _copy_root(self.root, place)
+        return _copy_root(self.root, place, self.store)
 
 
-def _copy_root(root: pathlib.Path, place: pathlib.Path) -> pathlib.Path:
+def _copy_root(root: pathlib.Path, place: pathlib.Path, store: str) -> pathlib.Path:
     shutil.copytree(root, place)
-    before = rewrite_moved_uris(Root(place))
-    assert before is not None
-    before.unlink()
+    copy = Root(place)
+    metadata_stores.separate(copy, store)
+    before = rewrite_moved_uris(copy)
+    assert (before is None) == bool(copy.metadata_url())
+    if before is not None:
+        before.unlink()
     return place
 
 
@@ -149,7 +157,9 @@ def sample_run(tmp_path_factory: pytest.TempPathFactory) -> SampleRun:
         if not (folder / "output").exists():
             ended = sae("run", *QUICK_OPTIONS, "--json", "--root", folder / "made")
             assert ended.returncode == 0, ended.stderr
-            _copy_root(folder / "made", folder / "root")
+            made = metadata_stores.kept(Root(folder / "made"))
+            copy = _copy_root(folder / "made", folder / "root", made)
+            (folder / "store").write_text(metadata_stores.kept(Root(copy)), encoding="utf-8")
             (folder / "messages").write_text(ended.stderr, encoding="utf-8")
             (folder / "output").write_text(ended.stdout, encoding="utf-8")
     found = SampleRun(
@@ -157,6 +167,7 @@ def sample_run(tmp_path_factory: pytest.TempPathFactory) -> SampleRun:
         folder / "made",
         (folder / "output").read_text(encoding="utf-8"),
         (folder / "messages").read_text(encoding="utf-8"),
+        (folder / "store").read_text(encoding="utf-8"),
     )
     assert {node["state"] for node in found.summary["nodes"]} == {"executed"}
     return found

@@ -61,9 +61,7 @@ def store_of(root: pathlib.Path) -> Store:
 
 def connected(root: pathlib.Path) -> mlmd.MetadataStore:
     """ML Metadata itself."""
-    config = pb.ConnectionConfig()
-    config.sqlite.filename_uri = str(root / "metadata.sqlite")
-    return mlmd.MetadataStore(config)
+    return root_store.of(Root(root)).connect()
 
 
 def executed(summary: Summary) -> set[str]:

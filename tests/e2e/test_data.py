@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.core.errors import ExitCode, UnavailableError
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata.store import Store
+from pipeline.metadata.store import open_store
 from pipeline.metadata.writer import rewrite_moved_uris
 from pipeline.orchestration.summary import Summary
 from pipeline.sparse_autoencoder.definition import PIPELINE
@@ -125,7 +125,7 @@ def test_a_label_outside_the_schema_stops_the_run_after_the_anomalies_are_publis
         assert states(summary)["DataGate"] == "failed"
         assert states(summary)["Trainer"] == "skipped"
         assert "label in train: Out-of-range values" in summary.error
-    store = Store(root / "metadata.sqlite")
+    store = open_store(Root(root))
     executions = store.executions(summary.run_id)
     anomalies = store.outputs(executions["ExampleValidator"].id)["anomalies"]
     assert (pathlib.Path(anomalies.uri) / "Split-train" / "SchemaDiff.pb").is_file()
@@ -194,7 +194,7 @@ def test_more_data_than_may_stay_in_memory_is_streamed(sample_run: SampleRun, tm
     summary = run_here(root, *QUICK, "training.resident_mib=0", to_node="Trainer")
     assert states(summary)["Trainer"] == "executed"
     assert "streamed" in pathlib.Path(summary.log).read_text()
-    store = Store(root / "metadata.sqlite")
+    store = open_store(Root(root))
     outputs = store.outputs(store.executions(summary.run_id)["Trainer"].id)
     history = json.loads((pathlib.Path(outputs["model_run"].uri) / "history.json").read_text())
     assert history[-1]["val_reconstruction"] < 0.6

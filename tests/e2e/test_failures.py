@@ -18,15 +18,17 @@ from pipeline.artifacts.sections import Preview
 from pipeline.core import event_log
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata.store import Store
+from pipeline.metadata.store import open_store
 from pipeline.orchestration import run
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal.progress import display
+from tests import metadata_stores
 from tests.e2e.conftest import PROJECT, QUICK, QUICK_OPTIONS, SampleRun, run_here, sae, states
 from tests.e2e.test_previews import headline_in
 
 
 def start(root: pathlib.Path, *arguments: str) -> subprocess.Popen[str]:
+    metadata_stores.give_first_run(root)
     return subprocess.Popen(
         [sys.executable, "-m", "pipeline", "run", "--profile", "sample", "--root", str(root), *arguments],
         stdout=subprocess.PIPE,
@@ -64,7 +66,7 @@ def test_a_closed_terminal_cancels_the_run(tmp_path: pathlib.Path, sample_run: S
             os.kill(process, signal.SIGKILL)
         time.sleep(0.1)
     assert os.waitstatus_to_exitcode(ended[1]) == 130
-    store = Store(root / "metadata.sqlite")
+    store = open_store(Root(root))
     assert headline_in(root, store.run_ids()[0]).state == "cancelled"
 
 
@@ -100,7 +102,7 @@ def test_a_signal_ends_the_run_and_leaves_nothing_half_written(
         sample_run.copy(root)
     process = start(root, "--set", "training.epochs=100000")
     wait_for(process, "epoch 2/")
-    store = Store(root / "metadata.sqlite")
+    store = open_store(Root(root))
     run_id = store.run_ids()[0]
     preview = root / "previews" / "Trainer" / "model" / str(store.executions(run_id)["Trainer"].id)
     previews.write(preview, "Model", Preview("model", ()), {})  # as if the Trainer had written it by now
@@ -193,7 +195,7 @@ def test_variables_of_proxies_and_of_numeric_libraries_change_nothing(
         assert name in warning
     contents = []
     for place in (root, sample_run.root):
-        store = Store(place / "metadata.sqlite")
+        store = open_store(Root(place))
         nodes = store.executions(store.run_ids()[0]).values()
         contents.append({key: one.content for node in nodes for key, one in store.outputs(node.id).items()})
     assert contents[0] == contents[1]
@@ -208,7 +210,7 @@ def test_a_run_whose_process_dies_shows_the_last_lines_of_its_log(
     _, messages = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGABRT
     [error] = [line for line in messages.splitlines() if line.startswith("error: ")]
-    run_id = Store(tmp_path / "root" / "metadata.sqlite").run_ids()[0]
+    run_id = open_store(Root(tmp_path / "root")).run_ids()[0]
     for words in (run_id, "Aborted", f"`sae resume {run_id}`", str(tmp_path / "root" / "logs" / f"{run_id}.log")):
         assert words in error
 

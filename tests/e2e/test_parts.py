@@ -7,13 +7,13 @@ import pathlib
 import re
 
 import pytest
-from ml_metadata.metadata_store import metadata_store
-from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError
+from pipeline.core.pipeline_root import Root
+from pipeline.metadata import root_store
 from pipeline.metadata.properties import FILES
-from pipeline.metadata.store import Store
+from pipeline.metadata.store import open_store
 from pipeline.orchestration.summary import Summary
 from tests.e2e.conftest import QUICK, SampleRun, run_here, states
 
@@ -73,7 +73,7 @@ def test_a_model_that_does_not_load_is_not_used(
     root: pathlib.Path, whole: SampleRun, node: str, output: str, user: str
 ) -> None:
     """As one of the other TFX version may not: nothing runs, and the line says which node makes it again."""
-    store = Store(root / "metadata.sqlite")
+    store = open_store(Root(root))
     runs = store.run_ids()
     [path] = pathlib.Path(store.outputs(store.executions(whole.run_id)[node].id)[output].uri).rglob("saved_model.pb")
     content = path.read_bytes()
@@ -93,10 +93,8 @@ def test_a_model_that_does_not_load_is_not_used(
 
 def note_files(root: pathlib.Path, run_id: str, node: str, output: str, text: str = "") -> str:
     """Notes the files of an output as they are now, or as `text` says; returns what was noted before."""
-    found = Store(root / "metadata.sqlite")
-    config = pb.ConnectionConfig()
-    config.sqlite.filename_uri = str(root / "metadata.sqlite")
-    store = metadata_store.MetadataStore(config)
+    found = open_store(Root(root))
+    store = root_store.of(Root(root)).connect()
     [artifact] = store.get_artifacts_by_id([found.outputs(found.executions(run_id)[node].id)[output].id])
     before = str(artifact.custom_properties[FILES].string_value)
     now = text or file_digests.to_text(file_digests.scan(pathlib.Path(artifact.uri)))
@@ -106,7 +104,7 @@ def note_files(root: pathlib.Path, run_id: str, node: str, output: str, text: st
 
 
 def test_a_damaged_model_that_loads_is_found_by_its_digest_and_not_used(root: pathlib.Path, whole: SampleRun) -> None:
-    store = Store(root / "metadata.sqlite")
+    store = open_store(Root(root))
     model = store.outputs(store.executions(whole.run_id)["Trainer"].id)["model"]
     [path] = pathlib.Path(model.uri).rglob("fingerprint.pb")  # of the others TensorFlow itself sees the damage
     content = bytearray(path.read_bytes())

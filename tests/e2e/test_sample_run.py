@@ -16,6 +16,8 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.errors import ExitCode
+from pipeline.core.pipeline_root import Root
+from pipeline.metadata import root_store
 from pipeline.orchestration.summary import Summary
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.e2e.conftest import PROJECT, QUICK, SampleRun, run_here, states
@@ -47,10 +49,7 @@ def runs(sample_run: SampleRun, tmp_path_factory: pytest.TempPathFactory) -> Run
 
 @pytest.fixture(scope="module")
 def store(runs: Runs) -> mlmd.MetadataStore:
-    config = pb.ConnectionConfig()
-    config.sqlite.filename_uri = str(runs.root / "metadata.sqlite")
-    config.sqlite.connection_mode = pb.SqliteMetadataSourceConfig.READONLY
-    return mlmd.MetadataStore(config)
+    return root_store.of(Root(runs.root)).connect_read_only()
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +127,7 @@ def test_ml_metadata_holds_the_outputs_with_their_types(store: mlmd.MetadataStor
 
 
 def test_events_link_the_model_to_what_it_was_made_from(store: mlmd.MetadataStore) -> None:
-    model = store.get_artifacts_by_type("Model")[0]
+    model = min(store.get_artifacts_by_type("Model"), key=lambda one: int(one.id))
     [made] = [e for e in store.get_events_by_artifact_ids([model.id]) if e.type == pb.Event.OUTPUT][:1]
     types = {kind.id: kind.name for kind in store.get_artifact_types()}
     events = store.get_events_by_execution_ids([made.execution_id])
@@ -204,7 +203,7 @@ def bytes_by_name(folder: pathlib.Path) -> dict[str, bytes]:
 
 
 def test_the_history_holds_every_epoch(runs: Runs, store: mlmd.MetadataStore) -> None:
-    _, model_run = store.get_artifacts_by_type("ModelRun")
+    _, model_run = sorted(store.get_artifacts_by_type("ModelRun"), key=lambda one: int(one.id))
     history = json.loads((pathlib.Path(model_run.uri) / "history.json").read_text())
     assert [losses["epoch"] for losses in history] == list(range(1, 31))
     assert history[-1]["val_reconstruction"] < history[0]["val_reconstruction"]

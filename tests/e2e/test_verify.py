@@ -12,11 +12,12 @@ import sys
 
 import psutil
 import pytest
-from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.errors import ExitCode
-from pipeline.metadata.store import Store
+from pipeline.core.pipeline_root import Root
+from pipeline.metadata import root_store
+from pipeline.metadata.store import open_store
 from tests import PROJECT
 from tests.e2e.conftest import QUICK_OPTIONS, SampleRun, copy_of_the_project, sae
 
@@ -66,7 +67,7 @@ def test_a_run_made_again_in_other_surroundings_is_the_same(
 
 
 def test_every_output_has_a_content_digest_of_its_own_kind(sample_run: SampleRun) -> None:
-    store = Store(sample_run.root / "metadata.sqlite")
+    store = open_store(Root(sample_run.root))
     executions = store.executions(sample_run.run_id)
     contents = [output.content for one in executions.values() for output in store.outputs(one.id).values()]
     kinds = {content.partition(":")[0].rpartition("-")[0] for content in contents}
@@ -89,9 +90,7 @@ def test_nothing_is_left_of_the_scratch_root(verified: subprocess.CompletedProce
 def test_the_verdict_is_an_artifact_linked_to_the_run_and_to_what_was_compared(
     verified: subprocess.CompletedProcess[str], root: pathlib.Path, run_id: str
 ) -> None:
-    config = pb.ConnectionConfig()
-    config.sqlite.filename_uri = str(root / "metadata.sqlite")
-    store = metadata_store.MetadataStore(config)
+    store = root_store.of(Root(root)).connect()
     [verdict] = store.get_artifacts_by_type("Verification")
     content = json.loads((pathlib.Path(verdict.uri) / "verdict.json").read_text())
     assert (content["run_id"], content["verified"], len(content["artifacts"])) == (run_id, True, 12)
@@ -102,7 +101,7 @@ def test_the_verdict_is_an_artifact_linked_to_the_run_and_to_what_was_compared(
     compared = {event.artifact_id for event in events if event.type == pb.Event.INPUT}
     assert compared == {artifact["artifact_id"] for artifact in content["artifacts"]}
     # It is no node of the run.
-    assert len(Store(root / "metadata.sqlite").executions(run_id)) == 13
+    assert len(open_store(Root(root)).executions(run_id)) == 13
 
 
 def test_one_node_is_made_again_on_the_inputs_that_it_had(root: pathlib.Path, run_id: str) -> None:
@@ -182,7 +181,7 @@ def test_a_root_that_a_run_holds_is_not_verified(root: pathlib.Path, run_id: str
 
 
 def test_what_is_gone_is_made_again_with_what_it_takes_and_is_a_hit(root: pathlib.Path, run_id: str) -> None:
-    store = Store(root / "metadata.sqlite")
+    store = open_store(Root(root))
     executions = store.executions(run_id)
     gone = [
         store.outputs(executions[node].id)[key]

@@ -12,6 +12,8 @@ from tests.mounts import run_in_namespace
 
 __all__ = ["made_once"]
 
+pytestmark = pytest.mark.sqlite_file  # on the disk that is full
+
 _KEEP_ONE = ["--set", "retention.runs=1", "--set", "retention.pushed=0"]
 _WRITERS = [
     ["pin", "latest", "--reason", "x"],

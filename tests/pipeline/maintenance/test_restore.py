@@ -22,6 +22,7 @@ from pipeline.provenance import manifest
 from pipeline.registry import promotion
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline_config import RetentionConfig
+from tests import metadata_stores
 from tests.builders.histories import four, made_once, recorded
 from tests.builders.roots import change_bytes, set_properties, tree, write
 from tests.pipeline.provenance.test_manifest import RECORDED
@@ -47,6 +48,7 @@ def collected(four, made_once, monkeypatch):
     def make(pipeline, root, store, recorded, place, from_node, to_node, workers, variables):
         parts.append((from_node, to_node))
         shutil.copytree(made_once[1] / "root", place.path, dirs_exist_ok=True)
+        metadata_stores.as_file(place, made_once[2])
         return recorded.run_id
 
     monkeypatch.setattr(rerun, "rerun", make)

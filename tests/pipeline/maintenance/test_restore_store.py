@@ -22,6 +22,8 @@ from tests.builders.roots import STATE, Writer, change_bytes
 
 __all__ = ["four", "made_once", "sae"]
 
+pytestmark = pytest.mark.sqlite_file  # which has copies in the root
+
 STRICT = ("--yes", "--set", "retention.runs=1", "--set", "retention.pushed=0")
 
 

@@ -109,6 +109,11 @@ def old_schema(name):
             "no option channel_binding in the URL of a postgresql store (there are: host, sslcert, sslkey, sslmode, "
             "sslrootcert)",
         ),
+        (
+            "postgresql://u:wrong@h/d?sslmode=always",
+            "sslmode 'always' in the URL of the store is not allowed (there are: disable, allow, prefer, require, "
+            "verify-ca, verify-full)",
+        ),
         ("mysql://u:wrong@h/d?ssl=1", "no option ssl in the URL of a mysql store (there are: none)"),
     ],
 )

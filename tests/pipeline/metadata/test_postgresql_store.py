@@ -9,14 +9,20 @@ import socket
 import threading
 
 import pytest
+from click.testing import CliRunner
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline.core.errors import LockedError, SaeError, UnavailableError, UsageError
+from pipeline import cli
+from pipeline.core.errors import LockedError, NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
+from pipeline.inspection.locations import open_reader
+from pipeline.maintenance import fsck
+from pipeline.maintenance.fsck import FindingKind
 from pipeline.metadata import execution_ids, postgresql, root_store
 from pipeline.metadata.database_stores import Server
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.writer import MetadataWriter, rewrite_moved_uris
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests import metadata_stores
 from tests.builders.roots import STATE, Writer
 from tests.pipeline.metadata import database_servers
@@ -263,7 +269,39 @@ def test_a_socket_of_the_server_takes_the_place_of_a_host(tmp_path, root, databa
 def test_a_server_without_tls_is_refused_where_it_is_asked_for(tmp_path, databases, mode):
     root = Root(tmp_path / "root")
     root.create()
-    assert isinstance(refusal(root, f"{empty(databases)}?sslmode={mode}"), UnavailableError)
+    error = refusal(root, f"{empty(databases)}?sslmode={mode}")
+    assert isinstance(error, UnavailableError)
+    assert "has no TLS" in str(error)
+
+
+@pytest.mark.parametrize("options", ["sslmode=verify-full&sslrootcert={}", "sslcert={0}&sslkey={0}"])
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_file_for_tls_that_cannot_be_used_is_named(tmp_path, databases, options, is_there):
+    root, path = Root(tmp_path / "root"), tmp_path / "certificate.pem"
+    root.create()
+    if is_there:
+        path.write_text("no certificate")
+    error = refusal(root, f"{empty(databases)}?{options.format(path)}")
+    assert isinstance(error, UnavailableError)
+    assert str(path) in str(error)
+
+
+def test_a_server_without_a_free_connection_is_to_be_tried_again(root, databases, monkeypatch):
+    user = "crowded"
+    with postgresql.DatabaseSession(Server(databases.url("postgres"))) as session:
+        session.run(f"CREATE ROLE {user} LOGIN PASSWORD 'x' CONNECTION LIMIT 0")
+    monkeypatch.setenv("PGPASSWORD", "x")
+    url = root.metadata_url().replace(database_servers.OWNER, user, 1)
+    root.record_metadata_url(url)
+    refused = [refusal(root)]
+    for read in (lambda: root_store.of(root).connect_read_only(), lambda: root_store.of(root).connect()):
+        with pytest.raises(UnavailableError) as error:
+            read()
+        refused.append(error.value)
+    for one in refused:
+        assert "too many connections" in str(one)
+        assert "try again" in str(one)
+        assert "password" not in str(one)
 
 
 @pytest.mark.parametrize("url", ["mysql://u@h/d", "postgresql://u:secret@h/d", "http://u@h/d"])
@@ -280,6 +318,36 @@ def test_no_copy_is_made_or_restored(root):
     assert not root.metadata_copies.exists()
     with pytest.raises(UsageError, match="pg_restore"):
         root_store.of(root).find_backup("")
+
+
+def test_artifacts_of_a_type_are_in_the_order_of_their_ids_also_after_a_change(root):
+    writer = Writer(root)
+    execution = writer.execution("r1", "Trainer", STATE.COMPLETE)
+    made = [writer.artifact(execution, "model", str(root.artifacts / str(number))) for number in range(3)]
+    [first] = writer.store.get_artifacts_by_id(made[:1])
+    first.uri += "-changed"
+    writer.store.put_artifacts([first])
+    assert [one.id for one in open_store(root, read_only=True).artifacts_of_type("Anything")] == made
+
+
+def test_the_command_that_restores_a_copy_is_refused(root):
+    done = CliRunner().invoke(cli.sae, ["restore", "--metadata", "--root", str(root.path)])
+    assert isinstance(done.exception, UsageError)
+    assert "pg_restore" in str(done.exception)
+
+
+def test_what_restores_a_copy_is_named_where_a_row_is_missing(root):
+    writer = Writer(root)
+    execution = writer.execution("r1", "Trainer", STATE.COMPLETE)
+    artifact = writer.artifact(execution, "model", str(root.artifacts / "m"))
+    with postgresql.DatabaseSession(Server(root.metadata_url())) as session:
+        session.run("DELETE FROM artifact WHERE id = :id", id=artifact)
+    [found, *_] = [one for one in fsck.check(root).findings if one.kind == FindingKind.ROW_MISSING]
+    with open_reader(PIPELINE, None, root) as reader, pytest.raises(NotFoundError) as error:
+        reader.artifact(artifact)
+    for text in (found.sentence, str(error.value)):
+        assert "`pg_restore`" in text
+        assert "sae restore" not in text
 
 
 def test_threads_check_the_lock_at_once(root):

@@ -70,6 +70,7 @@ def test_only_the_id_itself_counts_as_taken(root):
     assert re.fullmatch(r"\d{8}-\d{6}", run._new_run_id(root))
 
 
+@pytest.mark.sqlite_file
 def test_a_run_waits_for_a_program_that_reads_the_store_and_shows_it(
     tmp_path, restored_environment, monkeypatch, capfd
 ):

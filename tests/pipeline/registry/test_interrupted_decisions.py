@@ -16,6 +16,7 @@ EVERY = 8  # a promotion and a rollback have dozens of steps
 
 
 @pytest.mark.component
+@pytest.mark.sqlite_file  # it copies roots; test_lost_connection.py is about databases
 @pytest.mark.parametrize(("first", "other"), [("promote", "gc"), ("rollback", "restore")])
 def test_an_operation_after_a_decision_that_was_killed_at_some_of_its_steps(four, first, other):
     start = random.Random(f"{SEED} {first}").randint(1, EVERY)

@@ -30,7 +30,7 @@ from pipeline.metadata.writer import MetadataWriter
 from pipeline.provenance import manifest
 from pipeline.terminal import json_documents
 from pipeline.terminal import maintenance as terminal
-from tests import PROJECT
+from tests import PROJECT, metadata_stores
 from tests.pipeline.metadata.test_store import Writer
 
 STATE = pb.Execution.State
@@ -46,7 +46,7 @@ class RootWriter(Writer):
     """Writes artifacts as a run does: the files, and what is noted of them."""
 
     def __init__(self, root):
-        super().__init__(root.metadata)
+        super().__init__(root)
         self.root = root
 
     def published(self, execution, node, key, files, kind="Anything", state=LIVE, digested=True, uri=None, **notes):
@@ -114,6 +114,7 @@ def write(folder, files):
 def root(tmp_path):
     root = Root(tmp_path / "root")
     root.create()
+    metadata_stores.give(root)
     return root
 
 
@@ -183,6 +184,7 @@ def test_another_time_alone_is_no_damage(root, examples):
     assert found(root) == []
 
 
+@pytest.mark.sqlite_file
 def test_memory_is_read_page_by_page(root, writer, monkeypatch):
     kind = writer.store.put_artifact_type(pb.ArtifactType(name="Anything"))
     folder = root.artifacts / "N" / "o"
@@ -775,6 +777,7 @@ def test_without_a_store_nothing_is_found_and_none_is_made(tmp_path):
     assert not root.path.exists()
 
 
+@pytest.mark.sqlite_file
 @pytest.mark.parametrize("content", [b"not a database", b"", b"SQLite format 3\0" + bytes(100)])
 def test_a_damaged_store_is_unavailable_and_left_as_it_is(root, content):
     root.metadata.write_bytes(content)
@@ -783,6 +786,7 @@ def test_a_damaged_store_is_unavailable_and_left_as_it_is(root, content):
     assert root.metadata.read_bytes() == content
 
 
+@pytest.mark.sqlite_file
 def test_a_store_that_is_damaged_further_on_is_unavailable(root, writer):
     execution = writer.execution("run-1", "Trainer", STATE.COMPLETE)
     for _ in range(20):
@@ -802,6 +806,7 @@ def test_a_store_that_is_damaged_further_on_is_unavailable(root, writer):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.sqlite_file
 def test_the_store_is_opened_for_reading_only(root, writer, monkeypatch, tmp_path):
     modes = tmp_path / "modes"  # a file, because another process opens the store
     real = mlmd.MetadataStore.__init__
@@ -862,6 +867,7 @@ def test_the_command_ends_with_0_when_sound_and_4_on_damage(sae, root, examples)
     assert output == document(fsck.check(root)) + "\n"
 
 
+@pytest.mark.sqlite_file
 def test_the_command_ends_with_3_without_a_store_and_6_with_a_damaged_one(sae, root):
     code, output, errors = sae("--root", root.path)
     assert (code, output) == (3, "")

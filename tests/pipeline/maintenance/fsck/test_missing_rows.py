@@ -19,6 +19,8 @@ from pipeline.metadata import missing_rows
 from tests.builders import pages as content
 from tests.builders.roots import Recorded, tree
 
+pytestmark = pytest.mark.sqlite_file  # which it damages
+
 
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
