@@ -391,6 +391,7 @@ print(*sorted(set({(*HEAVY, *NOT_NEEDED)!r}) & {{name.partition(".")[0] for name
 """
 
 
+@pytest.mark.sqlite_file  # a client of PostgreSQL imports ssl
 def test_what_does_not_execute_nodes_imports_nothing_that_only_those_need(after_a_run):
     done = subprocess.run(
         [sys.executable, "-c", CODE, str(after_a_run.root.path)],
