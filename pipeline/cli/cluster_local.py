@@ -11,6 +11,7 @@ import click
 from pipeline.cli import output
 from pipeline.cli.command import command
 from pipeline.cli.options import LocalPath, json_option
+from pipeline.cli.selected import selection
 from pipeline.cluster import java, local, parts
 from pipeline.cluster.engines import ENGINES
 from pipeline.cluster.plan import ClusterPlan, Ports, hosts_of_this_machine
@@ -102,9 +103,9 @@ def up_command(
         slots,
         ports=Ports(rest_port, job_port, worker_port),
     )
-    local.up(plan)
+    local.up(plan, output.note)
     found = local.status(plan.folder)
-    output.write_result(as_json, found, lambda: cluster_text.status(found))
+    output.write_result(as_json, found, lambda: cluster_text.status(found, selection()))
 
 
 @command("status")
@@ -116,7 +117,7 @@ def status_command(folder: pathlib.Path | None, as_json: bool) -> None:
     The exit code is 3 if there is no cluster, and 6 if one of its programs does not run.
     """
     found = local.status((folder or local.default_folder()).absolute())
-    output.write_result(as_json, found, lambda: cluster_text.status(found))
+    output.write_result(as_json, found, lambda: cluster_text.status(found, selection()))
     if not found.is_good:
         raise SystemExit(int(ExitCode.ENVIRONMENT))
 

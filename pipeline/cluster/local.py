@@ -26,7 +26,7 @@ from pipeline.cluster import java, parts
 from pipeline.cluster.flink import FlinkPrograms
 from pipeline.cluster.plan import LOOPBACK, ClusterPlan, Host, Ports, Program, Programs, Slots
 from pipeline.cluster.spark import SparkPrograms
-from pipeline.core import listening, root_lock, serialization
+from pipeline.core import listening, root_lock, serialization, shell
 from pipeline.core.errors import LockedError, NotFoundError, UnavailableError, UsageError
 from pipeline.core.project import PROJECT
 from pipeline.core.text import last_line
@@ -145,8 +145,16 @@ def default_folder() -> pathlib.Path:
     return parts.default_folder() / "running"
 
 
-def up(plan: ClusterPlan) -> StartedCluster:
+def _command(name: str, folder: pathlib.Path) -> str:
+    """Return the command of a message, with the folder unless it is the default."""
+    option = "" if folder == default_folder() else f" --folder {shell.quoted(str(folder))}"
+    return f"`sae cluster {name}{option}`"
+
+
+def up(plan: ClusterPlan, note: Callable[[str], None] = lambda text: None) -> StartedCluster:
     """Start a cluster and wait until all of it answers. What was started ends again if that fails.
+
+    `note` gets a line before the wait.
 
     Raises:
       LockedError: a cluster runs in this folder.
@@ -161,14 +169,16 @@ def up(plan: ClusterPlan) -> StartedCluster:
         if earlier is not None and any(one.lives() for one in processes.values()):
             raise LockedError(
                 f"a cluster of {earlier.engine} runs in {plan.folder} since {earlier.started}: "
-                "`sae cluster status` shows it, `sae cluster down` ends it; or choose another with --folder"
+                f"{_command('status', plan.folder)} shows it, {_command('down', plan.folder)} ends it; "
+                "or choose another with --folder"
             )
-        _end(processes)  # children that outlived them
+        _end(processes, plan.folder)  # children that outlived them
         _check_ports(plan)
         for name in _OWN_FOLDERS:
             shutil.rmtree(plan.folder / name, ignore_errors=True)
             (plan.folder / name).mkdir()
         plan = dataclasses.replace(plan, ports=_with_free_ports(plan))
+        note(f"{plan.engine} starts; this takes 20 s, or minutes on a busy machine")
         started = StartedCluster(PROGRAMS[plan.engine.name](plan, path, jars))
         try:
             started.start_all()
@@ -255,7 +265,7 @@ class StartedCluster:
 
     def end(self) -> None:
         """End all that was started."""
-        _end(self._children)
+        _end(self._children, pathlib.Path(self.cluster.folder))
         self.record(())
 
     def listen(self) -> bool:
@@ -293,7 +303,7 @@ def down(folder: pathlib.Path) -> int:
         cluster = _read(folder)
         if cluster is None:
             return 0
-        ran = _end(_processes(cluster))
+        ran = _end(_processes(cluster), folder)
         _write(dataclasses.replace(cluster, programs=()))
         for name in _OWN_FOLDERS[:2]:
             shutil.rmtree(folder / name, ignore_errors=True)
@@ -304,7 +314,7 @@ def status(folder: pathlib.Path) -> Status:
     """Return the state of a cluster. Raises `NotFoundError` if there is none."""
     cluster = _read(folder)
     if cluster is None or not cluster.programs:
-        raise NotFoundError(f"no cluster in {folder}: `sae cluster up` starts one")
+        raise NotFoundError(f"no cluster in {folder}: {_command('up', folder)} starts one")
     programs = tuple(
         ProgramStatus(one.name, one.address, one.process, _state(one), one.log) for one in cluster.programs
     )
@@ -327,8 +337,12 @@ def _processes(cluster: LocalCluster | None) -> dict[str, Process]:
     return {one.name: _process(one) for one in cluster.programs} if cluster else {}
 
 
-def _end(found: Mapping[str, Process]) -> int:
-    """End programs with their children, and return how many of them ran. Raises `UnavailableError` if one does not."""
+def _end(found: Mapping[str, Process], folder: pathlib.Path) -> int:
+    """End the programs of a folder with their children, and return how many of them ran.
+
+    Raises:
+      UnavailableError: one does not end.
+    """
     ran = sum(process.lives() for process in found.values())
     for process in found.values():
         process.terminate()
@@ -336,7 +350,8 @@ def _end(found: Mapping[str, Process]) -> int:
     while left := _left(found):
         if time.monotonic() > deadline:
             if killed:
-                raise UnavailableError(f"cannot end {', '.join(left)}: try `sae cluster down` again, as the same user")
+                again = _command("down", folder)
+                raise UnavailableError(f"cannot end {', '.join(left)}: try {again} again, as the same user")
             killed, deadline = True, time.monotonic() + _STOP_SECONDS
             for name in left:
                 found[name].kill()
@@ -389,7 +404,8 @@ def _check_ports(plan: ClusterPlan) -> None:
             listening.bound(host, port).close()
         except OSError as error:
             raise UnavailableError(
-                f"cannot listen on {host}:{port} ({cause_text(error)}): end what does, or set {option}"
+                f"cannot listen on {host}:{port} ({cause_text(error)}): "
+                f"end the program that listens there, or set {option}"
             ) from error
 
 

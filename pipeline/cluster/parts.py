@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 from components.errors import cause_text
 from pipeline.cluster.engines import ClusterEngine
-from pipeline.core import file_digests, unfinished_folder
+from pipeline.core import file_digests, shell, unfinished_folder
 from pipeline.core.errors import UnavailableError, UsageError, advice
 from pipeline.core.local_path import local_path
 from pipeline.core.text import counted
@@ -119,13 +119,14 @@ def class_path(parts: pathlib.Path, engine: ClusterEngine) -> list[pathlib.Path]
     missing = [path for path in paths if not path.is_file()]
     if missing:
         what = f"{missing[0]} is missing" if folder.is_dir() else f"{engine} is not installed in {parts}"
-        raise UnavailableError(f"{what}: run `{install_command(engine)}`")
+        raise UnavailableError(f"{what}: run `{install_command(engine, parts)}`")
     return paths
 
 
-def install_command(engine: ClusterEngine) -> str:
-    """Return the command that installs an engine."""
-    return f"sae cluster install --engine {engine.name}"
+def install_command(engine: ClusterEngine, parts: pathlib.Path) -> str:
+    """Return the command that installs an engine in a folder."""
+    option = "" if parts == default_folder() else f" --to {shell.quoted(str(parts))}"
+    return f"sae cluster install --engine {engine.name}{option}"
 
 
 def install(engine: ClusterEngine, parts: pathlib.Path, note: Callable[[str], None] = lambda text: None) -> Installed:
@@ -155,7 +156,7 @@ def _fetch(engine: ClusterEngine, jars: Sequence[Jar], folder: pathlib.Path) -> 
         if why := damage(unfinished / "jars", jars):
             raise UnavailableError(
                 f"{why}: Maven keeps its files in ~/.m2/repository; remove that one there, check the mirror in Maven's "
-                f"settings, and run `{install_command(engine)}` again"
+                f"settings, and run `{install_command(engine, folder.parent)}` again"
             )
         for path in (unfinished / "jars").rglob("*"):
             if path.is_file() and path.suffix != ".jar":  # Maven's own notes

@@ -11,6 +11,7 @@ from pipeline.core.text import bytes_text, counted, escaped
 if TYPE_CHECKING:
     from pipeline.cluster.local import Status
     from pipeline.cluster.parts import Installed
+    from pipeline.core.suggestions import Selection
 
 
 def installed(found: Installed) -> str:
@@ -20,7 +21,7 @@ def installed(found: Installed) -> str:
     return escaped(f"{found.engine.capitalize()} {found.version}: {verb}, {files} in {found.folder}")
 
 
-def status(found: Status) -> str:
+def status(found: Status, selected: Selection) -> str:
     """Return a table of programs, the slots, the addresses, and the command that runs on the cluster."""
     cluster = found.cluster
     width = max(len(one.name) for one in found.programs)
@@ -39,7 +40,7 @@ def status(found: Status) -> str:
         "run on it with",
     ]
     settings = " ".join(f"--set {name}={quoted(value)}" for name, value in found.settings.items())
-    return "\n".join([*map(escaped, lines), f"  sae run {settings}"])
+    return "\n".join([*map(escaped, lines), f"  {selected.command} run {settings}"])
 
 
 def ended(count: int, folder: pathlib.Path) -> str:

@@ -99,7 +99,7 @@ def why_not(engine: ClusterEngine, parts_folder: pathlib.Path) -> str:
         return str(error)
     missing = parts.damage(parts.engine_folder(parts_folder, engine), parts.read_lock(engine))
     if missing and shutil.which("mvn") is None:
-        return f"needs Maven, or the folder that `{parts.install_command(engine)}` makes: {missing}"
+        return f"needs Maven, or the folder that `{parts.install_command(engine, parts_folder)}` makes: {missing}"
     return ""
 
 

@@ -79,8 +79,14 @@ def test_down_ends_programs_and_their_children(
     assert not lives(process)
     assert not lives(child)
     assert local.down(folder) == 0
-    with pytest.raises(NotFoundError):
+    with pytest.raises(NotFoundError, match=f"`sae cluster up --folder {folder}`"):
         local.status(folder)
+
+
+def test_the_default_folder_needs_no_option(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAE_CLUSTER_PARTS", str(tmp_path))
+    with pytest.raises(NotFoundError, match="`sae cluster up`"):
+        local.status(tmp_path / "running")
 
 
 def test_status_says_what_runs_starts_and_ended(starter: local.StartedCluster, tmp_path: pathlib.Path) -> None:
@@ -119,8 +125,11 @@ def test_up_refuses_a_folder_with_a_running_cluster(
 ) -> None:
     installed(monkeypatch)
     starter.start(Program("one", ("sleep", "600")))
-    with pytest.raises(LockedError, match="sae cluster down"):
+    folder = tmp_path / "cluster"
+    with pytest.raises(LockedError) as caught:
         local.up(plan_in(tmp_path))
+    assert f"`sae cluster status --folder {folder}`" in str(caught.value)
+    assert f"`sae cluster down --folder {folder}`" in str(caught.value)
     assert lives(starter.cluster.programs[0].process)
 
 

@@ -122,8 +122,14 @@ def test_a_failed_installation_leaves_nothing(
     with pytest.raises(UnavailableError, match=message):
         parts.install(SMALL, tmp_path / "parts")
     assert not any((tmp_path / "parts").iterdir())
-    with pytest.raises(UnavailableError, match="sae cluster install --engine small"):
+    with pytest.raises(UnavailableError, match=f"`sae cluster install --engine small --to {tmp_path}/parts`"):
         parts.class_path(tmp_path / "parts", SMALL)
+
+
+def test_the_default_folder_needs_no_option(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAE_CLUSTER_PARTS", str(tmp_path))
+    assert parts.install_command(FLINK, tmp_path) == "sae cluster install --engine flink"
+    assert parts.install_command(FLINK, tmp_path / "a b") == f"sae cluster install --engine flink --to '{tmp_path}/a b'"
 
 
 def test_installing_needs_maven_and_a_folder(
