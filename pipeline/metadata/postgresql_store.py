@@ -58,8 +58,8 @@ class PostgresqlStore(RootStore):
         """Do nothing: the database was checked when it was locked."""
 
     def check_server(self) -> None:
-        with postgresql.DatabaseSession(self._server):
-            pass
+        with postgresql.DatabaseSession(self._server) as session:
+            self._check(session)
 
     def connect(self) -> mlmd.MetadataStore:
         from pipeline.metadata.client import PatientStore
@@ -69,7 +69,8 @@ class PostgresqlStore(RootStore):
         except UnavailableError:
             raise
         except Exception as error:
-            self.check_server()  # raises the reason, if it is the server's
+            with postgresql.DatabaseSession(self._server):
+                pass  # raises the reason, if it is the server's
             raise UnavailableError(
                 f"{self.name} cannot be opened as a store of ML Metadata ({error}): restore a copy of the database"
             ) from error
@@ -143,17 +144,23 @@ class PostgresqlStore(RootStore):
           UnavailableError: it belongs to another root, or lacks the tables of this one.
           UsageError: it is another program's.
         """
-        found = postgresql.owner(session)
+        found = self._check(session)
         if found is None:
-            self._check_free(session)
             postgresql.take(session, str(self.root.path))
-        else:
-            self._check_owner(found[0])
         if found is None or not found[1]:
             self.connect()  # creates ML Metadata's tables
             postgresql.prepare(session)
         if not self.exists():
             self.root.record_metadata_url(self._url)
+
+    def _check(self, session: postgresql.DatabaseSession) -> tuple[str, bool] | None:
+        """Return the owner of the database, if it has one. Raises like `_claim`."""
+        found = postgresql.owner(session)
+        if found is None:
+            self._check_free(session)
+        else:
+            self._check_owner(found[0])
+        return found
 
     def _check_free(self, session: postgresql.DatabaseSession) -> None:
         if self.exists():

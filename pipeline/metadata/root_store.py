@@ -56,7 +56,12 @@ class RootStore(abc.ABC):
 
     @abc.abstractmethod
     def check_server(self) -> None:
-        """Check that its server answers, if it has one. Raises `UnavailableError`."""
+        """Check that its server answers, if it has one, and that the database can be that of the root.
+
+        Raises:
+          UnavailableError: the server does not answer, or the database is that of another root.
+          UsageError: the database is another program's.
+        """
 
     @abc.abstractmethod
     def connect(self) -> mlmd.MetadataStore:

@@ -55,6 +55,7 @@ def plan_run(request: RunRequest) -> Plan:
     root = Root.at(pathlib.Path(resolved.config.paths.root))
     root.check_path()
     store_of_root = root_store.given(root, resolved.config.paths.metadata)
+    store_of_root.check_server()
     lookup = pipeline.data.look_up(resolved)
     decisions: dict[str, CacheDecision] = {}
     changes: dict[str, list[str]] = {}  # since the base run, of each reused node

@@ -359,3 +359,13 @@ def test_threads_check_the_lock_at_once(root):
         for thread in threads:
             thread.join(10)
         postgresql.check_lock(name)
+
+
+def test_before_a_run_the_database_of_another_root_is_refused_as_by_the_run(root, tmp_path):
+    url = root.metadata_url()
+    root_store.given(root, url).check_server()
+    other = Root(tmp_path / "other")
+    other.create()
+    with pytest.raises(UnavailableError) as error:
+        root_store.given(other, url).check_server()
+    assert str(error.value) == str(refusal(other, url))

@@ -434,3 +434,12 @@ class TestOnACluster:
     def test_an_option_that_a_setting_gives_is_a_usage_error(self, recorded):
         with pytest.raises(UsageError, match=r"engine\.parallelism"):
             make(recorded, "engine.runner=flink", "engine.beam_options=--parallelism=2")
+
+
+def test_a_store_whose_server_does_not_answer_is_the_error_of_a_run(tmp_path):
+    request = settings.Request(
+        assignments=("paths.metadata=postgresql://user@127.0.0.1:1/runs",), root=str(tmp_path / "none")
+    )
+    with pytest.raises(UnavailableError, match="does not answer"):
+        plan.plan_run(RunRequest(PIPELINE, request))
+    assert list(tmp_path.iterdir()) == []
