@@ -642,7 +642,8 @@ class PathsConfig(Section):
         "",
         "database of ML Metadata, for the first run of a root; empty: that of its runs, or metadata.sqlite in it",
         pattern=r"(postgresql://[^:@/\s]+@[^@/\s]*/[^@\s]+)?",
-        form="postgresql://USER@HOST:PORT/DATABASE, without a password, or empty",
+        form="postgresql://USER@HOST:PORT/DATABASE, without a password (that is read from PGPASSFILE, ~/.pgpass or "
+        "PGPASSWORD), or empty",
         in_manifest=False,
     )
     metadata_copies: int = setting(

@@ -363,7 +363,7 @@ def test_the_loss_follows_from_the_scaling_unless_it_is_given():
     ],
 )
 def test_the_url_of_a_store_has_no_password_and_none_is_repeated(url):
-    with pytest.raises(ValueError, match=r"paths\.metadata = .*without a password") as error:
+    with pytest.raises(ValueError, match=r"paths\.metadata = .*without a password.*PGPASSWORD") as error:
         PipelineConfig.build({"paths.metadata": url})
     assert "SEC" not in str(error.value)
 
