@@ -14,6 +14,7 @@ import pytest
 
 from pipeline import cli
 from pipeline.cli.group import sae as group
+from pipeline.cluster import local
 from pipeline.core import suggestions
 from pipeline.core.suggestions import Selection
 from pipeline.metadata.run_properties import RunOptions
@@ -23,7 +24,7 @@ from tests.pipeline.cli.test_fuzz import COMMANDS
 
 # They name a command to say what it does, and are not shown as messages.
 MENTIONED = {"pipeline/cli/group.py", "pipeline/web/static_site.py", "pipeline/scheduler/export/common.py"}
-COMPOSED = {"pipeline/metadata/run_properties.py"}  # tested below
+COMPOSED = {"pipeline/metadata/run_properties.py", "pipeline/cluster/local.py"}  # tested below
 _COMMAND = re.compile(r"`sae ([a-z][^`\n]*)`")
 
 
@@ -69,6 +70,13 @@ def test_the_next_step_of_an_interrupted_run_can_be_typed(part):
     step = RunOptions(part=part).next_step("20261123-143005", pathlib.Path("/a root/manifests/1.json"))
     test_a_suggested_command_can_be_typed("", *_COMMAND.findall(step))
     assert ("'/a root/manifests/1.json'" in step) == bool(part)
+
+
+@pytest.mark.parametrize("name", ["up", "status", "down"])
+def test_the_commands_for_a_cluster_in_a_folder_can_be_typed(name, tmp_path):
+    [command] = _COMMAND.findall(local._command(name, tmp_path / "a b"))
+    assert command == f"cluster {name} --folder '{tmp_path}/a b'"
+    test_a_suggested_command_can_be_typed("", command)
 
 
 def test_many_commands_are_suggested():
