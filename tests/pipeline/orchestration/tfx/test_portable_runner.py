@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pathlib
 import time
+import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -111,7 +112,9 @@ class TestJobs:
         pipeline = portable_runner.make_beam_pipeline(job_of(service))
         _ = pipeline | beam.Create([1]) | beam.Map(lambda _: time.sleep(2))
         result = pipeline.run()
-        monkeypatch.setattr(f"{RUNNER}.time.sleep", interrupt)
+        # Not `time.sleep` itself, which the step may call later.
+        stopped = types.SimpleNamespace(sleep=interrupt, monotonic=time.monotonic)
+        monkeypatch.setattr(f"{RUNNER}.time", stopped)
         with pytest.raises(KeyboardInterrupt):
             result.wait_until_finish()
         assert service.cancelled == [result._job_id]
