@@ -162,7 +162,11 @@ def test_a_killed_worker_process_fails_its_node_and_the_run_can_be_resumed(tmp_p
     wait_for(process, "ExampleGen started")
     workers: list[psutil.Process] = []
     while not workers and process.poll() is None:
-        workers = [one for one in psutil.Process(process.pid).children() if "beam" in " ".join(one.cmdline())]
+        workers = [
+            one
+            for one in psutil.Process(process.pid).children()
+            if "beam" in " ".join(one.as_dict(["cmdline"])["cmdline"] or ())
+        ]
         time.sleep(0.05)
     begun = time.monotonic()
     workers[0].kill()

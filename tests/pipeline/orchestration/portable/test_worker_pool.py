@@ -62,7 +62,11 @@ def run(found: cluster_job.ClusterJob, function: Any) -> None:
 
 
 def children() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children() if "worker_process" in " ".join(one.cmdline())]
+    return [
+        one
+        for one in psutil.Process().children()
+        if "worker_process" in " ".join(one.as_dict(["cmdline"])["cmdline"] or ())
+    ]
 
 
 def test_a_job_runs_in_a_process_with_the_variables_of_the_run(
