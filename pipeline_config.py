@@ -546,7 +546,8 @@ class ServingConfig(Section):
 
 
 LOCAL_RUNNER = "local"
-_ADDRESS = r"([^\s/:]+|\[[0-9A-Fa-f:]+\]):[1-9]\d{0,4}"
+_PORT = r"([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"
+_ADDRESS = rf"([^\s/:]+|\[[0-9A-Fa-f:]+\]):{_PORT}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -44,13 +44,18 @@ def test_other_options_of_beam_are_refused(value: object) -> None:
 
 
 @pytest.mark.parametrize("name", ["flink_master", "job_endpoint", "worker_address"])
-@pytest.mark.parametrize("value", ["", "host", "host:", ":8081", "host:port", "a b:1", "host:0", "ftp://host:1"])
+@pytest.mark.parametrize(
+    "value", ["", "host", "host:", ":8081", "host:port", "a b:1", "host:0", "host:65536", "host:70000", "ftp://host:1"]
+)
 def test_an_address_has_a_host_and_a_port(name: str, value: str) -> None:
     with pytest.raises(ValueError, match=rf"^engine\.{name} = .*HOST:PORT"):
         pipeline_config.EngineConfig(**{name: value})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("value", ["localhost:8081", "10.77.0.1:1", "[::1]:65535", "https://flink.example.org:443"])
+@pytest.mark.parametrize(
+    "value",
+    ["localhost:8081", "10.77.0.1:1", "[::1]:65535", "h:59999", "h:64999", "h:65529", "https://flink.example.org:443"],
+)
 def test_addresses(value: str) -> None:
     assert pipeline_config.EngineConfig(flink_master=value).flink_master == value
 
