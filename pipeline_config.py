@@ -110,7 +110,7 @@ class Setting:
         Raises:
           ValueError: wrong type or out of range; the message names the setting, the value and what is allowed.
         """
-        kind = type(self.default)
+        kind, given = type(self.default), value
         if self.is_list:
             value = _list_text(value)
         if self.is_words:
@@ -121,7 +121,7 @@ class Setting:
         is_of_kind = isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
         if not is_of_kind or not self._is_in_range(value):
             unit = f" ({self.unit})" if self.unit else ""
-            raise ValueError(f"{self.name} = {_shown(value)} is not allowed: it must be {self.allowed}{unit}")
+            raise ValueError(f"{self.name} = {_shown(given)} is not allowed: it must be {self.allowed}{unit}")
         if isinstance(value, str) and "\0" in value:  # no path can contain it
             raise ValueError(f"{self.name} = {value!a} is not allowed: it contains a NUL character")
         assert isinstance(value, (str, int, float, bool))

@@ -389,3 +389,8 @@ def test_a_size_is_a_height_and_a_width():
     for wrong in ("64", "64x", "0x3", "64X48", "-1x3", "10000x1"):
         with pytest.raises(ValueError, match="HEIGHTxWIDTH"):
             PipelineConfig.build({"data.size": wrong})
+
+
+def test_words_that_cannot_be_split_are_shown() -> None:
+    with pytest.raises(ValueError, match="--name 'open"):
+        PipelineConfig.build({"engine.beam_options": "--name 'open"})

@@ -416,8 +416,9 @@ def _with_free_ports(plan: ClusterPlan) -> Ports:
 
 @contextlib.contextmanager
 def _locked(folder: pathlib.Path) -> Iterator[None]:
+    recorded = _read(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    if _read(folder) is None and any(path.name != _LOCK for path in folder.iterdir()):
+    if recorded is None and any(path.name != _LOCK for path in folder.iterdir()):
         raise UsageError(f"--folder {folder} contains something else: choose a new folder, or an empty one")
     with root_lock.hold(
         folder / _LOCK, f"another command works on the cluster in {folder}", "wait for it", what="command"
@@ -426,12 +427,19 @@ def _locked(folder: pathlib.Path) -> Iterator[None]:
 
 
 def _read(folder: pathlib.Path) -> LocalCluster | None:
-    """Return the cluster that is recorded in a folder; None without one. Raises `UnavailableError`."""
+    """Return the cluster that is recorded in a folder; None without one.
+
+    Raises:
+      UsageError: the folder is a file.
+      UnavailableError: the record is damaged.
+    """
     path = folder / _RECORD
     try:
         return serialization.build(LocalCluster, json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
+    except NotADirectoryError as error:
+        raise UsageError(f"--folder {folder} is a file: give the folder of a cluster, or a new one") from error
     except (ValueError, KeyError, TypeError) as error:
         raise UnavailableError(f"{path} cannot be read ({error}): end its processes by hand, and remove it") from error
 

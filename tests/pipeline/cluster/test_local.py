@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+import re
 import signal
 import socket
 import sys
@@ -224,3 +225,11 @@ def test_one_host_and_hosts_elsewhere_reach_it_as_localhost(tmp_path: pathlib.Pa
         assert not any("hosts.file" in one for one in command)
         assert command[: len(host.enter)] == host.enter
     assert settings_of(plan, "taskmanager-host9")["taskmanager.host"] == "10.77.0.11"
+
+
+@pytest.mark.parametrize("command", [local.status, local.down])
+def test_a_file_is_no_folder_of_a_cluster(command: Callable[[pathlib.Path], object], tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(UsageError, match=re.escape(str(file))):
+        command(file)
