@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 from pipeline.cluster.plan import Host
 
-_NAMESPACES = pathlib.Path("/run/netns")
+_NAMESPACES, _LINKS = pathlib.Path("/run/netns"), pathlib.Path("/sys/class/net")
 _NAME = re.compile(r"sae(\d+)-host\d+")
 _NUMBERS = range(1, 250)  # each has a network 10.78.NUMBER
 
@@ -116,8 +116,10 @@ def _remove(group: int) -> None:
     """Remove the hosts of a group, with their processes, and the bridge."""
     for path in sorted(_NAMESPACES.glob(f"sae{group}-host*")):
         kill(Host("", "", enter=("", path.name)))
-        _ip("netns", "delete", path.name)  # its end of the link goes too
-    subprocess.run(["ip", "link", "delete", f"saebridge{group}"], capture_output=True, check=False)
+        _ip("netns", "delete", path.name)
+    # The ends of links in the namespaces go with these, but later than the command ends, and then the names are in use.
+    for link in (f"saebridge{group}", *(path.name for path in _LINKS.glob(f"sae{group}out*"))):
+        subprocess.run(["ip", "link", "delete", link], capture_output=True, check=False)
 
 
 def _ip(*arguments: str) -> None:
