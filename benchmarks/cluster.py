@@ -114,7 +114,10 @@ def kill_host(
     host = hosts_of_this_machine(cluster.cluster.hosts)[number]
     for one in cluster.cluster.programs:
         if one.name.endswith(f"-{host.name}"):
-            Process(one.process, one.identity).kill()
+            process = Process(one.process, one.identity)
+            process.kill()
+            while process.lives():  # until then it has its port
+                time.sleep(0.01)
     cluster.start_host(host)
 
 

@@ -80,20 +80,16 @@ OF_NODES: dict[str, Item] = {
 # The rows of README's table. A row with a limit shows the worst of its items, the others show all.
 ROWS: dict[str, tuple[str, ...]] = {
     "whole first run, relative to a plain Keras script": ("whole",),
-    "the same without codes and probe, which the script lacks": ("whole_without_added",),
     "one training epoch with validation, relative to Keras": ("epoch",),
-    "an epoch of the slowest sparse method, relative to L1": ("topk", "batchtopk", "jumprelu"),
     "first run, beside training": ("beside_training",),
     "rerun that changes nothing": ("rerun_unchanged",),
     "rerun with another learning rate, beside training": ("rerun_changed",),
     "sweep of ten points, relative to ten trainings": ("sweep",),
     "slowest of `sae runs`, `sae show`, first page; 1,000 runs": ("runs_1000", "show_1000", "serve_1000"),
     "the same, 10,000 runs": ("runs_10000", "show_10000", "serve_10000"),
-    "memory of `sae serve` after 10,000 requests": ("serve_memory",),
     "fresh clone to the result on the sample": ("clone",),
     "ten times the data: processor time of a node": ("growth_time",),
     "ten times the data: peak memory of a node": ("growth_memory",),
-    "peak memory": ("peak_memory",),
     "test BCE: this pipeline, the script": ("test_bce", "script_test_bce"),
 }
 

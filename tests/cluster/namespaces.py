@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 from pipeline.cluster.plan import Host
@@ -72,11 +73,17 @@ def _group(group: int, count: int) -> Iterator[tuple[str, tuple[Host, ...]]]:
 
 
 def kill(host: Host) -> None:
-    """Kill all processes of a host at once, as a power cut does."""
-    listed = subprocess.run(["ip", "netns", "pids", host.enter[-1]], capture_output=True, text=True, check=True).stdout
-    for process in listed.split():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(int(process), signal.SIGKILL)
+    """Kill all processes of a host at once, as a power cut does, and wait until their ports are free."""
+    while listed := _processes(host):
+        for process in listed:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        time.sleep(0.01)
+
+
+def _processes(host: Host) -> list[int]:
+    command = ["ip", "netns", "pids", host.enter[-1]]
+    return [int(one) for one in subprocess.run(command, capture_output=True, check=True).stdout.split()]
 
 
 def _remove_abandoned() -> None:
