@@ -10,16 +10,17 @@ import contextlib
 import os
 import pathlib
 import re
+import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 from pipeline.cluster.plan import Host
 
+_KILL_SECONDS = 10.0  # for a process to end after SIGKILL
 _NAMESPACES, _LINKS = pathlib.Path("/run/netns"), pathlib.Path("/sys/class/net")
 _NAME = re.compile(r"sae(\d+)-host\d+")
 _NUMBERS = range(1, 250)  # each has a network 10.78.NUMBER
@@ -73,12 +74,20 @@ def _group(group: int, count: int) -> Iterator[tuple[str, tuple[Host, ...]]]:
 
 
 def kill(host: Host) -> None:
-    """Kill all processes of a host at once, as a power cut does, and wait until their ports are free."""
+    """Kill all processes of a host at once, as a power cut does, and wait until their ports are free.
+
+    A process whose first thread has ended is not listed, but its other threads may still have its ports.
+    """
     while listed := _processes(host):
-        for process in listed:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-        time.sleep(0.01)
+        with contextlib.ExitStack() as stack:
+            handles = []
+            for process in listed:
+                with contextlib.suppress(ProcessLookupError):
+                    handles.append(os.pidfd_open(process))
+                    stack.callback(os.close, handles[-1])
+                    os.kill(process, signal.SIGKILL)
+            for handle in handles:
+                select.select([handle], [], [], _KILL_SECONDS)
 
 
 def _processes(host: Host) -> list[int]:
