@@ -71,9 +71,9 @@ def on_one_machine(root: pathlib.Path, profile: str = "sample", settings: Mappin
 
 def jobs(root: pathlib.Path) -> dict[str, str]:
     """Return the id of the last Flink job of each node with one, as the page of the only run shows it."""
-    [events] = (root / "progress").iterdir()
     found, node = {}, ""
-    for event in (one.event for one in event_log.read(root, events.stem)):
+    events = [one.event for path in (root / "progress").glob("*.jsonl") for one in event_log.read(root, path.stem)]
+    for event in events:
         if isinstance(event, NodeStarted):
             node = event.node
         elif isinstance(event, JobProgress):
@@ -87,9 +87,9 @@ def work_logs(root: pathlib.Path, node: str) -> set[pathlib.Path]:
 
 
 def wait_for_work(run: subprocess.Popen[str], root: pathlib.Path, node: str) -> None:
-    """Wait until a process works for a node that did not when this is called."""
-    earlier = work_logs(root, node)
-    wait_for(lambda: run.poll() is not None or work_logs(root, node) - earlier)
+    """Wait until a process works for a node that did not when this is called, in a job that the run shows."""
+    logs, job = work_logs(root, node), jobs(root).get(node)
+    wait_for(lambda: run.poll() is not None or (work_logs(root, node) - logs and jobs(root).get(node) != job))
     assert run.poll() is None
 
 
