@@ -101,7 +101,8 @@ class Node:
       threads: whether its result depends on the number of TensorFlow's threads.
       batches: whether its result depends on Beam's batch size.
       largest_batch: returns the largest batch of Beam whose memory is bounded for a data set, in examples; None: any.
-      any_workers: whether its result is the same for any number of Beam workers; otherwise it runs on one.
+      any_workers: whether its result is the same for any number of Beam workers, and on a cluster; otherwise it runs on
+        one worker of this machine.
       saved_models: the folder of the SavedModel in each output that contains one, by output key.
       depends_on_history: whether the result also depends on earlier pushes, which are not in the key. `sae verify` does
         not compare such a node.

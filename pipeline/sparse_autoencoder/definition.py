@@ -223,7 +223,7 @@ TRANSFORM = Node(
     parameters=_transform_parameters,
     after=("DataGate",),
     largest_batch=_largest_batch,
-    any_workers=True,
+    # Not `any_workers`: on two Flink hosts, the last bits of means and variances depended on the order of the work.
     saved_models={"transform_graph": "transform_fn"},  # TFTransformOutput.TRANSFORM_FN_DIR
 )
 

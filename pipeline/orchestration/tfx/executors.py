@@ -51,8 +51,8 @@ def executor_operators(
     """Return the executor operators of a node, by the type of its executable spec.
 
     Beam's arguments are not passed by `beam_pipeline_args`, with which every node first builds a source distribution of
-    TFX. A node runs on one worker unless it declares `any_workers`, because libraries may merge floats in the order of
-    Beam's bundles; for those of TFX, `ordered_sums.py` prevents that.
+    TFX. A node runs on one worker of this machine unless it declares `any_workers`, because libraries may merge floats
+    in the order of Beam's bundles.
 
     Args:
       node: the node.
@@ -61,6 +61,7 @@ def executor_operators(
       job: its job on a cluster; None: its Beam job runs on this machine.
     """
     workers = config.beam_workers if node.any_workers else 1
+    job = job if node.any_workers else None
 
     def make_pipeline() -> Any:
         if job is None:
