@@ -24,7 +24,7 @@ import time
 from collections.abc import Iterator, Mapping
 
 from benchmarks import growth
-from benchmarks.measuring import PROJECT, SHARED
+from benchmarks.measuring import PROJECT, SAE, SHARED
 from pipeline.cluster import local, parts
 from pipeline.cluster.engines import ENGINES
 from pipeline.cluster.plan import ClusterPlan, hosts_of_this_machine
@@ -88,7 +88,7 @@ def running(case: Case) -> Iterator[local.StartedCluster | None]:
 def run(case: Case, cluster: local.StartedCluster | None, settings: Mapping[str, str], profile: str) -> Outcome:
     """Run the pipeline in a new root."""
     with tempfile.TemporaryDirectory(prefix="sae-bench-root-") as root:
-        command = [sys.executable, "-m", "pipeline", "run", "--json", "--profile", profile, "--root", root]
+        command = [*SAE, "run", "--json", "--profile", profile, "--root", root]
         for name, value in {**settings, **(cluster.cluster.settings if cluster else {})}.items():
             command += ["--set", f"{name}={value}"]
         begun = time.monotonic()
@@ -122,7 +122,7 @@ def kill_host(
 
 
 def digests(root: str) -> Digests:
-    command = [sys.executable, "-m", "pipeline", "show", "latest", "--json", "--root", root]
+    command = [*SAE, "show", "latest", "--json", "--root", root]
     document = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=PROJECT).stdout)
     outputs = [(node["node"], output) for node in document["nodes"] for output in node["outputs"]]
     return {(node, output["key"]): output["artifact"]["content"] for node, output in outputs}
