@@ -112,8 +112,9 @@ def restore_command(artifact: str, metadata_copy: str | None, root: str | None, 
     if metadata_copy is not None:
         if as_json:
             raise UsageError("--json works with the ID of an artifact, not with --metadata")
-        root_store.of(place).find_backup(metadata_copy)  # raises, before a root is made that has no copy either
-        place.create()
+        if place.path.exists():
+            place.create()  # first, because it names another owner or a full disk
+        root_store.of(place).find_backup(metadata_copy)  # raises if there is none, as in a root that does not exist
         with root_store.lock(place):
             output.write(text.restore_metadata(restore_store.restore(place, metadata_copy)))
         return
