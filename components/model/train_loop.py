@@ -1,7 +1,7 @@
 """Training: one compiled step, an epoch in one call, the losses of each epoch.
 
-Keras' `fit` returns to Python at every step. Here an epoch over images in memory is one TensorFlow function, which is
-faster. Images that do not fit are streamed by tf.data into the same step.
+Keras' `fit` returns to Python at every step. Here an epoch over images in memory is one program, which updates the
+variables in place. Images that do not fit are streamed by tf.data into the same step.
 """
 
 from __future__ import annotations
@@ -184,7 +184,8 @@ class _Steps:
         compiled: dict[str, Any] = {"autograph": False, "jit_compile": settings.jit_compile}
         self._train_step = tf.function(self._train_batch, **compiled)
         self._validation_step = tf.function(self._measure, **compiled)
-        self._resident_epoch = tf.function(self._loop_resident, autograph=False)
+        self._resident_epoch = tf.function(self._train_resident, **compiled)
+        self._resident_validation = tf.function(self._measure_resident, **compiled)
 
     @property
     def variables(self) -> list[tf.Variable]:
@@ -196,7 +197,7 @@ class _Steps:
         size = self._settings.batch_size
         if images.resident is not None:
             order = np.random.default_rng([self._settings.seed, epoch]).permutation(images.count).astype(np.int32)
-            return self._resident_epoch(images.resident, tf.constant(order), size, training=True)
+            return self._resident_epoch(images.resident, tf.constant(order), size)
         assert images.stream is not None
         seed = int(np.random.SeedSequence([self._settings.seed, epoch]).generate_state(1)[0])
         return _add_up(self._train_step(batch) for batch in images.stream.batches(size, seed))
@@ -205,8 +206,7 @@ class _Steps:
         """Return the same sums, in order and without training."""
         size = self._settings.validation_batch_size
         if images.resident is not None:
-            order = tf.range(images.count, dtype=tf.int32)
-            return self._resident_epoch(images.resident, order, size, training=False)
+            return self._resident_validation(images.resident, size)
         assert images.stream is not None
         return _add_up(self._validation_step(batch) for batch in images.stream.batches(size))
 
@@ -225,29 +225,34 @@ class _Steps:
     def _measure(self, images: tf.Tensor) -> tf.Tensor:
         return self._sums(images, self._model.losses(images, training=False))
 
-    def _loop_resident(self, images: tf.Tensor, order: tf.Tensor, size: int, training: bool) -> tf.Tensor:
-        """Process all batches of an epoch in one graph; the last one may be smaller."""
-        step = self._train_step if training else self._validation_step
-        count = int(order.shape[0])
-        whole, rest = divmod(count, size)
-
+    def _train_resident(self, images: tf.Tensor, order: tf.Tensor, size: int) -> tf.Tensor:
         def batch(start: tf.Tensor, length: int) -> tf.Tensor:
-            # A static shape: XLA compiles one program per batch size.
-            indices = tf.ensure_shape(order[start : start + length], [length])
-            return step(tf.ensure_shape(tf.gather(images, indices), [length, images.shape[1]]))
+            return self._train_batch(tf.gather(images, tf.slice(order, [start], [length])))
 
-        sums = tf.zeros(2)
-        if whole:
-            _, sums = tf.while_loop(
-                lambda number, _: number < whole,
-                lambda number, total: (number + 1, total + batch(number * size, size)),
-                (tf.constant(0), sums),
-                parallel_iterations=1,
-            )
-        if rest:
-            with tf.control_dependencies([sums]):
-                sums += batch(tf.constant(whole * size), rest)
-        return sums
+        return _loop(batch, int(images.shape[0]), size)
+
+    def _measure_resident(self, images: tf.Tensor, size: int) -> tf.Tensor:
+        def batch(start: tf.Tensor, length: int) -> tf.Tensor:
+            return self._measure(tf.slice(images, [start, 0], [length, images.shape[1]]))
+
+        return _loop(batch, int(images.shape[0]), size)
+
+
+def _loop(batch: Callable[[tf.Tensor, int], tf.Tensor], count: int, size: int) -> tf.Tensor:
+    """Add up `batch(start, length)` of all batches of `count` images in one graph; the last one may be smaller."""
+    whole, rest = divmod(count, size)
+    sums = tf.zeros(2)
+    if whole:
+        _, sums = tf.while_loop(
+            lambda number, _: number < whole,
+            lambda number, total: (number + 1, total + batch(number * size, size)),
+            (tf.constant(0), sums),
+            parallel_iterations=1,
+        )
+    if rest:
+        with tf.control_dependencies([sums]):
+            sums += batch(tf.constant(whole * size), rest)
+    return sums
 
 
 def _add_up(sums: Iterable[tf.Tensor]) -> tf.Tensor:
