@@ -100,28 +100,25 @@ class _WriteShards(beam.DoFn):
         records = itertools.chain.from_iterable(
             tfds_reader.records(self._builder_dir, self._description, part) for part in parts
         )
+        sizes = _sizes(self._description)
         for path, part in job:
             unfinished = f"{path}.{os.urandom(4).hex()}.unfinished"  # an earlier attempt may still be writing
             with tf.io.TFRecordWriter(unfinished) as writer:
-                for record in itertools.islice(records, part.stop - part.start if part else 0):
-                    record_id = record.id if self._ids else ""
-                    writer.write(
-                        tf_example.serialized(record.data, _numbers(self._description, record.label), record_id)
-                    )
+                for data, label, record_id in itertools.islice(records, part.stop - part.start if part else 0):
+                    numbers = sizes if label is None else {**sizes, features.LABEL: label}
+                    writer.write(tf_example.serialized(data, numbers, record_id if self._ids else ""))
             atomic_file.replace(pathlib.Path(unfinished), pathlib.Path(path))
             yield path
 
 
-def _numbers(description: tfds_reader.Description, label: int | None) -> dict[str, int]:
-    """Return the features of one integer by name."""
-    numbers = {}
+def _sizes(description: tfds_reader.Description) -> dict[str, int]:
+    """Return the features that are the same for all images."""
+    sizes = {}
     if description.kind == "image":
-        numbers = {features.HEIGHT: description.height, features.WIDTH: description.width}
+        sizes = {features.HEIGHT: description.height, features.WIDTH: description.width}
     if description.channels > 1:
-        numbers[features.CHANNELS] = description.channels
-    if label is not None:
-        numbers[features.LABEL] = label
-    return numbers
+        sizes[features.CHANNELS] = description.channels
+    return sizes
 
 
 class _TfdsExampleGenSpec(component_spec.ComponentSpec):

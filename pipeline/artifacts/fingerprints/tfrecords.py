@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
+from components.data import record_file
 from pipeline.core.text import counted
 
 _BATCH = 1024  # records fetched from TensorFlow at once: five times as fast as one by one
@@ -28,7 +29,7 @@ def read(path: pathlib.Path) -> Iterator[bytes]:
     """
     with open(path, "rb") as file:
         packed = file.read(len(_GZIP)) == _GZIP
-    dataset = tf.data.TFRecordDataset([str(path)], compression_type="GZIP" if packed else "")
+    dataset = record_file.records(path, "GZIP" if packed else "")
     size = 0
     try:
         for batch in dataset.batch(_BATCH).as_numpy_iterator():

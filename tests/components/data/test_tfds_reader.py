@@ -203,6 +203,36 @@ def test_floats_and_integers_are_flat_arrays(tmp_path: pathlib.Path) -> None:
     assert (found.dtype, found.tolist()) == (np.float32, [3, -1, 2**40])
 
 
+@pytest.mark.parametrize(
+    ("dtype", "options"),
+    [
+        (np.uint8, {}),
+        (np.int32, {}),
+        (np.uint64, {}),
+        (np.float16, {}),
+        (np.float32, {}),
+        (np.float64, {}),
+        (np.float32, {"encoding": "zlib"}),
+        (np.int64, {"encoding": "bytes"}),
+        (np.float32, {"optional": True}),
+    ],
+)
+def test_numbers_of_every_type_and_encoding_are_those_that_tfds_decodes(
+    dtype: Any, options: dict[str, Any], tmp_path: pathlib.Path
+) -> None:
+    feature = tfds.features.Tensor(shape=(5,), dtype=dtype, **options)
+    rows = [(np.arange(5) * number).astype(dtype) / dtype(2) for number in range(1, 4)]
+    records = [{"data": row.astype(dtype), "label": number} for number, row in enumerate(rows)]
+    features = {"data": feature, "label": tfds.features.ClassLabel(num_classes=3)}
+    builder_dir = tfds_builders.prepare(tmp_path, {"train": records}, features=features, in_order=True)
+    builder = tfds.builder_from_directory(builder_dir)
+    found = list(tfds_reader.records(builder_dir, describe(builder_dir), tfds_reader.Slice("train", 1, 3)))
+    for one, decoded in zip(found, tfds.as_numpy(builder.as_dataset("train[1:3]")), strict=True):
+        assert one.data.dtype == np.float32
+        np.testing.assert_array_equal(one.data, decoded["data"].astype(np.float32))
+        assert one.label == decoded["label"]
+
+
 def test_images_of_another_size_are_resampled(tmp_path: pathlib.Path) -> None:
     halves = np.zeros((4, 8, 3), np.uint8)
     halves[:, 4:] = 200
