@@ -6,7 +6,7 @@
 * `references.py` finds what `latest~2` or a digest names; `sqlite.py`, `backup.py` copy and check the file.
 """
 
-from pipeline.metadata import late_import
+from pipeline.core import late_import
 
 # ML Metadata's client imports gRPC, and with it asyncio, for a server of its own, which is not used here.
 late_import.on_first_use("grpc")

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from pipeline.metadata import late_import
+from pipeline.core import late_import
 from tests import PROJECT
 
-START = "import sys\nfrom pipeline.metadata import late_import\nlate_import.on_first_use('wave')\nimport wave\n"
+START = "import sys\nfrom pipeline.core import late_import\nlate_import.on_first_use('wave')\nimport wave\n"
 
 
 def printed(code):
@@ -20,7 +20,7 @@ def printed(code):
 
 def test_an_import_alone_does_not_import():
     assert printed(START + "print('_WAVE_FORMAT' in dir(wave), 'chunk' in sys.modules, type(wave).__module__)") == [
-        "False", "False", "pipeline.metadata.late_import",
+        "False", "False", "pipeline.core.late_import",
     ]  # fmt: skip
 
 
