@@ -29,7 +29,7 @@ import pathlib, sys, time
 from pipeline import cli
 from pipeline.core import pipeline_root
 from pipeline.metadata import writer
-from pipeline.orchestration import cache, process_setup
+from pipeline.orchestration import cache, imports, process_setup
 from pipeline.provenance import manifest
 from pipeline.sparse_autoencoder import dataset_cache
 from pipeline_config import EngineConfig
@@ -37,7 +37,7 @@ from pipeline_config import EngineConfig
 root = pipeline_root.Root(pathlib.Path(sys.argv[-1]))
 root.create()
 process_setup.set_environment(root, EngineConfig())
-with process_setup.heavy_imports():
+with imports.heavy_imports():
     from pipeline.orchestration.tfx import publish
 
 spent = []

@@ -140,13 +140,13 @@ def remove_command(name: str, version: str, yes: bool, data_dir: pathlib.Path | 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Hide what TensorFlow and TFDS print; errors are raised."""
-    from pipeline.orchestration import process_setup
+    from pipeline.orchestration import imports, process_setup
 
     os.environ.setdefault(*process_setup.LOG_LEVEL)
     if not os.environ.get("TFDS_DATA_DIR"):
         os.environ.pop("TFDS_DATA_DIR", None)  # TFDS takes an empty value for a folder
     with tempfile.TemporaryDirectory() as folder, process_setup.output_to(pathlib.Path(folder) / "log"):
-        with process_setup.heavy_imports():
+        with imports.heavy_imports():
             import tensorflow_datasets  # noqa: F401
         yield
 

@@ -19,13 +19,24 @@ class _Placeholder(types.ModuleType):
         with _lock:
             if sys.modules.get(self.__name__) is self:
                 del sys.modules[self.__name__]
-        return getattr(importlib.import_module(self.__name__), name)
+        package = importlib.import_module(self.__name__)
+        for part, module in list(vars(self).items()):
+            if isinstance(module, types.ModuleType) and not hasattr(package, part):
+                setattr(package, part, module)  # it was imported before the package
+        return getattr(package, name)
 
 
-def on_first_use(name: str) -> None:
-    """Import a package when an attribute of it is used; do nothing if it is imported or not installed."""
+def on_first_use(name: str, only_parts: bool = False) -> None:
+    """Import a package when an attribute of it is used; do nothing if it is imported or not installed.
+
+    Args:
+      name: of a package or module; a package that contains it is imported.
+      only_parts: whether an import of a module in the package is no use of the package.
+    """
     if name in sys.modules or (spec := importlib.util.find_spec(name)) is None:
         return
     placeholder = _Placeholder(name)
     placeholder.__spec__ = spec
+    if only_parts:
+        placeholder.__path__ = spec.submodule_search_locations  # type: ignore[assignment]
     sys.modules[name] = placeholder

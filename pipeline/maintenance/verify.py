@@ -208,11 +208,11 @@ def _verdict(one: Artifact, other: Artifact | None, root: Root, recorded: Manife
 
 
 def _first_difference(one: Artifact, other: Artifact, root: Root, recorded: Manifest) -> str:
-    from pipeline.orchestration import process_setup  # imports TensorFlow: only needed if something differs
+    from pipeline.orchestration import imports, process_setup  # imports TensorFlow: only needed if something differs
 
     process_setup.set_environment(root, rerun.engine_of(recorded))
     with process_setup.output_to(root.temporary / "libraries.log"):  # not on the terminal
-        with process_setup.heavy_imports():
+        with imports.heavy_imports():
             from pipeline.artifacts import fingerprints, types
 
         first, second = (

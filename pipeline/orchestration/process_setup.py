@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import io
 import os
 import pathlib
@@ -68,20 +67,6 @@ def clear_temporary(root: Root) -> None:
     """Empty the folder of temporary files; TFDS, TensorFlow and killed runs leave some."""
     shutil.rmtree(root.temporary, ignore_errors=True)
     root.temporary.mkdir(exist_ok=True)  # without parents: the root may have been removed
-
-
-@contextlib.contextmanager
-def heavy_imports() -> Iterator[None]:
-    """Import TensorFlow and TFX in this context: a third faster, because the garbage collector is off.
-
-    They create millions of objects that live as long as the process; these are also excluded from later collections.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 class _Lasting(io.FileIO):

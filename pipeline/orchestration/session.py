@@ -14,7 +14,7 @@ from pipeline.definition.spec import ConfiguredPipeline, FoundDataset
 from pipeline.metadata import root_store
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.writer import MetadataWriter
-from pipeline.orchestration import cancellation, last_words, process_setup, replay
+from pipeline.orchestration import cancellation, imports, last_words, replay
 from pipeline.orchestration import partial_run as part_of_run
 from pipeline.orchestration.cache import CacheVerdict, NodeCache
 from pipeline.orchestration.portable import checks
@@ -96,7 +96,7 @@ class RunSession:
     def _run_nodes(self, configured: ConfiguredPipeline | None) -> Summary:
         checks.require(self.resolved.config.engine, self.request.pipeline, self.root, write=True)
         self.tell(Note("loading TensorFlow and TFX"))
-        with process_setup.heavy_imports():
+        with imports.heavy_imports():
             from pipeline.definition.pipeline import create_pipeline
             from pipeline.orchestration.tfx import local_runner, partial_run
 

@@ -7,6 +7,7 @@ import os
 import sys
 
 from pipeline.core import parent_process
+from pipeline.orchestration import imports
 
 
 def main(control: str, worker_id: str, ready: int) -> None:
@@ -18,6 +19,7 @@ def main(control: str, worker_id: str, ready: int) -> None:
       ready: descriptor to write one byte to before the connection.
     """
     parent_process.end_with_parent()  # before the slow import
+    imports.put_off_rarely_used()
     form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
     logging.basicConfig(level=logging.INFO, format=form, stream=sys.stderr)
     from apache_beam.runners.worker import channel_factory, sdk_worker

@@ -13,7 +13,7 @@ from pipeline import cli
 from pipeline.core.errors import ExitCode
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import DEFAULT_PIPELINE
-from pipeline.orchestration import process_setup
+from pipeline.orchestration import imports
 from pipeline_config import PipelineConfig
 from tests import environment
 
@@ -113,7 +113,7 @@ def test_settings_that_no_data_fits_are_refused_before_tensorflow(
 ) -> None:
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "sets"))
     monkeypatch.delitem(sys.modules, "tensorflow_datasets", raising=False)
-    monkeypatch.setattr(process_setup, "heavy_imports", lambda: pytest.fail("TensorFlow is imported"))
+    monkeypatch.setattr(imports, "heavy_imports", lambda: pytest.fail("TensorFlow is imported"))
     planned, ran = answers(run, Root(tmp_path / "new"), *words)
     assert planned == ran
     assert planned[0] == ExitCode.USAGE

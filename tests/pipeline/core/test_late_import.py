@@ -36,6 +36,14 @@ def test_a_part_of_a_package_can_be_imported():
     assert printed(START + code) == ["xml.dom", "xml"]
 
 
+def test_a_part_of_a_package_is_imported_without_the_package_and_stays_its_part():
+    code = (
+        "late_import.on_first_use('xml', only_parts=True)\nimport xml.dom\n"
+        "print(type(xml).__name__, len(xml.__all__))\nimport xml\nprint(type(xml).__name__, xml.dom.__name__)"
+    )
+    assert printed(START + code) == ["_Placeholder", "4", "module", "xml.dom"]
+
+
 def test_what_is_imported_or_not_installed_stays_as_it_is():
     before = sys.modules["subprocess"]
     late_import.on_first_use("subprocess")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import pathlib
 import subprocess
@@ -122,18 +121,6 @@ def test_temporary_files_are_removed_and_the_folder_stays(root: Root) -> None:
     (root.temporary / "folder" / "file").touch()
     process_setup.clear_temporary(root)
     assert list(root.temporary.iterdir()) == []
-
-
-def test_objects_made_by_heavy_imports_are_not_collected_again() -> None:
-    before = gc.get_freeze_count()
-    try:
-        with process_setup.heavy_imports():
-            assert not gc.isenabled()
-            kept = [[] for _ in range(1_000)]
-        assert gc.isenabled()
-        assert gc.get_freeze_count() >= before + len(kept)
-    finally:
-        gc.unfreeze()
 
 
 def test_what_python_and_c_write_goes_to_the_log_and_comes_back(tmp_path: pathlib.Path) -> None:

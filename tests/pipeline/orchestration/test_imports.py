@@ -1,0 +1,45 @@
+"""Imports of the libraries for a run. In processes of their own, because pytest's has them."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.orchestration import imports
+from tests import PROJECT
+
+
+def test_objects_made_by_heavy_imports_are_not_collected_again() -> None:
+    before = gc.get_freeze_count()
+    try:
+        with imports.heavy_imports():
+            assert not gc.isenabled()
+            kept = [[] for _ in range(1_000)]
+        assert gc.isenabled()
+        assert gc.get_freeze_count() >= before + len(kept)
+    finally:
+        gc.unfreeze()
+
+
+@pytest.mark.component
+def test_what_no_node_uses_is_not_imported_and_can_be_used_later() -> None:
+    script = """
+import sys
+from pipeline.orchestration import imports
+with imports.heavy_imports():
+    from pipeline.definition.pipeline import create_pipeline
+    from pipeline.orchestration.tfx import local_runner
+    from tfx.components.transform.component import Transform
+print([name for name in ("keras_tuner", "kubernetes", "google.cloud.bigquery.client") if name in sys.modules])
+import tfx.components
+from tfx.components import CsvExampleGen
+from google.cloud import bigquery
+print(CsvExampleGen.__name__, tfx.components.transform.component.Transform is Transform, bigquery.Client.__name__)
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], stdout=subprocess.PIPE, text=True, cwd=PROJECT, check=True
+    )
+    assert done.stdout.splitlines() == ["[]", "CsvExampleGen True Client"]
