@@ -29,6 +29,8 @@ _OPENS = (
     "java.base/java.util.concurrent.atomic",
     "java.base/java.util.concurrent.locks",
 )
+# Pekko waits 10 s for its own start, too short on a busy machine. Flink's `pekko.startup-timeout` does not reach it.
+_START = "-Dpekko.remote.classic.startup-timeout=120s"
 _LOG_LINE = "%1$tF %1$tT %4$s %3$s %5$s%6$s%n"
 
 # Without Flink's scripts, a task manager needs all of its memory said. StatisticsGen has 171 steps, each with buffers.
@@ -113,6 +115,7 @@ class FlinkPrograms(Programs):
             self.java,
             *(f"--add-exports={one}=ALL-UNNAMED" for one in _EXPORTS),
             *(f"--add-opens={one}=ALL-UNNAMED" for one in _OPENS),
+            _START,
             f"-Djava.util.logging.SimpleFormatter.format={_LOG_LINE}",
             f"-Dlog.file={self.plan.folder / 'logs' / name}.log",  # for Flink's pages
             f"-Djava.io.tmpdir={self.plan.folder / 'work'}",

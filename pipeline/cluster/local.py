@@ -26,7 +26,7 @@ from pipeline.cluster import java, parts
 from pipeline.cluster.flink import FlinkPrograms
 from pipeline.cluster.plan import LOOPBACK, ClusterPlan, Host, Ports, Program, Programs, Slots
 from pipeline.cluster.spark import SparkPrograms
-from pipeline.core import listening, root_lock, serialization, shell
+from pipeline.core import listening, regular_file, root_lock, serialization, shell
 from pipeline.core.errors import LockedError, NotFoundError, UnavailableError, UsageError
 from pipeline.core.project import PROJECT
 from pipeline.core.text import last_line
@@ -126,6 +126,7 @@ class Status:
       slots: of all hosts that the engine knows; None if it does not answer.
       free_slots: of these.
       settings: of a run on it, for --set.
+      advice: what to do if a program has ended; else empty.
     """
 
     cluster: LocalCluster
@@ -133,6 +134,7 @@ class Status:
     slots: int | None
     free_slots: int | None
     settings: Mapping[str, str]
+    advice: str
 
     @property
     def is_good(self) -> bool:
@@ -158,12 +160,14 @@ def up(plan: ClusterPlan, note: Callable[[str], None] = lambda text: None) -> St
 
     Raises:
       LockedError: a cluster runs in this folder.
-      UsageError: the folder contains something else.
-      UnavailableError: a part is missing, a port is taken, or a program did not start.
+      UsageError: the folder contains something else, or two programs have the same port.
+      UnavailableError: a part is missing or damaged, a port is taken, the folder cannot be written, or a program did
+        not start.
     """
     plan = dataclasses.replace(plan, folder=plan.folder.absolute())
+    _check_distinct(plan.ports)
     path, jars = java.find(plan.engine), parts.class_path(plan.parts, plan.engine)
-    with _locked(plan.folder):
+    with _writing(plan.folder), _locked(plan.folder):
         earlier = _read(plan.folder)
         processes = _processes(earlier)
         if earlier is not None and any(one.lives() for one in processes.values()):
@@ -174,12 +178,13 @@ def up(plan: ClusterPlan, note: Callable[[str], None] = lambda text: None) -> St
             )
         _end(processes, plan.folder)  # children that outlived them
         _check_ports(plan)
+        plan = dataclasses.replace(plan, ports=_with_free_ports(plan))
+        started = StartedCluster(PROGRAMS[plan.engine.name](plan, path, jars))
+        started.record(())  # from here on the folder is that of a cluster, also if the disk is full
         for name in _OWN_FOLDERS:
             shutil.rmtree(plan.folder / name, ignore_errors=True)
             (plan.folder / name).mkdir()
-        plan = dataclasses.replace(plan, ports=_with_free_ports(plan))
         note(f"{plan.engine} starts; this takes 20 s, or minutes on a busy machine")
-        started = StartedCluster(PROGRAMS[plan.engine.name](plan, path, jars))
         try:
             started.start_all()
         except BaseException:
@@ -295,11 +300,11 @@ def down(folder: pathlib.Path) -> int:
     """End a cluster and all that its programs started; return how many programs ran. Logs stay.
 
     Raises:
-      UnavailableError: a program cannot be ended.
+      UnavailableError: a program cannot be ended, or the folder cannot be written.
     """
     if _read(folder) is None:
         return 0
-    with _locked(folder):
+    with _writing(folder), _locked(folder):
         cluster = _read(folder)
         if cluster is None:
             return 0
@@ -320,7 +325,16 @@ def status(folder: pathlib.Path) -> Status:
     )
     answers = programs[0].state == "runs"  # otherwise another cluster may have its port
     slots = PROGRAMS[cluster.engine].slots(cluster.page) if answers else None
-    return Status(cluster, programs, slots.all if slots else None, slots.free if slots else None, cluster.settings)
+    ended = any(one.state == "ended" for one in programs)
+    advice = f"{_command('down', folder)} ends the others, then {_command('up', folder)} starts all again"
+    return Status(
+        cluster,
+        programs,
+        slots.all if slots else None,
+        slots.free if slots else None,
+        cluster.settings,
+        advice if ended else "",
+    )
 
 
 def _state(program: Running) -> str:
@@ -381,7 +395,10 @@ def _is_running(process: int) -> bool:
 
 def _listens(address: str) -> bool:
     host, _, port = address.rpartition(":")
-    with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=1.0):
+    with (
+        contextlib.suppress(OSError, UnicodeError, OverflowError),
+        socket.create_connection((host, int(port)), timeout=1.0),
+    ):
         return True
     return False
 
@@ -390,6 +407,15 @@ def _last_line(log: str) -> str:
     """Return the last line of a log that says something, without those of a stack trace."""
     text = pathlib.Path(log).read_text(encoding="utf-8", errors="replace")
     return last_line(text, ("at ", "... ")) or "it printed nothing"
+
+
+def _check_distinct(ports: Ports) -> None:
+    """Check that no two programs have the same port. Raises `UsageError`."""
+    options: dict[int, str] = {}
+    for option, port in (("--rest-port", ports.rest), ("--job-port", ports.job), ("--worker-port", ports.worker)):
+        if port in options:
+            raise UsageError(f"{options[port]} and {option} are both {port}: give each program a port of its own")
+        options[port] = option
 
 
 def _check_ports(plan: ClusterPlan) -> None:
@@ -415,6 +441,17 @@ def _with_free_ports(plan: ClusterPlan) -> Ports:
 
 
 @contextlib.contextmanager
+def _writing(folder: pathlib.Path) -> Iterator[None]:
+    """Turn errors of the file system into `UnavailableError`."""
+    try:
+        yield
+    except OSError as error:
+        raise UnavailableError(
+            f"cannot write to --folder {folder}: {cause_text(error)}; free space there, or choose another folder"
+        ) from error
+
+
+@contextlib.contextmanager
 def _locked(folder: pathlib.Path) -> Iterator[None]:
     recorded = _read(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -431,17 +468,35 @@ def _read(folder: pathlib.Path) -> LocalCluster | None:
 
     Raises:
       UsageError: the folder is a file.
-      UnavailableError: the record is damaged.
+      UnavailableError: the record is damaged, or cannot be read.
     """
     path = folder / _RECORD
     try:
-        return serialization.build(LocalCluster, json.loads(path.read_text(encoding="utf-8")))
+        found = serialization.build(LocalCluster, json.loads(regular_file.text(path)))
+        _check(found)
     except FileNotFoundError:
         return None
     except NotADirectoryError as error:
         raise UsageError(f"--folder {folder} is a file: give the folder of a cluster, or a new one") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UnavailableError(f"{path} cannot be read ({error}): end its processes by hand, and remove it") from error
+    except PermissionError as error:
+        raise UnavailableError(
+            f"{path} cannot be read ({cause_text(error)}): call the command as the user who started the cluster"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = cause_text(error)
+        raise UnavailableError(f"{path} cannot be read ({reason}): end its processes by hand, and remove it") from error
+    return dataclasses.replace(found, folder=str(folder))  # which may have been moved
+
+
+def _check(found: LocalCluster) -> None:
+    """Check the values of a record that commands rely on. Raises `ValueError`."""
+    if found.engine not in PROGRAMS:
+        raise ValueError(f"there is no engine {found.engine!r}")
+    for one in found.programs:
+        if one.process < 1:  # signals to 0 or below reach groups of processes
+            raise ValueError(f"no process has the id {one.process}")
+        if one.address and not one.address.rpartition(":")[2].isdecimal():
+            raise ValueError(f"{one.address!r} is no address")
 
 
 def _write(cluster: LocalCluster) -> None:

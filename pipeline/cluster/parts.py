@@ -7,6 +7,7 @@ only what it does not have yet, because it keeps each complete file in a cache o
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import pathlib
 import re
@@ -25,6 +26,7 @@ from pipeline.core.text import counted
 VARIABLE = "SAE_CLUSTER_PARTS"
 _DEFAULT = "~/.cache/sae/cluster"
 _LINE = re.compile(r"([0-9a-f]{64})  ((?:[\w.-]+/)+[\w.-]+\.jar)")
+_ROOM = 2**20  # bytes: a disk with less is full
 _DIGITS = 12  # of a digest in a message
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.0:copy-dependencies"
 
@@ -112,15 +114,13 @@ def class_path(parts: pathlib.Path, engine: ClusterEngine) -> list[pathlib.Path]
     """Return the jars of an installed engine.
 
     Raises:
-      UnavailableError: one is missing; `install` compares their bytes too.
+      UnavailableError: one is missing, or has other bytes than the lock says.
     """
-    folder = engine_folder(parts, engine)
-    paths = [folder / jar.path for jar in read_lock(engine)]
-    missing = [path for path in paths if not path.is_file()]
-    if missing:
-        what = f"{missing[0]} is missing" if folder.is_dir() else f"{engine} is not installed in {parts}"
+    folder, jars = engine_folder(parts, engine), read_lock(engine)
+    if why := damage(folder, jars):
+        what = why if folder.is_dir() else f"{engine} is not installed in {parts}"
         raise UnavailableError(f"{what}: run `{install_command(engine, parts)}`")
-    return paths
+    return [folder / jar.path for jar in jars]
 
 
 def install_command(engine: ClusterEngine, parts: pathlib.Path) -> str:
@@ -152,12 +152,17 @@ def install(engine: ClusterEngine, parts: pathlib.Path, note: Callable[[str], No
 
 def _fetch(engine: ClusterEngine, jars: Sequence[Jar], folder: pathlib.Path) -> None:
     with unfinished_folder.create(folder) as unfinished:
-        copy(project([jar.coordinates for jar in jars], alone=True), unfinished / "jars", unfinished / "pom.xml")
-        if why := damage(unfinished / "jars", jars):
-            raise UnavailableError(
-                f"{why}: Maven keeps its files in ~/.m2/repository; remove that one there, check the mirror in Maven's "
-                f"settings, and run `{install_command(engine, folder.parent)}` again"
-            )
+        try:
+            copy(project([jar.coordinates for jar in jars], alone=True), unfinished / "jars", unfinished / "pom.xml")
+            if why := damage(unfinished / "jars", jars):
+                raise UnavailableError(
+                    f"{why}: Maven keeps its files in ~/.m2/repository; remove that one there, check the mirror in "
+                    f"Maven's settings, and run `{install_command(engine, folder.parent)}` again"
+                )
+        except UnavailableError as error:
+            if shutil.disk_usage(unfinished).free < _ROOM:  # Maven ends with exit code 0 then, and leaves half a file
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+            raise
         for path in (unfinished / "jars").rglob("*"):
             if path.is_file() and path.suffix != ".jar":  # Maven's own notes
                 path.unlink()
@@ -210,7 +215,7 @@ def copy(text: str, folder: pathlib.Path, file: pathlib.Path) -> None:
         )
     file.write_text(text, encoding="utf-8")
     options = [f"-DoutputDirectory={folder}", "-DincludeScope=runtime", "-Dmdep.useRepositoryLayout=true"]
-    command = [maven, "-B", "-q", "-f", str(file), COPY, *options]
+    command = [maven, "-B", "-q", "-Dstyle.color=never", "-f", str(file), COPY, *options]
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
     )

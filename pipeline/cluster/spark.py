@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import pathlib
-import urllib.request
 from collections.abc import Sequence
 
 from pipeline.cluster.plan import Host, Program, Programs, Slots
+from pipeline.core import http_answer
 
 _MASTER = "org.apache.spark.deploy.master.Master"
 _WORKER = "org.apache.spark.deploy.worker.Worker"
@@ -87,10 +88,8 @@ class SparkPrograms(Programs):
 
     @staticmethod
     def slots(page: str) -> Slots | None:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            with opener.open(f"{page}/json/", timeout=_SECONDS) as answer:
-                found = json.load(answer)
+        with contextlib.suppress(OSError, http.client.HTTPException, ValueError, KeyError, TypeError, RecursionError):
+            found = json.loads(http_answer.of(f"{page}/json/", seconds=_SECONDS))
             alive = [one for one in found["workers"] if one["state"] == "ALIVE"]
             return Slots(sum(int(one["cores"]) for one in alive), sum(int(one["coresfree"]) for one in alive))
         return None

@@ -22,7 +22,7 @@ def installed(found: Installed) -> str:
 
 
 def status(found: Status, selected: Selection) -> str:
-    """Return a table of programs, the slots, the addresses, and the command that runs on the cluster."""
+    """Return a table of programs, the slots, the addresses, and the command that runs on it, or starts it again."""
     cluster = found.cluster
     width = max(len(one.name) for one in found.programs)
     lines = [f"{cluster.engine.capitalize()} {cluster.version} in {cluster.folder}, since {cluster.started}", ""]
@@ -37,8 +37,10 @@ def status(found: Status, selected: Selection) -> str:
         f"pages  {cluster.page}",
         f"logs   {pathlib.Path(cluster.folder, 'logs')}",
         "",
-        "run on it with",
     ]
+    if found.advice:
+        return "\n".join(map(escaped, [*lines, selected.completed(found.advice)]))
+    lines.append("run on it with")
     settings = " ".join(f"--set {name}={quoted(value)}" for name, value in found.settings.items())
     return "\n".join([*map(escaped, lines), f"  {selected.command} run {settings}"])
 

@@ -7,9 +7,9 @@ import json
 import re
 from typing import Any
 
+from pipeline.core import http_answer
 from pipeline.core.errors import SaeError, UnavailableError
 
-_SECONDS = 10.0  # for one answer
 _HOST = re.compile(r"@(\[[0-9A-Fa-f:]+\]|[^:/\[\]]+):\d+/")  # in `pekko.tcp://flink@10.0.0.7:41029/user/rpc/...`
 _ENDED = ("FINISHED", "FAILED", "CANCELED")
 _MAX_REASON = 300  # characters
@@ -101,22 +101,18 @@ class FlinkMaster:
     def _get(self, path: str) -> Any:
         try:
             return json.loads(self._request(path, "GET"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._other_server() from error
 
     def _other_server(self) -> FlinkError:
         return FlinkError(f"what answers at {self.url} is no job manager of Flink")
 
     def _request(self, path: str, method: str) -> bytes:
-        import http.client  # with TLS and the parser of mail: every run and plan imports this module
+        import http.client  # with the parser of mail: every run and plan imports this module
         import urllib.error
-        import urllib.request
 
-        # Without a proxy, as gRPC reaches the job server: a cluster is in the same network.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(urllib.request.Request(self.url + path, method=method), timeout=_SECONDS) as answer:
-                return bytes(answer.read())
+            return http_answer.of(self.url + path, method)
         except urllib.error.HTTPError as error:
             raise FlinkError(f"Flink's job manager at {self.url} answers {error.code} to {method} {path}") from error
         except (OSError, http.client.HTTPException, ValueError) as error:

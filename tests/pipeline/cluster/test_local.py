@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import sys
@@ -21,6 +24,8 @@ from pipeline.cluster.engines import FLINK
 from pipeline.cluster.flink import FlinkPrograms
 from pipeline.cluster.plan import ClusterPlan, Host, Ports, Program, hosts_of_this_machine
 from pipeline.core.errors import LockedError, NotFoundError, UnavailableError, UsageError
+from pipeline.core.suggestions import Selection
+from pipeline.terminal import cluster as cluster_text
 
 # A program that ignores SIGTERM, with a child that does too.
 STUBBORN = """
@@ -102,6 +107,9 @@ def test_status_says_what_runs_starts_and_ended(starter: local.StartedCluster, t
     assert (found.is_good, found.slots, found.free_slots) == (False, None, None)
     assert found.settings["engine.parallelism"] == "6"
     assert found.settings["engine.worker_address"] == "sae-worker:50000"
+    shown = cluster_text.status(found, Selection(program="python -m pipeline"))
+    assert f"`python -m pipeline cluster down --folder {tmp_path / 'cluster'}`" in shown
+    assert "--set" not in shown
 
 
 def test_a_program_that_dies_ends_the_wait_with_its_last_words(starter: local.StartedCluster) -> None:
@@ -155,6 +163,87 @@ def test_up_names_the_option_of_a_port_that_is_taken(
         ports = Ports(**{**free, field: server.getsockname()[1]})
         with pytest.raises(UnavailableError, match=option):
             local.up(dataclasses.replace(plan, ports=ports))
+
+
+@pytest.mark.parametrize(
+    ("ports", "options"),
+    [
+        (Ports(rest=9, job=9), "--rest-port and --job-port"),
+        (Ports(job=9, worker=9), "--job-port and --worker-port"),
+        (Ports(rest=9, worker=9), "--rest-port and --worker-port"),
+    ],
+)
+def test_up_refuses_one_port_for_two_programs(ports: Ports, options: str, tmp_path: pathlib.Path) -> None:
+    with pytest.raises(UsageError, match=f"{options} are both 9"):
+        local.up(dataclasses.replace(plan_in(tmp_path), ports=ports))
+    assert not (tmp_path / "cluster").exists()
+
+
+def test_up_can_be_repeated_after_a_full_disk(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(monkeypatch)
+    monkeypatch.setattr(local.java, "find", lambda engine: "false")
+    plan = dataclasses.replace(plan_in(tmp_path, 1), ports=Ports(free_port(), free_port(), free_port()))
+    write = local.atomic_file.write
+    for allowed in range(3):  # writes of the record until the disk is full
+        left = iter(range(allowed))
+
+        def full(path: pathlib.Path, text: str, left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            write(path, text)
+
+        monkeypatch.setattr(local.atomic_file, "write", full)
+        with pytest.raises(UnavailableError, match=r"cannot write to --folder .*No space left on device"):
+            local.up(plan)
+        monkeypatch.setattr(local.atomic_file, "write", write)
+        with pytest.raises(UnavailableError, match="jobmanager ended"):
+            local.up(plan)
+        shutil.rmtree(plan.folder)
+
+
+DAMAGED = {
+    "empty": "",
+    "other": "[]",
+    "nested": "[" * 100_000,
+    "bytes": "\udcff",
+    "engine": {"engine": "dask"},
+    "group": {"process": -1},
+    "zero": {"process": 0},
+    "address": {"address": "nowhere"},
+}
+
+
+@pytest.mark.parametrize("found", DAMAGED.values(), ids=list(DAMAGED))
+@pytest.mark.parametrize("command", [local.status, local.down])
+def test_a_damaged_record_is_named(
+    command: Callable[[pathlib.Path], object], found: str | dict[str, object], starter: local.StartedCluster
+) -> None:
+    folder = pathlib.Path(starter.cluster.folder)
+    text = found
+    if isinstance(found, dict):
+        one = {"name": "one", "address": "", "process": 1, "identity": "", "log": "", **found}
+        values = {**dataclasses.asdict(starter.cluster), "programs": [one]}
+        text = json.dumps({**values, **{key: value for key, value in found.items() if key in values}})
+    (folder / "cluster.json").write_text(str(text), errors="surrogateescape")
+    with pytest.raises(UnavailableError, match=r"cluster\.json cannot be read .*remove it"):
+        command(folder)
+    (folder / "cluster.json").unlink()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
+def test_a_record_that_is_no_file_is_named(make: Callable[[str], None], tmp_path: pathlib.Path) -> None:
+    make(str(tmp_path / "cluster.json"))
+    with pytest.raises(UnavailableError, match=r"cluster\.json cannot be read"):
+        local.status(tmp_path)
+
+
+def test_a_folder_may_be_moved(starter: local.StartedCluster, tmp_path: pathlib.Path) -> None:
+    starter.start(Program("one", ("sleep", "600")))
+    (tmp_path / "cluster").rename(tmp_path / "moved")
+    assert local.status(tmp_path / "moved").cluster.folder == str(tmp_path / "moved")
+    assert local.down(tmp_path / "moved") == 1
+    assert not (tmp_path / "cluster").exists()
+    (tmp_path / "moved").rename(tmp_path / "cluster")
 
 
 def free_port() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pathlib
+import shutil
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -101,6 +102,8 @@ def test_install_fetches_once_and_again_after_damage(
     assert parts.class_path(place, SMALL) == [first.folder / small_lock[0].path]
     assert not parts.install(SMALL, place, notes.append).fetched
     (first.folder / small_lock[0].path).write_bytes(b"others")
+    with pytest.raises(UnavailableError, match=f"SHA-256.*`sae cluster install --engine small --to {place}`"):
+        parts.class_path(place, SMALL)
     assert parts.install(SMALL, place, notes.append).fetched
     assert len(notes) == 2
     assert os.listdir(place) == ["small-1"]
@@ -124,6 +127,18 @@ def test_a_failed_installation_leaves_nothing(
     assert not any((tmp_path / "parts").iterdir())
     with pytest.raises(UnavailableError, match=f"`sae cluster install --engine small --to {tmp_path}/parts`"):
         parts.class_path(tmp_path / "parts", SMALL)
+
+
+def test_a_full_disk_is_named_and_not_the_bytes(
+    tmp_path: pathlib.Path,
+    bin_folder: pathlib.Path,
+    small_lock: list[parts.Jar],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    program(bin_folder, "mvn", writes("half a j"))
+    monkeypatch.setattr(parts.shutil, "disk_usage", lambda place: shutil._ntuple_diskusage(2**30, 2**30, 0))
+    with pytest.raises(UnavailableError, match=r"No space left on device.*free space"):
+        parts.install(SMALL, tmp_path / "parts")
 
 
 def test_the_default_folder_needs_no_option(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,6 +190,13 @@ def test_java_that_is_supported(engine: ClusterEngine, line: str, bin_folder: pa
 def test_java_that_is_not(script: str, message: str, bin_folder: pathlib.Path) -> None:
     program(bin_folder, "java", script)
     with pytest.raises(UnavailableError, match=message):
+        java.find(FLINK)
+
+
+def test_java_that_does_not_end(bin_folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(bin_folder, "java", "exec sleep 600")
+    monkeypatch.setattr(java, "_SECONDS", 0.2)
+    with pytest.raises(UnavailableError, match="has not ended"):
         java.find(FLINK)
 
 

@@ -13,7 +13,7 @@ def test_the_command_for_a_cluster_can_be_pasted(tmp_path: pathlib.Path) -> None
         "127.0.0.1:8081", "http://127.0.0.1:8081", "127.0.0.1:8099", "localhost:50000",
     )  # fmt: skip
     program = ProgramStatus("jobserver", "127.0.0.1:8099", 7, "runs", "a.log")
-    found = Status(cluster, (program,), 2, 1, cluster.settings)
+    found = Status(cluster, (program,), 2, 1, cluster.settings, "")
     selected = Selection(program="/a/sae", pipeline="m:P")
     last = cluster_text.status(found, selected).splitlines()[-1].strip()
     assert last.startswith("/a/sae --pipeline m:P run --set engine.runner=flink ")

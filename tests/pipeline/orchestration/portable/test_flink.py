@@ -96,7 +96,11 @@ def test_another_server_is_an_error(answer: object) -> None:
         FlinkMaster(address).overview()
 
 
-@pytest.mark.parametrize("reply", [b"HTTP/1.1 200 OK\r\n\r\n<html>", b"SSH-2.0-OpenSSH_9.2\r\n"])
+@pytest.mark.parametrize(
+    "reply",
+    [b"HTTP/1.1 200 OK\r\n\r\n<html>", b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 100_000, b"SSH-2.0-OpenSSH_9.2\r\n"],
+    ids=["page", "brackets", "ssh"],
+)
 def test_a_server_that_is_no_flink_at_all_is_an_error(reply: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
