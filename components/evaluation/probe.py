@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pathlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -132,28 +132,35 @@ def linear_accuracy(train: Array, train_labels: Labels, test: Array, test_labels
     return float(probe.score(test.astype(np.float64), test_labels))
 
 
-def knn_accuracy(train: Array, train_labels: Labels, test: Array, test_labels: Labels) -> float:
+def knn_accuracy(
+    train: Array, train_labels: Labels, test: Array, test_labels: Labels, apply: Callable[..., Iterable[int]] = map
+) -> float:
     """Return the accuracy of the majority among the `NEIGHBOURS` nearest train examples.
 
     Distances are Euclidean. Of equal distances the first example counts, of equal majorities the smallest label.
-    Arguments as of `linear_accuracy`.
+    Arguments as of `linear_accuracy`, and `apply`: as `map`, for parts of the test examples; may use threads.
     """
     train, test = _scaled(train, test)
     mean = train.mean(axis=0, dtype=np.float64).astype(np.float32)  # smaller values have smaller rounding errors
     centred = train - mean
     squares = np.square(centred).sum(axis=1)
+    centred *= -2  # exact
     known, numbers = np.unique(train_labels, return_inverse=True)
-    right = 0
-    for start in range(0, len(test), _ROWS):
-        distances: Any = squares - 2 * ((test[start : start + _ROWS] - mean) @ centred.T)
+
+    def right(start: int) -> int:
+        """Count the test examples from `start` on whose majority is right."""
+        # Squared distances, without the square of the test example.
+        distances: Any = (test[start : start + _ROWS] - mean) @ centred.T
+        distances += squares
         rows = np.arange(len(distances))
         votes = np.zeros((len(distances), len(known)), np.int64)
         for _ in range(min(NEIGHBOURS, len(train))):
             nearest = distances.argmin(axis=1)
             votes[rows, numbers[nearest]] += 1
             distances[rows, nearest] = np.inf
-        right += int((known[votes.argmax(axis=1)] == test_labels[start : start + _ROWS]).sum())
-    return right / len(test)
+        return int((known[votes.argmax(axis=1)] == test_labels[start : start + _ROWS]).sum())
+
+    return sum(apply(right, range(0, len(test), _ROWS))) / len(test)
 
 
 def _scaled(train: Array, test: Array) -> tuple[Array, Array]:

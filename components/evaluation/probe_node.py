@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import pathlib
 from collections.abc import Mapping, Sequence
+from concurrent import futures
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 _SEEDS = {features.TRAIN: 0, features.TEST: 1}
 _PIXEL_SEED = 2
+_THREADS = "TF_NUM_INTRAOP_THREADS"
 
 
 class ProbeExecutor(base_executor.BaseExecutor):
@@ -93,12 +96,21 @@ def measure(
             cut.append(images[:, sampled])
         values[split] |= {metrics.PCA: np.concatenate(projected), metrics.PIXELS: np.concatenate(cut)}
     train, test = (labels[split][places] for split, places in chosen.items())
-    measured = {}
-    for metric, accuracy in ((metrics.LINEAR_PROBE, probe.linear_accuracy), (metrics.KNN, probe.knn_accuracy)):
-        for kind in metrics.REPRESENTATIONS:
-            name = f"{kind}{metric.name}"
-            measured[name] = accuracy(values[features.TRAIN][kind], train, values[features.TEST][kind], test)
-            logger.info("%s: %.4f", name, measured[name])
+    rows = {
+        kind: (values[features.TRAIN][kind], train, values[features.TEST][kind], test)
+        for kind in metrics.REPRESENTATIONS
+    }
+
+    def linear() -> dict[str, float]:
+        return {f"{kind}{metrics.LINEAR_PROBE.name}": probe.linear_accuracy(*of_kind) for kind, of_kind in rows.items()}
+
+    # As many threads as TensorFlow has. BLAS has one, so the results do not depend on their number.
+    with futures.ThreadPoolExecutor(int(os.environ.get(_THREADS) or 1)) as pool:
+        probed = pool.submit(linear)
+        near = {
+            f"{kind}{metrics.KNN.name}": probe.knn_accuracy(*of_kind, apply=pool.map) for kind, of_kind in rows.items()
+        }
+        measured = {**probed.result(), **near}
     return Scores(
         measured,
         train_examples=len(train),

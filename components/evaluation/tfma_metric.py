@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -13,6 +14,8 @@ from tensorflow_model_analysis.metrics import metric_types
 
 from components.evaluation import metrics, slice_metrics
 from components.model import saved_model
+
+_IMAGES = 500  # added at once
 
 
 def means(loss: str = "bce", noise: bool = False) -> tuple[str, ...]:
@@ -50,12 +53,28 @@ def _computations(
     ]
 
 
-# Number of images, sum of each metric in float64, how often units are active.
-Accumulator = tuple[int, npt.NDArray[np.float64], slice_metrics.UnitCounts]
+@dataclasses.dataclass
+class Accumulator:
+    """What is known of the images of a slice so far.
+
+    Attributes:
+      images: their number.
+      sums: float64, shape (metrics,): sum of each metric in `means`.
+      counts: how often units are active.
+      waiting: predictions of further images, which are not in the others yet.
+    """
+
+    images: int
+    sums: npt.NDArray[np.float64]
+    counts: slice_metrics.UnitCounts
+    waiting: list[Mapping[str, Any]] = dataclasses.field(default_factory=list)
 
 
 class SliceCombiner(beam.CombineFn):
-    """Sum the metrics of images, and count the active units; memory does not grow with the slice."""
+    """Sum the metrics of images, and count the active units; memory does not grow with the slice.
+
+    Images are added many at once, because NumPy takes as long for the numbers of one image as for those of hundreds.
+    """
 
     def __init__(self, model_name: str = "", loss: str = "bce", noise: bool = False) -> None:
         self._model_name = model_name
@@ -63,26 +82,35 @@ class SliceCombiner(beam.CombineFn):
         self._means = means(loss, noise)
 
     def create_accumulator(self) -> Accumulator:
-        return 0, np.zeros(len(self._means)), slice_metrics.UnitCounts()
+        return Accumulator(0, np.zeros(len(self._means)), slice_metrics.UnitCounts())
 
     def add_input(self, accumulator: Accumulator, element: Any) -> Accumulator:
         """Add one image. `element.prediction`: one number per name in `means`, and the code of shape (units,)."""
-        count, sums, counts = accumulator
-        prediction = element.prediction
-        values = np.fromiter((np.ravel(prediction[name])[0] for name in self._means), np.float64)
-        code = np.ravel(prediction[saved_model.CODE])
-        return count + 1, sums + values, counts + slice_metrics.UnitCounts.of(code[np.newaxis])
+        accumulator.waiting.append(element.prediction)
+        return accumulator if len(accumulator.waiting) < _IMAGES else self.compact(accumulator)
+
+    def compact(self, accumulator: Accumulator) -> Accumulator:
+        """Add the waiting images."""
+        if waiting := accumulator.waiting:
+            columns = [np.array([one[name] for one in waiting], np.float64).reshape(-1) for name in self._means]
+            # In one sum with those before, row by row, so that it changes no bit how many images are added at once.
+            accumulator.sums = np.vstack([accumulator.sums, np.stack(columns, axis=1)]).sum(axis=0)
+            codes = np.array([one[saved_model.CODE] for one in waiting]).reshape(len(waiting), -1)
+            accumulator.counts += slice_metrics.UnitCounts.of(codes)
+            accumulator.images += len(waiting)
+            accumulator.waiting = []
+        return accumulator
 
     def merge_accumulators(self, accumulators: Iterable[Accumulator]) -> Accumulator:
-        count, sums, counts = self.create_accumulator()
-        for other_count, other_sums, other_counts in accumulators:
-            count, sums, counts = count + other_count, sums + other_sums, counts + other_counts
-        return count, sums, counts
+        merged = self.create_accumulator()
+        for other in map(self.compact, accumulators):
+            merged = Accumulator(merged.images + other.images, merged.sums + other.sums, merged.counts + other.counts)
+        return merged
 
     def extract_output(self, accumulator: Accumulator) -> dict[metric_types.MetricKey, float]:
-        count, sums, counts = accumulator
-        averages = dict(zip(self._means, (sums / max(count, 1)).tolist(), strict=True))
-        values = {**averages, **slice_metrics.measure_slice(averages, counts, self._loss)}
+        found = self.compact(accumulator)
+        averages = dict(zip(self._means, (found.sums / max(found.images, 1)).tolist(), strict=True))
+        values = {**averages, **slice_metrics.measure_slice(averages, found.counts, self._loss)}
         return {_key(key, self._model_name): value for key, value in values.items()}
 
 

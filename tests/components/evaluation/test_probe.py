@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from concurrent import futures
 
 import numpy as np
 import pytest
@@ -51,6 +52,13 @@ def test_k_nn_agrees_with_scikit_learn() -> None:
     reference = KNeighborsClassifier(5, algorithm="brute").fit(train.astype(np.float64), labels)
     own = probe.knn_accuracy(train + 1_000, labels + 5, test + 1_000, wanted + 5)
     assert own == pytest.approx(reference.score(test.astype(np.float64), wanted), abs=0.002)
+
+
+def test_threads_count_the_same_neighbours() -> None:
+    (train, labels), (test, wanted) = blobs(700, 3), blobs(2_300, 4)
+    with futures.ThreadPoolExecutor(3) as pool:
+        threaded = probe.knn_accuracy(train, labels, test, wanted, apply=pool.map)
+    assert threaded == probe.knn_accuracy(train, labels, test, wanted)
 
 
 def test_of_equal_majorities_the_smallest_label_counts() -> None:

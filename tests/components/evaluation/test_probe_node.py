@@ -62,11 +62,19 @@ def test_it_writes_the_same_bytes_again(trained: Trained, codes: Any, scores: An
     assert one == other
 
 
-def test_chosen_examples_are_read_in_their_order(trained: Trained) -> None:
-    chosen = np.array([0, 7, 26, 59])
+@pytest.mark.parametrize("batch_size", [1, 7, 8, 60])
+def test_chosen_examples_are_read_in_their_order(trained: Trained, batch_size: int) -> None:
+    chosen = np.array([0, 7, 26, 27, 59])
     np.testing.assert_array_equal(
-        images_of(trained, "train", numbers=chosen.tolist()), images_of(trained, "train")[chosen]
+        images_of(trained, "train", numbers=chosen.tolist(), batch_size=batch_size), images_of(trained, "train")[chosen]
     )
+
+
+def test_chosen_examples_come_in_whole_batches(trained: Trained) -> None:
+    pattern = str(pathlib.Path(trained.examples.uri, "Split-train", "*"))
+    transform = tft.TFTransformOutput(trained.transform_graph.uri)
+    batches = transformed_input.transformed([pattern], transform, 4, numbers=[1, 2, 3, 11, 29, 58])
+    assert [len(batch["image_xf"]) for batch in batches] == [4, 2]
 
 
 @pytest.mark.parametrize(
