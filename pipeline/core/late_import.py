@@ -37,6 +37,7 @@ def on_first_use(name: str, only_parts: bool = False) -> None:
         return
     placeholder = _Placeholder(name)
     placeholder.__spec__ = spec
+    placeholder.__file__ = spec.origin  # `inspect.getmodule` looks at that of every module
     if only_parts:
         placeholder.__path__ = spec.submodule_search_locations  # type: ignore[assignment]
     sys.modules[name] = placeholder

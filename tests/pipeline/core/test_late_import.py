@@ -31,6 +31,11 @@ def test_the_first_use_imports(use):
     ]  # fmt: skip
 
 
+def test_python_itself_finds_the_module_of_an_object_without_an_import():
+    code = "import inspect\ninspect.getmodule(compile('', 'x', 'exec'))\nprint(type(sys.modules['wave']).__name__)"
+    assert printed(START + code) == ["_Placeholder"]
+
+
 def test_a_part_of_a_package_can_be_imported():
     code = "late_import.on_first_use('xml')\nimport xml.dom\nprint(xml.dom.__name__, sys.modules['xml'].__name__)"
     assert printed(START + code) == ["xml.dom", "xml"]
