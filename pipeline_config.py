@@ -248,7 +248,7 @@ class DataConfig(Section):
     size: str = setting(
         "",
         "height and width to resample images to, pixels; empty: their own",
-        pattern=r"([1-9]\d{0,3}x[1-9]\d{0,3})?",
+        pattern=r"([1-9][0-9]{0,3}x[1-9][0-9]{0,3})?",
         form="HEIGHTxWIDTH, such as 64x64, each from 1 to 9999, or empty",
         default_in_report=False,
     )
@@ -295,7 +295,7 @@ class ModelConfig(Section):
         "256",
         "sizes of the layers before the code, in reverse of those after it; empty: none",
         unit="units",
-        pattern=r"([1-9]\d{0,4}(,[1-9]\d{0,4}){0,9})?",
+        pattern=r"([1-9][0-9]{0,4}(,[1-9][0-9]{0,4}){0,9})?",
         form="up to 10 whole numbers from 1 to 99999, separated by commas, or empty",
         is_list=True,
         earlier="hidden_units",
@@ -546,8 +546,10 @@ class ServingConfig(Section):
 
 
 LOCAL_RUNNER = "local"
-_PORT = r"([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"
-_ADDRESS = rf"([^\s/:]+|\[[0-9A-Fa-f:]+\]):{_PORT}"
+_PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+_LABEL = r"[A-Za-z0-9_-]{1,63}"
+_ADDRESS = rf"((?=[^:]{{1,253}}:){_LABEL}(\.{_LABEL})*\.?|\[[0-9A-Fa-f:]{{2,39}}\]):{_PORT}"
+_ADDRESS_FORM = "HOST:PORT, HOST a name in ASCII of up to 253 characters, or an IP address"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -566,21 +568,21 @@ class EngineConfig(Section):
         "localhost:8081",
         "REST address of Flink's job manager, for the runner flink",
         pattern=rf"(https?://)?{_ADDRESS}",
-        form="HOST:PORT, with http:// or https:// before it or not",
+        form=f"{_ADDRESS_FORM}, with http:// or https:// before it or not",
         affects_results=False,
     )
     job_endpoint: str = setting(
         "localhost:8099",
         "address of Beam's job server, for the runners flink, spark and portable",
         pattern=_ADDRESS,
-        form="HOST:PORT",
+        form=_ADDRESS_FORM,
         affects_results=False,
     )
     worker_address: str = setting(
         "localhost:50000",
         "address of `sae worker` as a task manager or executor sees it, which has one beside it",
         pattern=_ADDRESS,
-        form="HOST:PORT",
+        form=_ADDRESS_FORM,
         affects_results=False,
     )
     parallelism: int = setting(

@@ -45,8 +45,13 @@ def test_other_options_of_beam_are_refused(value: object) -> None:
 
 @pytest.mark.parametrize("name", ["flink_master", "job_endpoint", "worker_address"])
 @pytest.mark.parametrize(
-    "value", ["", "host", "host:", ":8081", "host:port", "a b:1", "host:0", "host:65536", "host:70000", "ftp://host:1"]
-)
+    "value",
+    [
+        "", "host", "host:", ":8081", "host:port", "a b:1", "host:0", "host:65536", "host:70000",
+        "ftp://host:1", "[]:1", "h\u00e4:1", "a..b:1", ".a:1", "a?b:1", "a@b:1", "a\x01:1", "h:8\u0660",
+        f"{'h' * 64}:1", f"{'h.' * 127}h:1",
+    ],
+)  # fmt: skip
 def test_an_address_has_a_host_and_a_port(name: str, value: str) -> None:
     with pytest.raises(ValueError, match=rf"^engine\.{name} = .*HOST:PORT"):
         pipeline_config.EngineConfig(**{name: value})  # type: ignore[arg-type]
@@ -54,8 +59,11 @@ def test_an_address_has_a_host_and_a_port(name: str, value: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["localhost:8081", "10.77.0.1:1", "[::1]:65535", "h:59999", "h:64999", "h:65529", "https://flink.example.org:443"],
-)
+    [
+        "localhost:8081", "10.77.0.1:1", "[::1]:65535", "sae_worker.a-b.:1", f"{'h' * 63}:1", "h:59999", "h:64999",
+        "h:65529", "https://flink.example.org:443",
+    ],
+)  # fmt: skip
 def test_addresses(value: str) -> None:
     assert pipeline_config.EngineConfig(flink_master=value).flink_master == value
 

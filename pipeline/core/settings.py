@@ -225,6 +225,8 @@ def _parse_assignment(text: str, config_type: type[Configuration]) -> tuple[str,
 
 def _from_text(text: str, kind: type) -> object:
     """Return the value that the text stands for, or the text itself if it stands for none: `check` then refuses it."""
+    if not text.isascii():  # Python reads the digits of every script
+        return text
     try:
         if kind is bool:
             return {"true": True, "false": False}.get(text.lower(), text)

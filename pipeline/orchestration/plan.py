@@ -16,6 +16,7 @@ from pipeline.orchestration.cache import CacheDecision, CacheVerdict, NodeCache
 from pipeline.orchestration.portable import checks
 from pipeline.orchestration.request import RunRequest
 from pipeline.provenance import numeric_variables
+from pipeline_config import EngineConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Plan:
     nodes: tuple[PlannedNode, ...]
     notices: tuple[str, ...] = ()  # what a run would warn of or fail with, one line each
     data: str = ""  # where a run would find its data; empty: not known
+    cluster: str = ""  # where Beam jobs would run; empty: on this machine, or there are none
+    on_cluster: tuple[str, ...] = ()  # the nodes whose jobs would run there
 
 
 def plan_run(request: RunRequest) -> Plan:
@@ -95,7 +98,31 @@ def plan_run(request: RunRequest) -> Plan:
     nodes = tuple(planned(name) for name in pipeline.names)
     data = lookup.found if lookup else ""
     profile = _profile(resolved, request)
-    return Plan(str(root.path), dataset, profile, nodes, tuple(filter(None, notices)), data)
+    executed = [node.node for node in nodes if node.verdict in (CacheVerdict.RUN.value, CacheVerdict.DEPENDS.value)]
+    cluster = _cluster(resolved.config.engine)
+    on_cluster = tuple(name for name in executed if cluster and pipeline.by_name[name].any_workers)
+    return Plan(
+        str(root.path),
+        dataset,
+        profile,
+        nodes,
+        tuple(filter(None, notices)),
+        data,
+        cluster if on_cluster else "",
+        on_cluster,
+    )
+
+
+def _cluster(engine: EngineConfig) -> str:
+    """Return where Beam jobs run, in words; empty: on this machine."""
+    job_server = f"Beam's job server at {engine.job_endpoint}"
+    places = {
+        "flink": f"Flink at {engine.flink_master}",
+        "spark": f"Spark, through {job_server}",
+        "portable": job_server,
+        "dataflow": "Dataflow",
+    }
+    return places.get(engine.runner, "")
 
 
 def _profile(resolved: settings.Settings, request: RunRequest) -> str:

@@ -11,7 +11,7 @@ _REASONS = 8  # of a node that are listed; a changed tree of source files gives 
 
 
 def as_text(found: Plan) -> str:
-    """Return the plan as lines, then how many nodes run."""
+    """Return the plan as lines, then which nodes run on a cluster, and how many run."""
     dataset = found.dataset or (f"data set: {found.data}" if found.data else "data set not known yet")
     profile = f"profile {found.profile}" if found.profile else "no profile"
     lines = [f"{dataset}, {profile}, {found.root}", ""]
@@ -34,4 +34,6 @@ def as_text(found: Plan) -> str:
     if counts["depends"]:
         totals.insert(1, f"{counts['depends']} may run, if their inputs change")
     notices = [f"warning: {notice}" for notice in found.notices]
+    if found.cluster:
+        notices.append(f"on {found.cluster}: {', '.join(found.on_cluster)}")
     return "\n".join([*lines, "", *notices, ", ".join(totals)])

@@ -13,11 +13,13 @@ from pipeline.core import file_digests
 from pipeline.core.errors import ExitCode, SaeError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
-from pipeline.orchestration.portable import beam_options, worker_identity
+from pipeline.orchestration.portable import beam_options, channel, worker_identity
 from pipeline.orchestration.portable.flink import FlinkMaster
 from pipeline_config import EngineConfig
 
 _SECONDS = 5.0
+_ANSWER_SECONDS = 30.0  # a job server that has just started looks for its options first
+_JOB_OPTIONS = "/org.apache.beam.model.job_management.v1.JobService/DescribePipelineOptions"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,15 +106,24 @@ def _flink(engine: EngineConfig) -> ClusterFinding:
 
 
 def _job_server(engine: EngineConfig) -> ClusterFinding:
-    """Check that something listens at the address of Beam's job server."""
+    """Check that Beam's job server answers: Beam itself would wait for minutes for another server."""
+    import grpc  # 0.1 s
+
     host, _, port = engine.job_endpoint.rpartition(":")
+    name, reason = "job server", ""
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), _SECONDS):
-            return ClusterFinding("job server", f"Beam's job server listens at {engine.job_endpoint}")
+        socket.create_connection((host.strip("[]"), int(port)), _SECONDS).close()
+        with grpc.insecure_channel(engine.job_endpoint, [channel.NO_PROXY]) as opened:
+            opened.unary_unary(_JOB_OPTIONS)(b"", timeout=_ANSWER_SECONDS)  # an empty message has no bytes
     except OSError as error:
-        reason = error.strerror or str(error)
-        found = f"Beam's job server at {engine.job_endpoint} cannot be reached ({reason})"
-        return ClusterFinding("job server", found, "start it, or set engine.job_endpoint; docs/cluster.md shows how")
+        reason = f"cannot be reached ({error.strerror or error})"
+    except grpc.RpcError as error:
+        waited = error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        reason = f"has not answered for {_ANSWER_SECONDS:.0f} s" if waited else "is another program"
+    if reason:
+        found = f"Beam's job server at {engine.job_endpoint} {reason}"
+        return ClusterFinding(name, found, "start it, or set engine.job_endpoint; docs/cluster.md shows how")
+    return ClusterFinding(name, f"Beam's job server answers at {engine.job_endpoint}")
 
 
 def _workers(

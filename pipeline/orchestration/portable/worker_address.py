@@ -10,7 +10,9 @@ LOOPBACK = "127.0.0.1"  # by which the task manager of the same host reaches it
 
 
 def listened(host: str) -> list[str]:
-    """Return the addresses for the `--host` of a worker."""
+    """Return the addresses for the `--host` of a worker. Raises `OSError` if it is no name that is known here."""
+    if host != "localhost":  # which gRPC takes for both loopback addresses
+        host = _number(host)
     if host in ("0.0.0.0", "::", "::1", "localhost") or host.startswith("127."):
         return [host]
     return [host, LOOPBACK]
@@ -22,13 +24,20 @@ def check(host: str, port: int) -> None:
     Raises:
       UnavailableError: a port is in use, or the address is none of this machine.
     """
-    for address in listened(host):
-        try:
+    address = host
+    try:
+        for address in listened(host):
             listening.bound(address, port).close()
-        except OSError as error:
-            raise refusal(address, port, cause_text(error)) from error
+    except OSError as error:
+        raise refusal(address, port, cause_text(error)) from error
 
 
 def refusal(address: str, port: int, reason: str) -> UnavailableError:
     """Return the error for an address on which a worker cannot listen."""
     return UnavailableError(f"cannot listen on {address}:{port} ({reason}): choose another with --port or --host")
+
+
+def _number(host: str) -> str:
+    """Return the IP address of a name, because gRPC looks for other ones, and does not know short forms: `127.1`."""
+    with listening.bound(host, 0) as probe:
+        return str(probe.getsockname()[0])

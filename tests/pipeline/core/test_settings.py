@@ -136,6 +136,20 @@ def test_a_file_may_be_empty(config_file):
     assert resolved("training.epochs", config_file=config_file("")) == (50, "default")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "engine.parallelism=\u0663",
+        "training.learning_rate=\uff11e-3",
+        "training.epochs=1\u0660",
+        "model.hidden_layers=1\u0660",
+    ],
+)
+def test_digits_of_other_scripts_are_refused(text):
+    with pytest.raises(UsageError, match=r"is not allowed: it must be .*number"):
+        resolve(Request(assignments=[text]))
+
+
 def test_text_in_a_file_is_not_converted_to_a_number(config_file):
     assert message(config_file=config_file('[training]\nepochs = "3"\n')).startswith("training.epochs = '3' is not")
 

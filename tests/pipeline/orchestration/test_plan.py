@@ -88,6 +88,21 @@ def test_as_text_there_is_a_line_for_each_node_and_each_reason(after_a_run):
     assert text.as_text(make(after_a_run)).splitlines()[-1] == "0 would run, 13 cached"
 
 
+def test_it_says_which_jobs_would_run_on_which_cluster(after_a_run, monkeypatch):
+    monkeypatch.setattr(plan.checks, "require", lambda *_, **__: None)
+    flink = ("engine.runner=flink", "engine.flink_master=flink.example.org:8081")
+    assert make(after_a_run, *flink).cluster == ""  # all is cached
+    made = make(after_a_run, "training.epochs=60", *flink)
+    assert (made.cluster, made.on_cluster) == ("Flink at flink.example.org:8081", ("Evaluator",))
+    assert "on Flink at flink.example.org:8081: Evaluator" in text.as_text(made).splitlines()
+    for runner, cluster in (("spark", "h:1"), ("portable", "h:1"), ("dataflow", "Dataflow")):
+        made = make(after_a_run, "data.shard_examples=9", f"engine.runner={runner}", "engine.job_endpoint=h:1")
+        assert cluster in made.cluster
+        assert made.on_cluster == ("ExampleGen", "StatisticsGen", "Evaluator")
+    made = make(after_a_run, "training.epochs=60")
+    assert (made.cluster, made.on_cluster) == ("", ())
+
+
 def test_it_names_the_variables_that_a_run_ignores(after_a_run, monkeypatch):
     assert make(after_a_run).notices == ()
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")

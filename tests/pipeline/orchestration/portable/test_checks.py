@@ -19,6 +19,7 @@ from pipeline.orchestration.portable import checks, worker_identity
 from pipeline_config import EngineConfig
 from tests.pipeline.orchestration.portable import flink_server, worker_server
 
+JOB_SERVICE = "org.apache.beam.model.job_management.v1.JobService"
 PIPELINE = load(DEFAULT_PIPELINE)
 
 
@@ -43,12 +44,12 @@ def cluster(answer: Callable[[bytes], bytes] = truthful, **answers: Any) -> Iter
     """Run the servers of a cluster on this machine; yield the settings that name them."""
     with contextlib.ExitStack() as stack:
         master = stack.enter_context(flink_server.running(flink_server.Answers(**answers)))
-        job_server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        job_port = stack.enter_context(worker_server.running(lambda _: b"", "DescribePipelineOptions", JOB_SERVICE))
         port = stack.enter_context(worker_server.running(answer))
         yield EngineConfig(
             runner="flink",
             flink_master=master,
-            job_endpoint=f"127.0.0.1:{job_server.getsockname()[1]}",
+            job_endpoint=f"127.0.0.1:{job_port}",
             worker_address=f"sae-worker:{port}",  # a name that only task managers know
         )
 
@@ -109,6 +110,16 @@ def test_no_job_server(place: Root) -> None:
         found = wrong(gone, place)
     assert found.name == "job server"
     assert gone.job_endpoint in found.found
+
+
+def test_another_program_is_no_job_server(place: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "_ANSWER_SECONDS", 0.5)
+    with cluster() as engine, socket.create_server(("127.0.0.1", 0)) as silent:
+        for address in (f"127.0.0.1:{silent.getsockname()[1]}", engine.flink_master, engine.worker_address[11:]):
+            port = address.rpartition(":")[2]
+            found = wrong(dataclasses.replace(engine, job_endpoint=f"127.0.0.1:{port}"), place)
+            assert found.name == "job server"
+            assert port in found.found
 
 
 def test_no_worker(place: Root) -> None:

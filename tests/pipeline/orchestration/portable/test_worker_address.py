@@ -24,7 +24,14 @@ def test_a_port_in_use_is_refused() -> None:
     worker_address.check("127.0.0.1", port)
 
 
-def test_loopback_is_added_to_addresses_of_the_network_only() -> None:
+def test_names_and_short_forms_are_resolved() -> None:
+    assert [worker_address.listened(one) for one in ("127.1", "0", "127.0.0.12")] == [
+        ["127.0.0.1"], ["0.0.0.0"], ["127.0.0.12"],
+    ]  # fmt: skip
+
+
+def test_loopback_is_added_to_addresses_of_the_network_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_address, "_number", lambda host: host)
     assert worker_address.listened("10.1.2.3") == ["10.1.2.3", "127.0.0.1"]
     assert [worker_address.listened(one) for one in ("127.0.0.11", "localhost", "0.0.0.0", "::")] == [
         ["127.0.0.11"], ["localhost"], ["0.0.0.0"], ["::"],

@@ -1,4 +1,4 @@
-"""A gRPC server that answers as `sae worker` does, without Beam."""
+"""A gRPC server that answers as `sae worker` or Beam's job server do, without Beam."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from pipeline.orchestration.portable import worker_identity
 
 
 @contextlib.contextmanager
-def running(answer: Callable[[bytes], bytes], method: str = worker_identity.METHOD) -> Iterator[int]:
+def running(
+    answer: Callable[[bytes], bytes],
+    method: str = worker_identity.METHOD,
+    service: str = worker_identity.SERVICE,
+) -> Iterator[int]:
     """Serve; yield the port."""
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
     handler = grpc.unary_unary_rpc_method_handler(lambda request, _: answer(request))
-    service = grpc.method_handlers_generic_handler(worker_identity.SERVICE, {method: handler})
-    server.add_generic_rpc_handlers((service,))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
