@@ -21,6 +21,9 @@ from pipeline_config import SchedulePolicies
 DEFAULT_ROOT = "/mnt/sae/pipeline_root"
 _DATA = "tensorflow_datasets"  # beside the root, in the same volume
 _ID = re.compile(r"[a-z0-9]([-a-z0-9]{0,126}[a-z0-9])?")
+_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
+_CLAIM = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
+_NO_MOUNT = re.compile(r"[:\x00-\x1f\x7f]")  # characters that the path of a mount cannot have
 _PLACEHOLDER = "{{$"  # begins a text that Kubeflow replaces
 _JOB = "{{$.pipeline_job_name}}"
 
@@ -60,7 +63,8 @@ def specification(pipeline: Pipeline, request: KfpRequest) -> str:
     """Return the text of a YAML file with the specification and that of its volume.
 
     Raises:
-      UsageError: Kubeflow does not allow the name, or the root is not in a folder for a volume.
+      UsageError: Kubeflow does not allow the name, Kubernetes not the image or the claim, or the root is not in a
+        folder for a volume.
     """
     name = request.name or kebab(pipeline.name)
     if not _ID.fullmatch(name):
@@ -68,8 +72,18 @@ def specification(pipeline: Pipeline, request: KfpRequest) -> str:
             f"a pipeline of Kubeflow cannot be called {name!r}: a name has 1 to 128 small letters, digits and '-', and "
             "begins and ends with a letter or digit; give another one with --name"
         )
+    if not _IMAGE.fullmatch(request.image):
+        raise UsageError(
+            f"--image {request.image!r} is not allowed: write it as for `docker pull`, such as example.org/sae:1"
+        )
+    if not _CLAIM.fullmatch(request.claim):
+        raise UsageError(
+            f"--claim {request.claim!r} is not allowed: a claim has 1 to 253 small letters, digits, '-' and '.', and "
+            "begins and ends with a letter or digit"
+        )
     mount = pathlib.PurePosixPath(request.root).parent
-    if not mount.is_absolute() or len(mount.parts) < 2:
+    is_path = mount.is_absolute() and ".." not in mount.parts and not _NO_MOUNT.search(request.root)
+    if not is_path or len(mount.parts) < 2:
         raise UsageError(
             f"--root {request.root} is not allowed: give a path in the container, in a folder where the volume can be "
             f"mounted, such as {DEFAULT_ROOT}"

@@ -13,7 +13,8 @@ import platform
 import socket
 from collections.abc import Mapping
 
-from pipeline.core import file_digests
+from components.errors import cause_text
+from pipeline.core import file_digests, regular_file
 from pipeline.core.errors import UnavailableError
 from pipeline.core.text import short_digest
 from pipeline.definition.spec import Pipeline
@@ -118,9 +119,10 @@ def describe(pipeline: Pipeline, request: bytes) -> bytes:
     digest = reason = ""
     if path:
         try:
+            regular_file.opened(pathlib.Path(path)).close()  # reading a pipe or a device may never end
             digest = file_digests.of_file(pathlib.Path(path))
-        except OSError as error:
-            reason = error.strerror or str(error)
+        except (OSError, ValueError) as error:
+            reason = cause_text(error)
     answer = Answer(host_name(), here(pipeline), digest, reason)
     return json.dumps(dataclasses.asdict(answer)).encode()
 

@@ -65,6 +65,9 @@ def test_tasks_run_one_after_another():
         ({"name": "A b"}, "--name"),
         ({"root": "/root"}, "--root /root"),
         ({"root": "relative/root"}, "--root relative/root"),
+        *(({"root": root}, "is not allowed") for root in ("/a/../root", "/a:b/root", "/a\nb/root")),
+        *(({"image": image}, "--image") for image in ("a b", "a\n", "{{$.x}}", '"', "\u00fc:1", "-a")),
+        *(({"claim": claim}, "--claim") for claim in ("A", "a b", "a\nb", "a-", "{{$", "x" * 254)),
         ({"work": Work("sample", assignments=("data.data_dir=/{{$.x}}",))}, "Kubeflow replaces"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import pathlib
 import socket
 
@@ -70,3 +71,10 @@ def test_something_else_listens(answer: bytes, method: str) -> None:
         pytest.raises(UnavailableError, match="version"),
     ):
         worker_identity.ask(f"127.0.0.1:{port}", None)
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/", "a\0b"])
+def test_a_worker_reads_no_devices(path: str) -> None:
+    answer = json.loads(worker_identity.describe(PIPELINE, json.dumps({"file": path}).encode()))
+    assert answer["file"] == ""
+    assert answer["reason"]
