@@ -33,7 +33,7 @@ _OPENS = (
 _START = "-Dpekko.remote.classic.startup-timeout=120s"
 _LOG_LINE = "%1$tF %1$tT %4$s %3$s %5$s%6$s%n"
 
-# Without Flink's scripts, a task manager needs all of its memory said. StatisticsGen has 171 steps, each with buffers.
+# Without Flink's scripts, a task manager needs all of its memory said. TFDV's graph has 171 steps, each with buffers.
 _MEMORY = {
     "task.heap.size": "512m",
     "task.off-heap.size": "64m",

@@ -15,12 +15,12 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.pipeline import PTransformOverride
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.runners.runner import PipelineRunner
 from apache_beam.transforms import core
 from apache_beam.typehints import decorators
 
-from pipeline.orchestration.tfx import beam_workers, examples_by_file, file_order, ordered_sums, unique_values
+from pipeline.orchestration.tfx import beam_workers, examples_by_file, file_order, ordered_sums, statistics_by_file
 
 
 def make_beam_pipeline(workers: int, batch_size: int) -> beam.Pipeline:
@@ -38,7 +38,7 @@ def make_beam_pipeline(workers: int, batch_size: int) -> beam.Pipeline:
     if workers > 1:
         options["direct_running_mode"] = "multi_processing"  # type: ignore[assignment]
     # flags=[]: otherwise Beam parses this process's own command line.
-    return beam.Pipeline(runner=_Runner(batch_size), options=CachedOptions(flags=[], **options))
+    return Pipeline(batch_size, _Runner(), CachedOptions(flags=[], **options))
 
 
 def set_up() -> None:
@@ -81,36 +81,42 @@ class _FixedBatches(beam.BatchElements):
         super().__init__(min_batch_size=size, max_batch_size=size)
 
 
-class _FixedBatchesOverride(PTransformOverride):
-    """Replaces batches whose size Beam would tune by the clock."""
+def replacement(transform: Any, batch_size: int) -> beam.PTransform | None:
+    """Return the transform that every engine applies in place of another one; None for those that stay.
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    Args:
+      transform: any.
+      batch_size: number of elements in each batch, which Beam would tune by the clock.
+    """
+    if isinstance(transform, beam.BatchElements) and not isinstance(transform, _FixedBatches):
+        return _FixedBatches(batch_size)
+    return (
+        examples_by_file.replacement(transform, batch_size)
+        or statistics_by_file.replacement(transform)
+        or ordered_sums.replacement(transform)
+    )
 
-    def matches(self, applied_ptransform: Any) -> bool:
-        transform = applied_ptransform.transform
-        return isinstance(transform, beam.BatchElements) and not isinstance(transform, _FixedBatches)
 
-    def get_replacement_transform_for_applied_ptransform(self, applied_ptransform: Any) -> beam.PTransform:
-        return _FixedBatches(self._size)
+class Pipeline(beam.Pipeline):
+    """A pipeline that replaces transforms when they are applied, so that the steps that they consist of are never made.
 
+    Args:
+      batch_size: number of elements in each batch.
+      runner: of the pipeline.
+      options: of the pipeline.
+    """
 
-def overrides(batch_size: int) -> list[PTransformOverride]:
-    """Return what every engine replaces in a pipeline."""
-    return [
-        examples_by_file.ReadByFile(batch_size),
-        _FixedBatchesOverride(batch_size),
-        unique_values.CountDigests(),
-        ordered_sums.MergeInOrder(),
-    ]
+    def __init__(self, batch_size: int, runner: PipelineRunner, options: PipelineOptions) -> None:
+        super().__init__(runner=runner, options=options)
+        self._batch_size = batch_size
+
+    def apply(self, transform: beam.PTransform, pvalueish: Any = None, label: str | None = None) -> Any:
+        if (replaced_by := replacement(transform, self._batch_size)) is not None:
+            transform, label = replaced_by, label or transform.label
+        return super().apply(transform, pvalueish, label)
 
 
 class _Runner(FnApiRunner):
-    def __init__(self, batch_size: int) -> None:
-        super().__init__()
-        self._batch_size = batch_size
-
     def run_pipeline(self, pipeline: beam.Pipeline, options: PipelineOptions) -> Any:
-        pipeline.replace_all(overrides(self._batch_size))
         with beam_workers.supervised():
             return super().run_pipeline(pipeline, options)

@@ -16,7 +16,6 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.io import tfrecordio
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.pipeline import PTransformOverride
 
 _SOURCE = "RecordBasedTFXIO.BeamSource.<locals>._PTransformFn"  # tfx_bsl makes its sources from functions
 _READER = "TFExampleRecord"
@@ -46,25 +45,22 @@ def position() -> Position | None:
     return found
 
 
-class ReadByFile(PTransformOverride):
-    """Replaces the source of tf.Examples that TFX makes for a folder of files.
+def replacement(transform: Any, batch_size: int) -> beam.PTransform | None:
+    """Return a source in place of one of tf.Examples that TFX makes for a folder of files; None for other transforms.
 
     Args:
+      transform: any.
       batch_size: of all batches but the last of a file.
     """
-
-    def __init__(self, batch_size: int) -> None:
-        self._batch_size = batch_size
-
-    def matches(self, applied_ptransform: Any) -> bool:
-        # By name: most Beam jobs do not import tfx_bsl.
-        function = getattr(applied_ptransform.transform, "_fn", None)
-        return getattr(function, "__qualname__", "") == _SOURCE and type(_tfxio(function)).__name__ == _READER
-
-    def get_replacement_transform_for_applied_ptransform(self, applied_ptransform: Any) -> beam.PTransform:
-        tfxio = _tfxio(applied_ptransform.transform._fn)
-        read = ReadFile(tfxio._GetSchemaForDecoding(), tfxio.raw_record_column_name, self._batch_size)
-        return _Source(tfxio._file_pattern, read)
+    # By name: most Beam jobs do not import tfx_bsl.
+    function = getattr(transform, "_fn", None)
+    if getattr(function, "__qualname__", "") != _SOURCE:
+        return None
+    tfxio = _tfxio(function)
+    if type(tfxio).__name__ != _READER:
+        return None
+    read = ReadFile(tfxio._GetSchemaForDecoding(), tfxio.raw_record_column_name, batch_size)
+    return _Source(tfxio._file_pattern, read)
 
 
 def _tfxio(function: Any) -> Any:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.pipeline import PTransformOverride
 from apache_beam.transforms.window import GlobalWindows
 
 from pipeline.orchestration.tfx import examples_by_file
@@ -29,14 +28,10 @@ _COMBINE_FNS = frozenset(
 _ELSEWHERE = examples_by_file.Position(-1, 0)
 
 
-class MergeInOrder(PTransformOverride):
-    """Replaces the sums of TFDV, TFMA and TFT by sums in the order of the files."""
-
-    def matches(self, applied_ptransform: Any) -> bool:
-        return type(_combine_fn(applied_ptransform.transform)).__name__ in _COMBINE_FNS
-
-    def get_replacement_transform_for_applied_ptransform(self, applied_ptransform: Any) -> beam.PTransform:
-        return _MergeInOrder(_combine_fn(applied_ptransform.transform))
+def replacement(transform: Any) -> beam.PTransform | None:
+    """Return sums in the order of the files in place of sums of TFDV, TFMA and TFT; None for other transforms."""
+    combine = _combine_fn(transform)
+    return _MergeInOrder(combine) if type(combine).__name__ in _COMBINE_FNS else None
 
 
 def _combine_fn(transform: Any) -> Any:

@@ -41,9 +41,8 @@ def make_beam_pipeline(job: ClusterJob) -> beam.Pipeline:
     """Return a Beam pipeline that runs on the cluster of the job's settings."""
     beam_engine.set_up()
     options = beam_engine.CachedOptions(flags=job.flags)
-    if job.engine.runner == "dataflow":
-        return beam.Pipeline(runner=_dataflow_runner(job), options=options)
-    return beam.Pipeline(runner=_Runner(job), options=options)
+    runner = _dataflow_runner() if job.engine.runner == "dataflow" else _Runner(job)
+    return beam_engine.Pipeline(job.engine.beam_batch_size, runner, options)
 
 
 class _Runner(portable_runner.PortableRunner):
@@ -52,7 +51,6 @@ class _Runner(portable_runner.PortableRunner):
         self._job = job
 
     def run_pipeline(self, pipeline: beam.Pipeline, options: PipelineOptions) -> Any:
-        pipeline.replace_all(beam_engine.overrides(self._job.engine.beam_batch_size))
         endpoint = self._job.engine.job_endpoint
         try:
             submitted = super().run_pipeline(pipeline, options)
@@ -67,15 +65,10 @@ class _Runner(portable_runner.PortableRunner):
         return _Result(submitted, self._job)
 
 
-def _dataflow_runner(job: ClusterJob) -> Any:
+def _dataflow_runner() -> Any:
     from apache_beam.runners.dataflow import dataflow_runner  # needs Google's packages
 
-    class Runner(dataflow_runner.DataflowRunner):
-        def run_pipeline(self, pipeline: beam.Pipeline, options: PipelineOptions) -> Any:
-            pipeline.replace_all(beam_engine.overrides(job.engine.beam_batch_size))
-            return super().run_pipeline(pipeline, options)
-
-    return Runner()
+    return dataflow_runner.DataflowRunner()
 
 
 class _Result(portable_runner.PipelineResult):
