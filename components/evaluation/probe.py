@@ -132,25 +132,40 @@ def linear_accuracy(train: Array, train_labels: Labels, test: Array, test_labels
     return float(probe.score(test.astype(np.float64), test_labels))
 
 
+def _times(columns: Array) -> Callable[[Array], Array]:
+    """Return what multiplies rows, shape (n, values), with columns, shape (m, values): float32, shape (n, m)."""
+    return lambda rows: rows @ columns.T
+
+
 def knn_accuracy(
-    train: Array, train_labels: Labels, test: Array, test_labels: Labels, apply: Callable[..., Iterable[int]] = map
+    train: Array,
+    train_labels: Labels,
+    test: Array,
+    test_labels: Labels,
+    apply: Callable[..., Iterable[int]] = map,
+    times: Callable[[Array], Callable[[Array], Array]] = _times,
 ) -> float:
     """Return the accuracy of the majority among the `NEIGHBOURS` nearest train examples.
 
     Distances are Euclidean. Of equal distances the first example counts, of equal majorities the smallest label.
-    Arguments as of `linear_accuracy`, and `apply`: as `map`, for parts of the test examples; may use threads.
+
+    Args:
+      train, test: float32, shape (n, values).
+      train_labels, test_labels: int64, shape (n,).
+      apply: as `map`, for parts of the test examples; may use threads.
+      times: as `_times`; the results of what it returns are overwritten.
     """
     train, test = _scaled(train, test)
     mean = train.mean(axis=0, dtype=np.float64).astype(np.float32)  # smaller values have smaller rounding errors
     centred = train - mean
     squares = np.square(centred).sum(axis=1)
-    centred *= -2  # exact
+    products = times(-2 * centred)  # exact
     known, numbers = np.unique(train_labels, return_inverse=True)
 
     def right(start: int) -> int:
         """Count the test examples from `start` on whose majority is right."""
         # Squared distances, without the square of the test example.
-        distances: Any = (test[start : start + _ROWS] - mean) @ centred.T
+        distances: Any = products(test[start : start + _ROWS] - mean)
         distances += squares
         rows = np.arange(len(distances))
         votes = np.zeros((len(distances), len(known)), np.int64)
