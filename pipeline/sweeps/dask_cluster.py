@@ -94,9 +94,12 @@ def connect(address: str, root: Root, pipeline: str) -> Iterator[DaskCluster]:
         the root or has another installation.
     """
     library = _library()
+    check_certificates(library.Security(), address)
+    # Dask's waits for 20 s for a client that never connected, and writes a trace. It is closed below.
+    client_type: Any = type("Client", (library.Client,), {"__del__": lambda _: None})
     try:
         _probe(address)
-        client = library.Client(address, timeout=_CONNECT, set_as_default=False)
+        client = client_type(address, timeout=_CONNECT, set_as_default=False)
     except Exception as error:  # Dask has several, and asyncio's TimeoutError of Python 3.10 is no OSError
         raise UnavailableError(
             f"the Dask scheduler {address} cannot be reached: {cause_text(error)}; start it with `dask scheduler`, or "
@@ -108,6 +111,19 @@ def connect(address: str, root: Root, pipeline: str) -> Iterator[DaskCluster]:
     finally:
         with contextlib.suppress(Exception):
             client.close(timeout=2)
+
+
+def check_certificates(security: Any, address: str) -> None:
+    """Check that Dask's `Security` has certificates if the address needs them.
+
+    Raises:
+      UnavailableError: it has none.
+    """
+    if address.startswith("tls:") and security.get_connection_args("client")["ssl_context"] is None:
+        raise UnavailableError(
+            f"--on {address} needs certificates, and Dask's configuration has none: set distributed.comm.tls.ca-file "
+            "and client.cert there, or give a scheduler at tcp://"
+        )
 
 
 def _probe(address: str) -> None:

@@ -32,6 +32,24 @@ def test_another_address_is_refused(address: str) -> None:
         dask_cluster.check_address(address)
 
 
+class Security:
+    """Dask's, with or without certificates."""
+
+    def __init__(self, context: object) -> None:
+        self._context = context
+
+    def get_connection_args(self, role: str) -> dict[str, object]:
+        assert role == "client"
+        return {"ssl_context": self._context, "require_encryption": False}
+
+
+def test_tls_needs_certificates() -> None:
+    with pytest.raises(UnavailableError, match=r"tls://h:8786 needs certificates"):
+        dask_cluster.check_certificates(Security(None), "tls://h:8786")
+    dask_cluster.check_certificates(Security(object()), "tls://h:8786")
+    dask_cluster.check_certificates(Security(None), "tcp://h:8786")
+
+
 def test_without_dask_the_command_names_how_to_install_it(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
