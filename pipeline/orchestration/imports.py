@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import sys
 from collections.abc import Iterator
 
 from pipeline.core import late_import
@@ -29,7 +30,12 @@ def heavy_imports() -> Iterator[None]:
 
 
 def put_off_rarely_used() -> None:
-    """Import what the libraries import, but nodes rarely use, only when it is used."""
+    """Import what the libraries import, but nodes rarely use, only when it is used; with TFX 1.16.
+
+    With TFX 1.21 all is imported: Model Analysis is incomplete when it is imported in another order.
+    """
+    if sys.version_info >= (3, 11):
+        return
     for name in _CLIENTS:
         late_import.on_first_use(name)
     late_import.on_first_use(_COMPONENTS, only_parts=True)
