@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import sys
 from collections.abc import Iterator
 
-from pipeline.core import late_import
+from pipeline.core import late_import, tfx_versions
 
 # What TFX and Beam import, and no node uses unless it is a person's own: a third of the time of all imports.
 _CLIENTS = ("google.cloud.bigquery", "google.cloud.bigquery_storage_v1", "google.cloud.pubsub")
@@ -34,7 +33,7 @@ def put_off_rarely_used() -> None:
 
     With TFX 1.21 all is imported: Model Analysis is incomplete when it is imported in another order.
     """
-    if sys.version_info >= (3, 11):
+    if tfx_versions.here() == tfx_versions.CURRENT:
         return
     for name in _CLIENTS:
         late_import.on_first_use(name)
