@@ -53,7 +53,7 @@ def _computations(
     ]
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class Accumulator:
     """What is known of the images of a slice so far.
 
@@ -90,16 +90,18 @@ class SliceCombiner(beam.CombineFn):
         return accumulator if len(accumulator.waiting) < _IMAGES else self.compact(accumulator)
 
     def compact(self, accumulator: Accumulator) -> Accumulator:
-        """Add the waiting images."""
-        if waiting := accumulator.waiting:
-            columns = [np.array([one[name] for one in waiting], np.float64).reshape(-1) for name in self._means]
+        """Return the same images, with none of them waiting."""
+        waiting = accumulator.waiting
+        if not waiting:
+            return accumulator
+        columns = [np.array([one[name] for one in waiting], np.float64).reshape(-1) for name in self._means]
+        codes = np.array([one[saved_model.CODE] for one in waiting]).reshape(len(waiting), -1)
+        return Accumulator(
+            accumulator.images + len(waiting),
             # In one sum with those before, row by row, so that it changes no bit how many images are added at once.
-            accumulator.sums = np.vstack([accumulator.sums, np.stack(columns, axis=1)]).sum(axis=0)
-            codes = np.array([one[saved_model.CODE] for one in waiting]).reshape(len(waiting), -1)
-            accumulator.counts += slice_metrics.UnitCounts.of(codes)
-            accumulator.images += len(waiting)
-            accumulator.waiting = []
-        return accumulator
+            np.vstack([accumulator.sums, np.stack(columns, axis=1)]).sum(axis=0),
+            accumulator.counts + slice_metrics.UnitCounts.of(codes),
+        )
 
     def merge_accumulators(self, accumulators: Iterable[Accumulator]) -> Accumulator:
         merged = self.create_accumulator()

@@ -38,7 +38,7 @@ def make_beam_pipeline(workers: int, batch_size: int) -> beam.Pipeline:
     if workers > 1:
         options["direct_running_mode"] = "multi_processing"  # type: ignore[assignment]
     # flags=[]: otherwise Beam parses this process's own command line.
-    return Pipeline(batch_size, _Runner(), CachedOptions(flags=[], **options))
+    return ReplacingPipeline(batch_size, _Runner(), CachedOptions(flags=[], **options))
 
 
 def set_up() -> None:
@@ -97,7 +97,7 @@ def replacement(transform: Any, batch_size: int) -> beam.PTransform | None:
     )
 
 
-class Pipeline(beam.Pipeline):
+class ReplacingPipeline(beam.Pipeline):
     """A pipeline that replaces transforms when they are applied, so that the steps that they consist of are never made.
 
     Args:

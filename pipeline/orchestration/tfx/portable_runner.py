@@ -42,7 +42,7 @@ def make_beam_pipeline(job: ClusterJob) -> beam.Pipeline:
     beam_engine.set_up()
     options = beam_engine.CachedOptions(flags=job.flags)
     runner = _dataflow_runner() if job.engine.runner == "dataflow" else _Runner(job)
-    return beam_engine.Pipeline(job.engine.beam_batch_size, runner, options)
+    return beam_engine.ReplacingPipeline(job.engine.beam_batch_size, runner, options)
 
 
 class _Runner(portable_runner.PortableRunner):
