@@ -269,10 +269,10 @@ def _parsed(feature: tfds.features.FeatureConnector, description: Description) -
     stored = feature.get_serialized_info()
     if _is_image_file(feature, description):
         return tf.io.FixedLenFeature((), tf.string)
-    # TFDS decodes images of floats, compressed arrays, missing values, and integers that do not fit in 64 bits.
+    # TFDS decodes images of floats, compressed arrays and missing values.
     if isinstance(stored, dict) or stored.optional or stored.tf_dtype != feature.tf_dtype or None in stored.shape:
         return None
-    if stored.tf_dtype.is_integer and stored.tf_dtype != tf.uint64:
+    if stored.tf_dtype.is_integer:
         return tf.io.FixedLenFeature(stored.shape, tf.int64)
     kept = stored.tf_dtype in (tf.float32, tf.string)
     return tf.io.FixedLenFeature(stored.shape, stored.tf_dtype) if kept else None

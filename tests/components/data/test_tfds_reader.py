@@ -221,7 +221,7 @@ def test_numbers_of_every_type_and_encoding_are_those_that_tfds_decodes(
     dtype: Any, options: dict[str, Any], tmp_path: pathlib.Path
 ) -> None:
     feature = tfds.features.Tensor(shape=(5,), dtype=dtype, **options)
-    rows = [(np.arange(5) * number).astype(dtype) / dtype(2) for number in range(1, 4)]
+    rows = [(np.arange(-1, 4) * number).astype(dtype) / dtype(2) for number in range(1, 4)]  # also above 2 ** 63 - 1
     records = [{"data": row.astype(dtype), "label": number} for number, row in enumerate(rows)]
     features = {"data": feature, "label": tfds.features.ClassLabel(num_classes=3)}
     builder_dir = tfds_builders.prepare(tmp_path, {"train": records}, features=features, in_order=True)
@@ -241,6 +241,16 @@ def test_images_of_another_size_are_resampled(tmp_path: pathlib.Path) -> None:
     assert read_back[0, :, 0].numpy().tolist() == [round(200 * 4 / 28), round(200 * 24 / 28)]
     same = one_record(tfds.features.Image(), halves, tmp_path / "same", (4, 8))
     np.testing.assert_array_equal(tf.io.decode_png(same), halves)
+
+
+def test_floats_of_different_sizes_are_resampled_one_by_one(tmp_path: pathlib.Path) -> None:
+    feature = tfds.features.Image(shape=(None, None, 1), dtype=np.float32)
+    sizes = [(4, 8), (6, 2), (2, 2)]
+    records = [{"data": np.full((*size, 1), number, np.float32)} for number, size in enumerate(sizes)]
+    builder_dir = tfds_builders.prepare(tmp_path, {"train": records}, features={"data": feature}, in_order=True)
+    description = tfds_reader.describe(tfds.builder_from_directory(builder_dir), (2, 2))
+    found = tfds_reader.records(builder_dir, description, tfds_reader.Slice("train", 0, 3))
+    assert [one.data.tolist() for one in found] == [[number] * 4 for number in range(3)]
 
 
 def test_jpeg_files_become_png_files_of_the_same_pixels(tmp_path: pathlib.Path) -> None:
