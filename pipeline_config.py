@@ -595,7 +595,12 @@ class EngineConfig(Section):
         affects_results=False,
     )
     beam_workers: int = setting(
-        1, "worker processes of a Beam job; 1: this process", unit="processes", low=1, high=256, affects_results=False
+        1,
+        "worker processes of a Beam job with the runner local; 1: this process",
+        unit="processes",
+        low=1,
+        high=256,
+        affects_results=False,
     )
     beam_batch_size: int = setting(
         1_000, "batch size of a Beam job, never auto-tuned", unit="examples", low=1, high=1_048_576, in_report=False
