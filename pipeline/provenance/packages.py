@@ -109,18 +109,19 @@ def _installed(path: tuple[str, ...]) -> dict[str, _Installed]:
 
 def _described(distribution: importlib.metadata.Distribution) -> _Installed | None:
     """Read only the headers: importlib.metadata also parses the README after them, which is ten times slower."""
-    text = distribution.read_text("METADATA")
-    requires = None if text is not None else distribution.requires or []  # an egg has them in another file
-    text = text if text is not None else distribution.read_text("PKG-INFO") or ""
+    metadata = distribution.read_text("METADATA")
+    text = metadata if metadata is not None else distribution.read_text("PKG-INFO") or ""
     fields: dict[str, list[str]] = {"Name": [], "Version": [], "Requires-Dist": []}
     for key, value in _HEADER.findall(_FOLD.sub(" ", _END_OF_HEADERS.split(text, maxsplit=1)[0])):
         fields[key].append(value.strip())
     if not (fields["Name"] and fields["Version"]):  # remains of an interrupted removal
         return None
+    # An egg has its requirements in another file.
+    requires = fields["Requires-Dist"] if metadata is not None else distribution.requires or []
     return _Installed(
         _normalised(fields["Name"][0]),
         fields["Version"][0],
-        tuple(fields["Requires-Dist"] if requires is None else requires),
+        tuple(requires),
         distribution,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import sys
 
+import importlib_metadata  # noqa: F401 (Beam does: then it is what finds distributions for importlib.metadata)
 import packaging.requirements  # noqa: F401 (before tests replace the search path)
 import pytest
 
