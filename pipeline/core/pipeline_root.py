@@ -78,6 +78,7 @@ class Root:
     previews = _PathInRoot("previews")  # previews of artifacts, in folders like theirs
     read_previews = _PathInRoot("cache/previews")  # of artifacts without a preview, made by commands that read
     progress = _PathInRoot("progress")  # events of each run, one file per run
+    answers = _PathInRoot("cache/provenance.json")  # about installed packages and code, found by earlier runs
     checkpoints = _PathInRoot("checkpoints")  # of trainings that have not ended, one folder per cache key
     sweeps = _PathInRoot("sweeps")  # definitions of sweeps, one folder per sweep
     about = _PathInRoot("root.json")  # format, path, data set, pipeline and store of the root

@@ -15,7 +15,7 @@ from pipeline.orchestration import partial_run
 from pipeline.orchestration.cache import CacheDecision, CacheVerdict, NodeCache
 from pipeline.orchestration.portable import checks
 from pipeline.orchestration.request import RunRequest
-from pipeline.provenance import numeric_variables
+from pipeline.provenance import numeric_variables, remembered, source_code
 from pipeline_config import EngineConfig
 
 
@@ -77,8 +77,9 @@ def plan_run(request: RunRequest) -> Plan:
             cache = NodeCache(root, store, configured, use_cache=request.use_cache, all_bytes=request.all_bytes)
             executions = store.executions(base) if base else {}
             reused = {name: store.outputs(execution.id) for name, execution in executions.items()}
-            decisions = {one.node: one for one in cache.decide_all(to_run, reused)}
-            changes = {name: cache.changes_since(pipeline.by_name[name], executions[name]) for name in needed}
+            with remembered.in_file(root.answers, write=False), source_code.read_once():
+                decisions = {one.node: one for one in cache.decide_all(to_run, reused)}
+                changes = {name: cache.changes_since(pipeline.by_name[name], executions[name]) for name in needed}
 
     if len(decisions) < len(to_run) or any(one.verdict != CacheVerdict.CACHED for one in decisions.values()):
         checks.require(resolved.config.engine, pipeline, root, write=False)

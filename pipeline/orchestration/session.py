@@ -21,7 +21,7 @@ from pipeline.orchestration.portable import checks
 from pipeline.orchestration.recorder import RunRecorder
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import Summary
-from pipeline.provenance import manifest
+from pipeline.provenance import manifest, remembered, source_code
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,7 @@ class RunSession:
 
     def execute(self) -> Summary:
         """Run to the end; signals are handled from the first import on."""
-        with cancellation.cancellable(self._record_cancelled):
+        with cancellation.cancellable(self._record_cancelled), remembered.in_file(self.root.answers, write=True):
             return self._execute()
 
     def _record_cancelled(self) -> None:
@@ -86,10 +86,11 @@ class RunSession:
         if request.from_node or not request.use_cache:
             return None
         to_run, _ = part_of_run.nodes_of(request.pipeline, "", request.to_node)
-        decisions = self._cache(configured).decide_all(to_run)
-        if any(decision.verdict != CacheVerdict.CACHED for decision in decisions):
-            return None
-        writer = self._recorder.begin(self.store, configured)
+        with source_code.read_once():
+            decisions = self._cache(configured).decide_all(to_run)
+            if any(decision.verdict != CacheVerdict.CACHED for decision in decisions):
+                return None
+            writer = self._recorder.begin(self.store, configured)
         result = replay.replay(request.pipeline, decisions, writer, self.run_id, self.tell)
         return self._recorder.end(self.store, result, configured)
 

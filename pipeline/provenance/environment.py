@@ -18,7 +18,7 @@ import sys
 from components.errors import cause_text
 from pipeline.core import file_digests
 from pipeline.core.project import LOCK, PROJECT
-from pipeline.provenance import packages
+from pipeline.provenance import packages, remembered
 
 _CPUINFO = pathlib.Path("/proc/cpuinfo")
 _COMMAND_SECONDS = 5.0  # git takes milliseconds, but may hang on a network disk
@@ -130,14 +130,25 @@ def python() -> Python:
 
 def tensorflow() -> TensorFlow | None:
     """Return the installed build of TensorFlow, from the metadata of its package; None if there is none."""
+    found = remembered.answer("tensorflow", [], _tensorflow)
+    return TensorFlow(**found) if found else None
+
+
+def _tensorflow() -> dict[str, str]:
+    """Return the fields of the build; empty if there is none."""
     names = packages.providing(["tensorflow"])
     if not names:
-        return None
+        return {}
     name = min(names)
     distribution = importlib.metadata.distribution(name)
     tags = re.findall(r"^Tag:\s*(\S+)", distribution.read_text("WHEEL") or "", re.MULTILINE)
     files = sorted(filter(_is_of_wheel, (distribution.read_text("RECORD") or "").splitlines()))
-    return TensorFlow(name, distribution.version, " ".join(sorted(tags)), file_digests.of_mapping({"files": files}))
+    return {
+        "distribution": name,
+        "version": distribution.version,
+        "wheel": " ".join(sorted(tags)),
+        "files": file_digests.of_mapping({"files": files}),
+    }
 
 
 def machine() -> Machine:

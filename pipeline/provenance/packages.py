@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable
 
 from pipeline.core.project import LOCK
+from pipeline.provenance import remembered
 
 OWN = "sae-pipeline"
 _RUNS = "pipeline"  # its extra with the packages that run the pipeline
@@ -43,10 +44,13 @@ def closure(names: Iterable[str]) -> dict[str, str]:
     Args:
       names: names of distributions, in any spelling; `name[extra]` for one extra of it.
     """
-    path = tuple(sys.path)
+    wanted = frozenset(names)
+    return dict(remembered.answer("closure", sorted(wanted), lambda: _versions(tuple(sys.path), wanted)))
+
+
+def _versions(path: tuple[str, ...], names: frozenset[str]) -> dict[str, str]:
     installed = _installed(path)
-    required = _closure(path, frozenset(names))
-    return {name: installed[name].version for name in sorted(required) if name in installed}
+    return {name: installed[name].version for name in sorted(_closure(path, names)) if name in installed}
 
 
 @functools.cache
@@ -69,14 +73,13 @@ def installed_runtime() -> dict[str, str]:
 
     If the project itself is not installed, the packages of the lock count; without a lock, all installed packages.
     """
-    installed = _installed(tuple(sys.path))
-    if OWN in installed:
-        found = closure([OWN, f"{OWN}[{_RUNS}]"])
+    found = closure([OWN, f"{OWN}[{_RUNS}]"])
+    if OWN in found:
         del found[OWN]
         return found
     if LOCK.is_file():
         return closure(_LOCKED_NAME.findall(LOCK.read_text(encoding="utf-8")))
-    return closure(installed)
+    return closure(_installed(tuple(sys.path)))
 
 
 def providing(modules: Iterable[str]) -> frozenset[str]:
@@ -89,11 +92,10 @@ def providing(modules: Iterable[str]) -> frozenset[str]:
       modules: dotted names: `google.protobuf.text_format`.
     """
     path = tuple(sys.path)
-    found: set[str] = set()
-    for module in modules:
-        if module.partition(".")[0] not in sys.stdlib_module_names:
-            found |= _providing(path, module)
-    return frozenset(found)
+    others = sorted({one for one in modules if one.partition(".")[0] not in sys.stdlib_module_names})
+    return frozenset(
+        remembered.answer("providing", others, lambda: sorted({n for one in others for n in _providing(path, one)}))
+    )
 
 
 @functools.cache

@@ -3,19 +3,51 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
+import hashlib
 import importlib.util
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from pipeline.core import file_digests
 from pipeline.core.project import PROJECT
-from pipeline.provenance import packages
+from pipeline.provenance import packages, remembered
+
+_Found = TypeVar("_Found", bound=Callable[..., Any])
 
 _SHARED = "components"  # nodes of other packages may import it
 # Fields of statements, handlers of exceptions and cases of `match` that contain statements.
 _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+_read: dict[Any, Any] | None = None  # results by function and arguments, while `read_once` lasts
+
+
+@contextlib.contextmanager
+def read_once() -> Iterator[None]:
+    """Read each file at most once while the context lasts: the keys of all nodes and the manifest are of one moment."""
+    global _read
+    outer, _read = _read, {} if _read is None else _read
+    try:
+        yield
+    finally:
+        _read = outer
+
+
+def _once(find: _Found) -> _Found:
+    """Decorate a function that reads files: while `read_once` lasts, call it once for the same arguments."""
+
+    @functools.wraps(find)
+    def found(*arguments: Any) -> Any:
+        if _read is None:
+            return find(*arguments)
+        key = (find, *arguments)
+        if key not in _read:
+            _read[key] = find(*arguments)
+        return _read[key]
+
+    return found  # type: ignore[return-value]
 
 
 def files(module: str) -> dict[str, str]:
@@ -35,9 +67,9 @@ def files(module: str) -> dict[str, str]:
       ModuleNotFoundError: there is no such module.
     """
     return {
-        path.relative_to(_project(name) or PROJECT).as_posix(): file_digests.of_file(path)
+        _relative(path, _project(name) or PROJECT): _digest(path)
         for name in _reachable(module)
-        for path in _parts(pathlib.Path(_source(name)))
+        for path in _parts(_source(name))
     }
 
 
@@ -53,14 +85,28 @@ def distributions(module: str) -> frozenset[str]:
 
 def project_digest() -> str:
     """Return one digest of all files of the project: both packages and the module of the configuration."""
-    found = {}
-    for path in (PROJECT / "pipeline_config.py", *PROJECT.glob("components/**/*"), *PROJECT.glob("pipeline/**/*")):
-        inner = path.relative_to(PROJECT)
-        if path.is_file() and not _is_generated(path) and not any(part.startswith(".") for part in inner.parts):
-            found[inner.as_posix()] = file_digests.of_file(path)
+    paths = [os.path.join(PROJECT, "pipeline_config.py")]
+    for package in ("components", "pipeline"):
+        for folder, folders, names in os.walk(os.path.join(PROJECT, package)):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            paths += [os.path.join(folder, name) for name in names if not name.startswith(".")]
+    found = {
+        _relative(path, PROJECT): _digest(path) for path in paths if not _is_generated(path) and os.path.isfile(path)
+    }
     return file_digests.of_mapping(found)
 
 
+def _relative(path: str, project: pathlib.Path) -> str:
+    """Return a path in a project relative to it. `os.path.relpath` asks for the working directory each time."""
+    return path.removeprefix(os.path.join(project, ""))
+
+
+@_once
+def _digest(path: str) -> str:
+    return file_digests.of_file(pathlib.Path(path))
+
+
+@_once
 def _reachable(module: str) -> list[str]:
     """Return the module, its packages, and the project's modules that they import; sorted."""
     if not _exists(module):
@@ -84,6 +130,7 @@ def _is_own(name: str, module: str) -> bool:
     return name.partition(".")[0] in (_SHARED, module.partition(".")[0])
 
 
+@_once
 def _imports(module: str) -> frozenset[str]:
     """Return the full names of the modules and module members that a module imports."""
     source = _source(module)
@@ -94,7 +141,10 @@ def _imports(module: str) -> frozenset[str]:
 
 @functools.cache
 def _imports_in(source: bytes, package: str) -> frozenset[str]:
-    return frozenset(_names(ast.parse(source), package))
+    digest = hashlib.sha256(source).hexdigest()
+    return frozenset(
+        remembered.answer("imports", [digest, package], lambda: sorted({*_names(ast.parse(source), package)}))
+    )
 
 
 def _names(tree: ast.Module, package: str) -> Iterator[str]:
@@ -118,21 +168,31 @@ def _statements(tree: ast.Module) -> Iterator[ast.AST]:
             waiting += getattr(one, name, ())
 
 
-def _parts(source: pathlib.Path) -> list[pathlib.Path]:
+@_once
+def _parts(source: str) -> list[str]:
     """Return a module's file and those with the same name and another extension."""
-    names = (name for name in sorted(os.listdir(source.parent)) if name.startswith(f"{source.stem}."))
+    folder, own = os.path.split(source)
+    stem = os.path.splitext(own)[0]
+    names = (name for name in sorted(_names_in(folder)) if name.startswith(f"{stem}."))
     return [
         path
-        for path in map(source.parent.joinpath, names)
-        if path.stem == source.stem and path.is_file() and not _is_generated(path)
+        for name in names
+        if os.path.splitext(name)[0] == stem and not _is_generated(name)
+        if os.path.isfile(path := os.path.join(folder, name))
     ]
 
 
-def _is_generated(path: pathlib.Path) -> bool:
+@_once
+def _names_in(folder: str) -> list[str]:
+    return os.listdir(folder)
+
+
+def _is_generated(path: str) -> bool:
     """Whether Python or an editor wrote the file."""
-    return path.suffix == ".pyc" or path.name.endswith("~")
+    return path.endswith((".pyc", "~"))
 
 
+@_once
 def _exists(module: str) -> bool:
     return _project(module) is not None and os.path.isfile(_source(module))
 

@@ -9,7 +9,7 @@ import importlib_metadata  # noqa: F401 (Beam does: then it is what finds distri
 import packaging.requirements  # noqa: F401 (before tests replace the search path)
 import pytest
 
-from pipeline.provenance import packages
+from pipeline.provenance import packages, remembered
 
 
 @pytest.fixture
@@ -225,3 +225,17 @@ def test_real_namespaces():
     assert packages.providing(["google.protobuf.wrappers_pb2.BoolValue"]) == {"protobuf"}
     assert packages.providing(["tensorflow"]) == {"tensorflow"}
     assert packages.providing(["sklearn", "PIL.Image"]) == {"scikit-learn", "pillow"}
+
+
+def test_answers_that_were_kept_are_those_found_anew(site, tmp_path):
+    site("a", "1.0", ["b"], ["a/__init__.py"])
+    site("b", "2.0", files=["b.py"])
+    found = []
+    for _ in range(2):
+        with remembered.in_file(tmp_path / "answers.json", write=True):
+            found.append((packages.closure(["a"]), packages.providing(["a.x", "b", "os"])))
+        packages._installed.cache_clear()
+    assert found == [({"a": "1.0", "b": "2.0"}, frozenset({"a", "b"}))] * 2
+    site("c", "1.0", ["a"])
+    with remembered.in_file(tmp_path / "answers.json", write=True):
+        assert packages.closure(["c"]) == {"a": "1.0", "b": "2.0", "c": "1.0"}

@@ -252,3 +252,23 @@ def test_the_projects_digest_is_of_code_alone(whole, name):
     (whole / name).parent.mkdir(exist_ok=True)
     (whole / name).write_text("2")
     assert source_code.project_digest() == before
+
+
+def test_files_are_read_once_while_the_context_lasts(project):
+    project({"a.py": "import components.b", "b.py": "x = 1"})
+    with source_code.read_once():
+        before = source_code.files("components.a")
+        with source_code.read_once():
+            project({"b.py": "x = 2", "c.py": ""})
+            assert source_code.files("components.a") == before
+        assert source_code.files("components.a") == before
+    assert source_code.files("components.a")["components/b.py"] == sha256("x = 2")
+
+
+def test_names_that_only_begin_alike_are_no_parts_of_a_module(project):
+    project({"a.py": "", "a": "", "a.b.py": "", "ab.py": "", "a.txt": ""})
+    assert sorted(source_code.files("components.a")) == [
+        "components/__init__.py",
+        "components/a.py",
+        "components/a.txt",
+    ]
