@@ -164,7 +164,9 @@ def _trials(
         return DaskTrials(*options, parallel, output.note, cluster, pipeline.location)
     has_workers = workers.folder(place, found.name).is_dir()  # of a sweep that was stopped
     if parallel in (None, 1) and not has_workers:
-        return LocalTrials(*options)
+        varies = any(name.startswith("engine.") for name in found.varied)
+        shared = None if varies else definitions.settings_of(found, pipeline, {}, 0).config.engine
+        return LocalTrials(*options, shared)
     return WorkerTrials(*options, parallel or 1, output.note)
 
 

@@ -25,12 +25,17 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def set_environment(root: Root, engine: EngineConfig) -> dict[str, str]:
+    """Empty the folder of temporary files, and set the environment variables (`set_variables`)."""
+    clear_temporary(root)
+    return set_variables(root, engine)
+
+
+def set_variables(root: Root, engine: EngineConfig) -> dict[str, str]:
     """Set the environment variables that the libraries read, also for Beam's worker processes.
 
     Returns:
       The user's variables that have no effect (`numeric_variables.ignored`), with their values.
     """
-    clear_temporary(root)
     ignored = numeric_variables.ignored(os.environ, engine)
     for name in ignored:
         del os.environ[name]

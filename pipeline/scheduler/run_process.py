@@ -173,6 +173,7 @@ class Child(Process):
     """
 
     not_awaited: ClassVar[set[int]] = set()
+    _gate: ClassVar[Sequence[str]] = ("/bin/sh", "-c", _GATE, "sae")
 
     def __init__(
         self, command: Sequence[str], output: pathlib.Path, folder: pathlib.Path, environment: Mapping[str, str]
@@ -190,7 +191,7 @@ class Child(Process):
         """
         with open(output, "wb") as file:
             self._process = subprocess.Popen(
-                ["/bin/sh", "-c", _GATE, "sae", *command],
+                [*self._gate, *command],
                 stdin=subprocess.PIPE,
                 stdout=file,
                 stderr=file,
@@ -202,11 +203,11 @@ class Child(Process):
         self.not_awaited.add(self._process.pid)
         super().__init__(self._process.pid, process_identity.identity(self._process.pid))
 
-    def open_gate(self) -> None:
+    def open_gate(self, line: str = "go") -> None:
         """Let it run the command."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # killed meanwhile
-            self._process.stdin.write(b"go\n")
+            self._process.stdin.write(f"{line}\n".encode())
             self._process.stdin.close()
 
     def ended(self) -> bool:
@@ -229,6 +230,12 @@ class Child(Process):
         if not hasattr(os, "waitid"):  # macOS
             return self._process.poll() is not None
         return os.waitid(os.P_PID, self.id, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+class GatedChild(Child):
+    """A process whose command itself waits for a line on standard input, and ends at the end of input."""
+
+    _gate = ()
 
 
 class Watch:

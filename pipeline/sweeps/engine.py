@@ -30,6 +30,7 @@ from pipeline.sweeps.views import Point, PointState, Sweep
 from pipeline_config import Value
 
 _POLL = 0.1  # seconds between two looks at the runs in progress
+_POLL_EPOCHS = 1.0  # seconds between two looks at their epochs, to prepare the next run
 
 
 class _NotStartedError(SaeError):
@@ -146,6 +147,7 @@ class _Engine:
         self._seen: dict[int, int] = {}  # the last epoch of each point in progress that the source knows
         self._stopped_early: dict[int, int] = {}  # points that were stopped early, with the epoch
         self._source: CombinationSource | None = None
+        self._looked = 0.0  # when it last looked whether to prepare the next run
 
     def read(self) -> Sweep:
         """Read the sweep from its runs."""
@@ -263,6 +265,7 @@ class _Engine:
 
     def _watch(self, trial: Trial) -> None:
         """Tell the source the losses of the epochs that ended, and stop the run if it says so."""
+        self._prepare_next(trial)
         if trial.point in self._stopped_early or not trial.run_id or self._definition.pruner in ("", "none"):
             return
         assert self._source is not None
@@ -276,6 +279,17 @@ class _Engine:
                 self._stopped_early[trial.point] = epoch.epoch
                 trial.interrupt()
                 return
+
+    def _prepare_next(self, trial: Trial) -> None:
+        """Prepare the next run when this one has been trained: what follows does not keep all processors busy."""
+        to_come = self._definition.size - len(self._tried) - len(self._active)
+        if not to_come or not trial.run_id or time.monotonic() < self._looked + _POLL_EPOCHS:
+            return
+        self._looked = time.monotonic()
+        events = (one.event for one in reversed(event_log.read(trial.root.path, trial.run_id)))
+        last = next((one for one in events if isinstance(one, EpochEnded)), None)
+        if last is not None and last.epoch == last.epochs:
+            self._trials.prepare()
 
     def _end(self, trial: Trial) -> None:
         """Take the result of a run that ended."""

@@ -6,21 +6,29 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import json
 import os
 import pathlib
 import shutil
 import sys
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from pipeline.core import regular_file, root_lock
+from pipeline.core import memory, regular_file, root_lock
 from pipeline.core.pipeline_root import Root
 from pipeline.core.project import PROJECT
 from pipeline.metadata import sweep_trigger as trigger
-from pipeline.scheduler.run_process import Child, Watch
+from pipeline.scheduler.run_process import Child, GatedChild, Watch
 from pipeline.sweeps import files
+from pipeline_config import EngineConfig
 
 INTERRUPT_GRACE = 20.0  # seconds between interrupt and kill
+_RUN = (sys.executable, "-m", "pipeline", "run")
+_STANDBY = (sys.executable, "-m", "pipeline.cli.standby")
+_STANDBY_MIB = 4_096  # of memory, with which it is started: it takes some 700, a run on MNIST twice that
+_POLL = 0.02  # seconds between two looks at a process that was killed
 
 
 class Trial(Protocol):
@@ -64,6 +72,9 @@ class Trials(Protocol):
     def blocked_by(self) -> str:
         """Return what prevents a start now, such as a run of a user; empty if nothing does."""
 
+    def prepare(self) -> None:
+        """Prepare the start of the next run, while another one is in progress."""
+
     def start(self, point: int, settings: Sequence[str]) -> Trial:
         """Start the run of a point; `settings`: values of `--set`."""
 
@@ -74,19 +85,64 @@ class Trials(Protocol):
         """Remove what is left when no trial is in progress; `complete`: whether no point is left to run."""
 
 
+class Standby:
+    """A process that imports TensorFlow and TFX before it is told which run to start."""
+
+    def __init__(self, root: Root, engine: EngineConfig, folder: pathlib.Path) -> None:
+        """Start it; `engine`: of the run, `folder`: for its output."""
+        self._output = folder / "standby.output"
+        values = json.dumps(dataclasses.asdict(engine))
+        self._child = GatedChild((*_STANDBY, str(root.path), values), self._output, PROJECT, os.environ)
+
+    def become(self, options: Sequence[str], output: pathlib.Path) -> Child:
+        """Let it start a run with options of `sae run`, and move its output; return its process.
+
+        Raises:
+          OSError: it has ended, as when it was killed.
+        """
+        if self._child.ended():
+            raise ProcessLookupError(f"process {self._child.id} has ended")
+        self._output.replace(output)
+        self._child.open_gate(json.dumps(list(options)))
+        return self._child
+
+    def end(self) -> None:
+        """End it, without a run."""
+        self._child.kill()
+        while not self._child.ended():
+            time.sleep(_POLL)
+
+
 class LocalTrial:
     """A run of a point by a process of this machine."""
 
-    def __init__(self, point: int, root: Root, command: Sequence[str], folder: pathlib.Path) -> None:
-        """Start it; `folder`: for its output and its id."""
+    def __init__(
+        self, point: int, root: Root, options: Sequence[str], folder: pathlib.Path, standby: Standby | None = None
+    ) -> None:
+        """Start it.
+
+        Args:
+          point: the number of the point.
+          root: the root in which it runs.
+          options: of `sae run`.
+          folder: for its output and its id.
+          standby: the process that starts it; None, or one that has ended: a new one does.
+        """
         self.point = point
         self.root = root
         self._run_file = folder / f"{point}.run"
         self._output = folder / f"{point}.output"
         self._run_file.unlink(missing_ok=True)
-        child = Child((*command, "--run-id-file", str(self._run_file)), self._output, PROJECT, os.environ)
+        child = self._child((*options, "--run-id-file", str(self._run_file)), standby)
         self._watch = Watch(child, timeout=0.0, since=0.0, grace=INTERRUPT_GRACE)
+
+    def _child(self, options: Sequence[str], standby: Standby | None) -> Child:
+        if standby is not None:
+            with contextlib.suppress(OSError):
+                return standby.become(options, self._output)
+        child = Child((*_RUN, *options), self._output, PROJECT, os.environ)
         child.open_gate()
+        return child
 
     @property
     def run_id(self) -> str:
@@ -123,7 +179,9 @@ class LocalTrials:
 
     capacity = 1
 
-    def __init__(self, root: Root, sweep: str, profile: str, nodes: Sequence[str]) -> None:
+    def __init__(
+        self, root: Root, sweep: str, profile: str, nodes: Sequence[str], engine: EngineConfig | None = None
+    ) -> None:
         """Create the folder for the output of trials.
 
         Args:
@@ -131,22 +189,31 @@ class LocalTrials:
           sweep: its name.
           profile: the profile of its runs.
           nodes: the last nodes that they run.
+          engine: the settings of the engine, if all have the same. While one run evaluates its model, the process of
+            the next one imports TensorFlow and TFX with them.
         """
         self._root, self._sweep, self._profile, self._nodes = root, sweep, profile, nodes
         self._folder = files.folder(root, sweep) / "trials"
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._engine = engine
+        self._standby: Standby | None = None
+
+    def prepare(self) -> None:
+        if self._engine is not None and self._standby is None and memory.limit_mib() >= _STANDBY_MIB:
+            with contextlib.suppress(OSError):  # then the next run starts as the first one did
+                self._standby = Standby(self._root, self._engine, self._folder)
 
     def blocked_by(self) -> str:
         holder = root_lock.holder(self._root.lock_file)
         return "" if holder is None else f"the run that holds the root: {holder}"
 
     def start(self, point: int, settings: Sequence[str]) -> LocalTrial:
-        return self.start_in(self._root, point, settings)
+        standby, self._standby = self._standby, None
+        return LocalTrial(point, self._root, self.options(self._root, point, settings), self._folder, standby)
 
     def start_in(self, root: Root, point: int, settings: Sequence[str]) -> LocalTrial:
         """Start the run of a point in a root."""
-        command = (sys.executable, "-m", "pipeline", "run", *self.options(root, point, settings))
-        return LocalTrial(point, root, command, self._folder)
+        return LocalTrial(point, root, self.options(root, point, settings), self._folder)
 
     def options(self, root: Root, point: int, settings: Sequence[str]) -> tuple[str, ...]:
         """Return the options of `sae run` for a point, in a root."""
@@ -165,4 +232,7 @@ class LocalTrials:
 
     def close(self, complete: bool) -> None:
         del complete
+        if self._standby is not None:
+            self._standby.end()
+            self._standby = None
         shutil.rmtree(self._folder, ignore_errors=True)

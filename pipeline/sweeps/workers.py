@@ -63,6 +63,9 @@ class WorkerTrials:
             return self._local.blocked_by()
         return "all workers are busy" if len(self._active) >= self._count else ""
 
+    def prepare(self) -> None:
+        pass  # runs at once have no idle processor in which the next one could import
+
     def start(self, point: int, settings: Sequence[str]) -> Trial:
         self._active.pop(point, None)  # of a run that found its root locked
         root = self._free_worker() if self._base else self._root

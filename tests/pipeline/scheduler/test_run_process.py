@@ -13,7 +13,7 @@ from collections.abc import Callable
 import pytest
 
 from pipeline.scheduler import process_identity
-from pipeline.scheduler.run_process import Child, Process, Watch
+from pipeline.scheduler.run_process import Child, GatedChild, Process, Watch
 
 pytestmark = pytest.mark.component
 
@@ -39,11 +39,23 @@ def test_a_child_waits_for_the_gate_and_has_an_exit_code(tmp_path: pathlib.Path)
     assert (tmp_path / "output").read_text() == "out\nerr\n"  # and nothing on standard input
 
 
-def test_nothing_runs_if_the_daemon_is_killed_before_the_gate_opens(tmp_path: pathlib.Path) -> None:
+def test_a_command_that_is_its_own_gate_is_given_a_line(tmp_path: pathlib.Path) -> None:
+    found = GatedChild(("/bin/sh", "-c", "read line && echo got $line"), tmp_path / "output", tmp_path, os.environ)
+    found.open_gate("one two")
+    until(found.ended)
+    assert (tmp_path / "output").read_text() == "got one two\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "command"), [("Child", "touch ran; sleep 60"), ("GatedChild", "read line && touch ran; sleep 0")]
+)
+def test_nothing_runs_if_the_daemon_is_killed_before_the_gate_opens(
+    tmp_path: pathlib.Path, kind: str, command: str
+) -> None:
     program = (
-        "import os, pathlib, signal, sys; from pipeline.scheduler.run_process import Child;"
+        "import os, pathlib, signal, sys; from pipeline.scheduler import run_process;"
         "here = pathlib.Path(sys.argv[1]);"
-        "c = Child(('/bin/sh', '-c', 'touch ran; sleep 60'), here / 'output', here, os.environ);"
+        f"c = run_process.{kind}(('/bin/sh', '-c', '{command}'), here / 'output', here, os.environ);"
         "print(c.id, c.identity, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
