@@ -9,10 +9,12 @@ import dataclasses
 import importlib
 import pathlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.evaluation import metrics
-from pipeline.artifacts.sections import Preview
+
+if TYPE_CHECKING:
+    from pipeline.artifacts.sections import Preview
 
 PNGs = Mapping[str, bytes]  # PNG files by their names in the preview
 _FINGERPRINTS = "pipeline.artifacts.fingerprints"

@@ -18,6 +18,7 @@ from click.shell_completion import CompletionItem
 
 from pipeline.cli.command import check_not_empty
 from pipeline.cli.selected import set_selected
+from pipeline.core import garbage_collector
 
 Sections = Mapping[str, Mapping[str, tuple[str, str]]]  # by section and name: module, one line of help
 
@@ -77,9 +78,9 @@ class _Commands(collections.UserDict[str, Any]):
 
     def __getitem__(self, name: str) -> click.Command:
         module, _ = self.data[name]
-        command: click.Command = getattr(
-            importlib.import_module(f"pipeline.cli.{module}"), f"{name.replace(' ', '_')}_command"
-        )
+        with garbage_collector.off_for_imports():
+            imported = importlib.import_module(f"pipeline.cli.{module}")
+        command: click.Command = getattr(imported, f"{name.replace(' ', '_')}_command")
         return command
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
-
-import psutil
 
 _LIMIT = pathlib.Path("/sys/fs/cgroup/memory.max")  # of a container, in cgroup v2
 
 
 def limit_mib() -> int:
     """Return how many MiB processes here can use, at most."""
-    total = int(psutil.virtual_memory().total)
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     try:
         limit = _LIMIT.read_text(encoding="ascii").strip()
     except OSError:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 from collections.abc import Iterator
 
-from pipeline.core import late_import, tfx_versions
+from pipeline.core import garbage_collector, late_import, tfx_versions
 
 # What TFX and Beam import, and no node uses unless it is a person's own: a third of the time of all imports.
 _CLIENTS = ("google.cloud.bigquery", "google.cloud.bigquery_storage_v1", "google.cloud.pubsub")
@@ -17,15 +16,11 @@ _COMPONENTS = "tfx.components"  # it imports all of TFX's components, whichever 
 def heavy_imports() -> Iterator[None]:
     """Import TensorFlow and TFX in this context: faster, because they import less, and the garbage collector is off.
 
-    They create millions of objects that live as long as the process; these are also excluded from later collections.
+    They create millions of objects.
     """
     put_off_rarely_used()
-    gc.disable()
-    try:
+    with garbage_collector.off_for_imports():
         yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def put_off_rarely_used() -> None:

@@ -13,7 +13,6 @@ from pipeline.metadata import root_store, run_properties
 from pipeline.metadata.store import Store, open_store
 from pipeline.orchestration import partial_run
 from pipeline.orchestration.cache import CacheDecision, CacheVerdict, NodeCache
-from pipeline.orchestration.portable import checks
 from pipeline.orchestration.request import RunRequest
 from pipeline.provenance import numeric_variables, remembered, source_code
 from pipeline_config import EngineConfig
@@ -82,6 +81,8 @@ def plan_run(request: RunRequest) -> Plan:
                 changes = {name: cache.changes_since(pipeline.by_name[name], executions[name]) for name in needed}
 
     if len(decisions) < len(to_run) or any(one.verdict != CacheVerdict.CACHED for one in decisions.values()):
+        from pipeline.orchestration.portable import checks
+
         checks.require(resolved.config.engine, pipeline, root, write=False)
 
     def planned(name: str) -> PlannedNode:

@@ -18,7 +18,6 @@ from pipeline.metadata.client import logger as waiting_logger
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.writer import rewrite_moved_uris
 from pipeline.orchestration import checkpoints, partial_run, process_setup, recovery
-from pipeline.orchestration import resume as resuming
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.session import RunSession
 from pipeline.orchestration.summary import Summary
@@ -75,6 +74,8 @@ def resume(pipeline: Pipeline, root: Root, wanted: str, display: Display) -> Sum
       SaeError: the run cannot be resumed (see `resuming.find`), or the root is locked. The run is unchanged.
       KeyboardInterrupt: the run was interrupted again.
     """
+    from pipeline.orchestration import resume as resuming  # other runs need not compare manifests
+
     if not _has_store(root):
         open_store(root, read_only=True)  # raises the error that there is none
     root.create()

@@ -17,7 +17,6 @@ from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import cancellation, imports, last_words, replay
 from pipeline.orchestration import partial_run as part_of_run
 from pipeline.orchestration.cache import CacheVerdict, NodeCache
-from pipeline.orchestration.portable import checks
 from pipeline.orchestration.recorder import RunRecorder
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import Summary
@@ -95,6 +94,8 @@ class RunSession:
         return self._recorder.end(self.store, result, configured)
 
     def _run_nodes(self, configured: ConfiguredPipeline | None) -> Summary:
+        from pipeline.orchestration.portable import checks  # a run in which every node is cached needs no cluster
+
         checks.require(self.resolved.config.engine, self.request.pipeline, self.root, write=True)
         self.tell(Note("loading TensorFlow and TFX"))
         with imports.heavy_imports():

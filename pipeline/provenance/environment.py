@@ -7,7 +7,6 @@ of its own description.
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import os
 import pathlib
 import platform
@@ -140,6 +139,8 @@ def _tensorflow() -> dict[str, str]:
     if not names:
         return {}
     name = min(names)
+    import importlib.metadata  # 10 ms
+
     distribution = importlib.metadata.distribution(name)
     tags = re.findall(r"^Tag:\s*(\S+)", distribution.read_text("WHEEL") or "", re.MULTILINE)
     files = sorted(filter(_is_of_wheel, (distribution.read_text("RECORD") or "").splitlines()))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib.metadata
 import re
 import sys
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from pipeline.core.project import LOCK
 from pipeline.provenance import remembered
+
+if TYPE_CHECKING:
+    import importlib.metadata
 
 OWN = "sae-pipeline"
 _RUNS = "pipeline"  # its extra with the packages that run the pipeline
@@ -101,6 +104,8 @@ def providing(modules: Iterable[str]) -> frozenset[str]:
 @functools.cache
 def _installed(path: tuple[str, ...]) -> dict[str, _Installed]:
     """Return every distribution on the search path, by name; of two with the same name, the first, which is in use."""
+    import importlib.metadata  # 10 ms, which answers that are remembered save
+
     found: dict[str, _Installed] = {}
     for distribution in importlib.metadata.distributions(path=list(path)):
         one = _described(distribution)

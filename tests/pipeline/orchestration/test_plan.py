@@ -14,6 +14,7 @@ from pipeline.core import serialization, settings
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.orchestration import plan
+from pipeline.orchestration.portable import checks
 from pipeline.orchestration.request import RunRequest
 from pipeline.provenance import numeric_variables
 from pipeline.sparse_autoencoder import dataset_cache
@@ -24,7 +25,8 @@ from tests import PROJECT
 from tests.builders.roots import Recorded, change_bytes, tree
 
 HEAVY = ("tensorflow", "tfx", "apache_beam", "tensorflow_datasets")
-NOT_NEEDED = ("numpy", "PIL", "asyncio", "http", "ssl")  # each takes longer to import than a plan takes
+# Each takes longer to import than a plan takes.
+NOT_NEEDED = ("numpy", "PIL", "asyncio", "http", "ssl", "rich", "psutil")
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +91,7 @@ def test_as_text_there_is_a_line_for_each_node_and_each_reason(after_a_run):
 
 
 def test_it_says_which_jobs_would_run_on_which_cluster(after_a_run, monkeypatch):
-    monkeypatch.setattr(plan.checks, "require", lambda *_, **__: None)
+    monkeypatch.setattr(checks, "require", lambda *_, **__: None)
     flink = ("engine.runner=flink", "engine.flink_master=flink.example.org:8081")
     assert make(after_a_run, *flink).cluster == ""  # all is cached
     made = make(after_a_run, "training.epochs=60", *flink)

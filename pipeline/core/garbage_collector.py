@@ -1,0 +1,21 @@
+"""Python's garbage collector, which takes a tenth of the time of imports in vain."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def off_for_imports() -> Iterator[None]:
+    """Turn the collector off while modules are imported, and exclude what they created from later collections.
+
+    Modules, classes and functions live as long as the process.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

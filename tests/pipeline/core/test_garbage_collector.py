@@ -1,0 +1,30 @@
+"""The garbage collector during imports."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from pipeline.core import garbage_collector
+
+
+@pytest.fixture(autouse=True)
+def thawed():
+    yield
+    gc.unfreeze()
+
+
+def test_the_collector_is_off_and_leaves_out_what_was_created():
+    before = gc.get_freeze_count()
+    with garbage_collector.off_for_imports():
+        assert not gc.isenabled()
+        made = [[] for _ in range(100)]
+    assert gc.isenabled()
+    assert gc.get_freeze_count() >= before + len(made)
+
+
+def test_the_collector_is_on_again_after_an_import_that_failed():
+    with pytest.raises(ImportError), garbage_collector.off_for_imports():
+        raise ImportError("no such module")
+    assert gc.isenabled()
