@@ -5,8 +5,6 @@ Every second seed damages the store of a root, the others those of strangers, wh
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
 import pathlib
@@ -16,7 +14,7 @@ import tempfile
 import urllib.error
 import urllib.request
 
-from pipeline.cli import entry
+from tests.builders import forked
 from tests.builders.damage import damage
 
 COMMANDS = (
@@ -45,7 +43,7 @@ def main(pristine: str, place: str, first: int, last: int, one_of: int, root_ser
     """
     root, alone = pathlib.Path(place) / "root", pathlib.Path(place) / "alone.sqlite"
     others = sorted(one for one in pathlib.Path(pristine).glob("*.sqlite") if one.name != "root.sqlite")
-    call(["serve", "--get", "/health.json", "--root", str(root)])  # imports what the children need
+    forked.call(["serve", "--get", "/health.json", "--root", str(root)])  # imports what the children need
     for seed in range(first, last):
         of_root = seed % 2 == 0
         original = pathlib.Path(pristine) / "root.sqlite" if of_root else others[seed // 2 % len(others)]
@@ -61,38 +59,15 @@ def main(pristine: str, place: str, first: int, last: int, one_of: int, root_ser
         pages = list(PAGES[seed % one_of :: one_of])
         if not address:
             commands, pages = [*commands, *(["serve", "--get", f"/{page}"] for page in pages)], []
-        results = [[*command, *in_child([*command, *options])] for command in commands]
+        results = [[*command, *in_child(*command, *options)] for command in commands]
         answers = [[page, get(address + page)] for page in pages]
         print(json.dumps({"seed": seed, "damage": done, "commands": results, "pages": answers}), flush=True)
 
 
-def in_child(arguments: list[str]) -> tuple[int, str]:
+def in_child(*arguments: str) -> tuple[int, str]:
     """The exit code, negative for a signal, and standard error."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reader)
-        os.dup2(writer, 2)
-        code = 99
-        try:
-            code = call(arguments)
-        finally:
-            sys.stderr.flush()
-            os._exit(code)
-    os.close(writer)
-    with open(reader, "rb") as file:
-        errors = file.read().decode(errors="replace")
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), errors
-
-
-def call(arguments: list[str]) -> int:
-    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
-    try:
-        with contextlib.redirect_stdout(out):
-            entry.main(arguments)
-    except SystemExit as error:
-        return int(error.code or 0)
-    return 0
+    code, _, errors = forked.sae(*arguments)
+    return code, errors
 
 
 def get(address: str) -> int | str:

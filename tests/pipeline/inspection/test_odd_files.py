@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import pathlib
-import subprocess
-import sys
+import signal
+from collections.abc import Iterator
 
 import pytest
 
-from tests import PROJECT
+from pipeline.cli import entry
 from tests.builders.roots import Recorded
 from tests.pipeline.core.test_regular_file import ODD, make_odd
 
@@ -28,8 +28,11 @@ _COMMANDS = {
 
 
 @pytest.mark.component
+@pytest.mark.usefixtures("restored_environment")
 @pytest.mark.parametrize("kind", ODD)
-def test_no_command_waits_for_a_file_that_is_none(tmp_path: pathlib.Path, kind: str) -> None:
+def test_no_command_waits_for_a_file_that_is_none(
+    tmp_path: pathlib.Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The log of a run, its events, its manifest and a preview are of this kind."""
     recorded = Recorded(tmp_path)
     recorded.run("r1")
@@ -42,14 +45,24 @@ def test_no_command_waits_for_a_file_that_is_none(tmp_path: pathlib.Path, kind: 
         path.unlink(missing_ok=True)
         make_odd(kind, path)
     for command, code in _COMMANDS.items():
-        done = subprocess.run(
-            [sys.executable, "-m", "pipeline", *command, "--root", str(root.path)],
-            capture_output=True,
-            text=True,
-            cwd=PROJECT,
-            env={**os.environ, "PYTHONPATH": str(PROJECT)},
-            timeout=_LIMIT,
-            check=False,
-        )
-        assert (command, done.returncode) == (command, code), done.stderr
-        assert "Traceback" not in done.stderr
+        with at_most(_LIMIT), pytest.raises(SystemExit) as ended:
+            entry.main([*command, "--root", str(root.path)])
+        errors = capsys.readouterr().err
+        assert (command, int(ended.value.code or 0)) == (command, code), errors
+        assert "Traceback" not in errors
+
+
+@contextlib.contextmanager
+def at_most(seconds: int) -> Iterator[None]:
+    """End what waits longer."""
+
+    def end(number: int, frame: object) -> None:
+        pytest.fail(f"it waited for {seconds} s")  # no command catches this
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)

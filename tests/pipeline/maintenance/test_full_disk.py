@@ -33,14 +33,15 @@ _WRITERS = [
 _READERS = [["runs"], ["show", "latest"], ["models"], ["plan"], ["gc", *_KEEP_ONE], ["schedule", "list", "--json"]]
 # Arguments: the root; its copy; commands as JSON; how to fill the disk. Prints the results and the tree as JSON.
 _PROGRAM = """
-import json, os, pathlib, resource, shutil, subprocess, sys
+import json, os, pathlib, resource, shutil, sys
+from tests.builders import forked
 from tests.builders.roots import tree
 source, disk, commands, kind = sys.argv[1:]
 root = pathlib.Path(disk, "root")
 shutil.copytree(source, root)
 def sae(*command):
-    done = subprocess.run([sys.executable, "-m", "pipeline", *command, "--root", root], capture_output=True, text=True)
-    return done.returncode, done.stdout, done.stderr
+    return forked.sae(*command, "--root", str(root))
+forked.call(["plan", "--root", str(root)])
 assert sae("schedule", "add", "nightly", "--every", "6h")[0] == 0
 if "unpin" in commands:
     assert sae("pin", "run-1", "--reason", "x")[0] == 0

@@ -24,7 +24,7 @@ from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.web import app
 from tests.builders.schedules import FAILED, NOW, SKIPPED, SetClock, schedule, tick, write
 
-SAMPLE = 20  # edits of the quick test, of some 800
+SAMPLE = 10  # edits of the quick test, of some 800
 TABLES = ("schedules", "ticks", "attempts", "daemon")
 VALUES = {
     "NULL": None,
