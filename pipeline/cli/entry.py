@@ -17,7 +17,7 @@ from components.errors import cause_text
 from pipeline.cli import output, process
 from pipeline.cli.group import sae
 from pipeline.cli.selected import Selected, selected
-from pipeline.core import child_processes, parent_process
+from pipeline.core import child_processes, garbage_collector, parent_process
 from pipeline.core.errors import ExitCode, SaeError, UnavailableError, UsageError, advice, check_text
 from pipeline.core.suggestions import Selection
 from pipeline.core.text import escaped, shortened
@@ -31,6 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command of these arguments and exit; print one line for an error, with --verbose its traceback."""
     process.complete()
     parent_process.end_with_parent()
+    garbage_collector.off_at_exit()
     arguments = sys.argv[1:] if arguments is None else arguments
     verbose = bool({"-v", "--verbose"} & set(arguments))
     # click accepts an option of the group only before the name of the command; users type it after the name as well.

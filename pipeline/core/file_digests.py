@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from components import json_text
 from pipeline.core.text import counted
 
-_BLOCK = 1 << 20  # bytes per read
+_BLOCK = 1 << 16  # bytes per read; memory for more is taken anew each time, which takes longer than a small file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,10 +32,10 @@ class FileState:
 Files = dict[str, FileState]
 
 
-def of_file(path: pathlib.Path) -> str:
+def of_file(path: str | pathlib.Path) -> str:
     """Return the SHA-256 of a file's bytes, in hex."""
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with open(path, "rb", buffering=0) as file:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()

@@ -103,7 +103,7 @@ def _relative(path: str, project: pathlib.Path) -> str:
 
 @_once
 def _digest(path: str) -> str:
-    return file_digests.of_file(pathlib.Path(path))
+    return file_digests.of_file(path)
 
 
 @_once
