@@ -15,11 +15,24 @@ tool = @for python in python3 /usr/bin/python3 $(PYENV)/versions/3.*/bin/python3
 	then exec "$$python" tools/$(1); fi; \
 	done; echo "error: missing: a Python, 3.6 or newer, that runs" >&2; exit 6
 
-# Of runs, resuming, decisions, deletion, checks, sweeps and schedules.
-POSTGRESQL_TESTS = tests/pipeline/orchestration tests/pipeline/registry tests/pipeline/maintenance tests/pipeline/scheduler \
-	tests/pipeline/metadata/test_postgresql_store.py tests/e2e/test_sample_run.py tests/e2e/test_resume.py \
-	tests/e2e/test_failures.py tests/e2e/test_parts.py tests/e2e/test_verify.py tests/e2e/test_sweep.py \
-	tests/e2e/test_schedule.py
+# Tests whose outcome depends on the store: it is read, written, locked, copied or lost. What a run does apart from its
+# records (terminals, signals, disks, Beam's processes, schedules) is tested with SQLite alone.
+POSTGRESQL_TESTS = tests/pipeline/metadata/test_postgresql_store.py \
+	$(patsubst %,tests/pipeline/orchestration/test_%.py,cache checkpoints plan recorder recovery replay resume summary) \
+	$(patsubst %,tests/pipeline/registry/test_%.py,lost_connection pins promotion run_annotations superseded versions) \
+	$(patsubst %,tests/pipeline/maintenance/%,fsck/test_fsck.py gc test_restore.py test_verify.py) \
+	$(patsubst %,tests/e2e/test_%.py,sample_run schedule sweep) \
+	$(addprefix tests/e2e/test_resume.py::, \
+		test_commands_that_read_show_it_as_broken_off_and_write_nothing \
+		test_it_ends_under_its_id_and_what_had_ended_is_not_run_again \
+		test_each_attempt_is_kept_with_its_reason \
+		test_nothing_is_left_half_done) \
+	"tests/e2e/test_failures.py::test_a_signal_ends_the_run_and_leaves_nothing_half_written[Signals.SIGTERM-cached]" \
+	tests/e2e/test_parts.py::test_from_node_takes_the_rest_from_the_newest_run_in_which_it_succeeded \
+	$(addprefix tests/e2e/test_verify.py::, \
+		test_a_run_made_again_in_other_surroundings_is_the_same \
+		test_the_verdict_is_an_artifact_linked_to_the_run_and_to_what_was_compared \
+		test_what_is_gone_is_made_again_with_what_it_takes_and_is_a_hit)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev setup-cluster setup-export run test test-current test-reference test-tfx-versions test-postgresql test-chaos test-cluster test-cluster-current test-export test-quick lint lock bench bench-current bench-growth screenshots clean
