@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
 import json
 import os
 import pathlib
+import pickle
 import shutil
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from pipeline.core import settings
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
 from pipeline.metadata.writer import rewrite_moved_uris
+from pipeline.orchestration import plan
 from pipeline.orchestration import run as run_module
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import Summary
@@ -145,15 +148,24 @@ def _copy_root(root: pathlib.Path, place: pathlib.Path, store: str) -> pathlib.P
     return place
 
 
-@pytest.fixture(scope="session")
-def sample_run(tmp_path_factory: pytest.TempPathFactory) -> SampleRun:
-    """Made once, in a process of its own, by whichever of the processes that share the tests is the first to ask."""
+@contextlib.contextmanager
+def _shared_folder(tmp_path_factory: pytest.TempPathFactory, name: str) -> Iterator[pathlib.Path]:
+    """A folder that the processes of xdist share; one at a time has it."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
-    folder = shared / "Größe und Maß"  # what it makes is compared with runs in plain folders
-    with open(shared / "sample-run.lock", "w", encoding="utf-8") as lock:
+    with open(shared / f"{name}.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        yield shared / name
+
+
+@pytest.fixture(scope="session")
+def sample_run(tmp_path_factory: pytest.TempPathFactory) -> SampleRun:
+    """Made once, in a process of its own, by whichever of the processes that share the tests is the first to ask.
+
+    Its folder may change nothing: what it makes is compared with runs in plain folders.
+    """
+    with _shared_folder(tmp_path_factory, "Größe und Maß") as folder:
         if not (folder / "output").exists():
             ended = sae("run", *QUICK_OPTIONS, "--json", "--root", folder / "made")
             assert ended.returncode == 0, ended.stderr
@@ -171,6 +183,56 @@ def sample_run(tmp_path_factory: pytest.TempPathFactory) -> SampleRun:
     )
     assert {node["state"] for node in found.summary["nodes"]} == {"executed"}
     return found
+
+
+@dataclasses.dataclass(frozen=True)
+class ChangedRun:
+    """Three runs: that of the sample; the same again; with `CHANGED`. Their root is not to be changed.
+
+    Attributes:
+      root: pipeline root with these runs.
+      store: what `metadata_stores.kept` of the root's store.
+      first: all executed.
+      again: all cached.
+      last: what depends on the training executed, the rest cached.
+      plan: what was planned for the last.
+    """
+
+    root: pathlib.Path
+    store: str
+    first: SampleRun
+    again: Summary
+    last: Summary
+    plan: plan.Plan
+
+    def copy(self, place: pathlib.Path) -> pathlib.Path:
+        """Copy the root to a place that does not exist yet, to be changed there; return the place."""
+        return _copy_root(self.root, place, self.store)
+
+
+# Another L1, and enough epochs to pass the gates of the profile.
+CHANGED = ("training.epochs=5", "training.batch_size=32", "model.l1=1e-4")
+
+
+@pytest.fixture(scope="session")
+def changed(sample_run: SampleRun, tmp_path_factory: pytest.TempPathFactory) -> ChangedRun:
+    """Made once, like the run of the sample."""
+    with _shared_folder(tmp_path_factory, "changed") as folder, environment.restored():
+        if not (folder / "runs").exists():
+            root = sample_run.copy(folder / "root")
+            again = run_here(root, *QUICK)
+            planned_last = planned(root, *CHANGED)
+            last = run_here(root, *CHANGED)
+            made = ChangedRun(root, metadata_stores.kept(Root(root)), sample_run, again, last, planned_last)
+            (folder / "runs").write_bytes(pickle.dumps(made))
+        found: ChangedRun = pickle.loads((folder / "runs").read_bytes())
+    return found
+
+
+def planned(root: pathlib.Path, *assignments: str, **options: Any) -> plan.Plan:
+    """Plan a run; `options` are fields of `RunRequest`."""
+    request = settings.Request(profile="sample", assignments=assignments, root=str(root))
+    return plan.plan_run(RunRequest(PIPELINE, request, **options))
 
 
 def states(summary: Summary) -> dict[str, str]:
