@@ -66,7 +66,9 @@ def test_each_example_applies_to_the_code_as_it_is(extended):
 
 
 @pytest.mark.e2e
-def test_the_pipeline_runs_with_all_of_them(extended, tmp_path):
+def test_the_pipeline_runs_with_all_of_them(extended, sample_run, tmp_path):
+    sample_run.copy(tmp_path / "root")  # which spares the nodes before the Trainer
+
     def sae(*words: str) -> subprocess.CompletedProcess[str]:
         # Not the installed package, but the copy.
         environment = {**os.environ, "PYTHONPATH": str(extended)}
@@ -78,6 +80,9 @@ def test_the_pipeline_runs_with_all_of_them(extended, tmp_path):
     summary = json.loads(run.stdout)
     states = {node["id"]: node["state"] for node in summary["nodes"]}
     assert states["ModelSize"] == "executed"
+    assert states["Transform"] == "cached"  # no example touches its code
+    answer = json.loads(sae("why", "latest", "Trainer", "--json").stdout)
+    assert ("code", "components/model/adapter.py") in {(one["part"], one["field"]) for one in answer["changes"]}
     assert 0 < summary["metrics"]["test_largest_error"] <= 1
     size = json.loads(sae("artifact", "latest:ModelSize", "--json").stdout)
     assert size["row"]["content"].startswith("model-size-1:")

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 
 from tests.e2e.browser.conftest import served, visiting
-from tests.e2e.test_reading import begin
+from tests.e2e.conftest import PROJECT, QUICK_OPTIONS
+
+
+def begin(root, *options):
+    """Start a run on the sample in a process of its own."""
+    command = [sys.executable, "-m", "pipeline", "run", *QUICK_OPTIONS, *options, "--json", "--root", str(root)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=PROJECT)
 
 
 def test_a_run_is_followed_to_its_end(chromium, tmp_path):
