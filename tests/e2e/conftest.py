@@ -37,9 +37,19 @@ QUICK = ("training.epochs=2", "training.batch_size=32", "evaluation.max_bce=0.6"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if pathlib.Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.e2e)
+    """Mark the tests of this folder, and let the second file to run be one that does without the run of the sample.
+
+    The first file makes that run, for which processes that begin with another such file would wait.
+    """
+    ours = [item for item in items if pathlib.Path(__file__).parent in item.path.parents]
+    asks: dict[pathlib.Path, bool] = {}  # by file, whether its first test does
+    for item in ours:
+        item.add_marker(pytest.mark.e2e)
+        asks.setdefault(item.path, "sample_run" in getattr(item, "fixturenames", ()))
+    first = next((path for path, needed in asks.items() if needed), None)
+    ours.sort(key=lambda item: 0 if item.path == first else 1 + asks[item.path])
+    others = [item for item in items if pathlib.Path(__file__).parent not in item.path.parents]
+    items[:] = [*others, *ours]
 
 
 @pytest.fixture(autouse=True, scope="module")
