@@ -45,7 +45,8 @@ def letters(make_dataset: MakeDataset, tmp_path_factory: pytest.TempPathFactory)
     """A run in a root of its own, not to be changed, and the settings that name its data."""
     data = ("data.dataset=tiny_letters", f"data.data_dir={make_dataset('tiny_letters', SIZES, side=16, labels=26)}")
     root = tmp_path_factory.mktemp("letters") / "root"
-    return run_here(root, *data, "training.epochs=60", "training.batch_size=32", profile="mnist"), data
+    learned = ("training.epochs=60", "training.batch_size=32")
+    return run_here(root, *data, *learned, profile="mnist", to_node="Pusher"), data
 
 
 def root_like(summary: Summary, place: pathlib.Path) -> pathlib.Path:
@@ -77,7 +78,8 @@ def test_a_model_that_learned_nothing_is_not_blessed(
 ) -> None:
     root = root_like(letters[0], tmp_path / "root")
     shutil.rmtree(root / "serving")
-    summary = run_here(root, *letters[1], "training.epochs=1", "training.learning_rate=1e-6", profile="mnist")
+    poor = ("training.epochs=1", "training.learning_rate=1e-6")
+    summary = run_here(root, *letters[1], *poor, profile="mnist", to_node="Pusher")
     assert states(summary)["Trainer"] == "executed"
     assert summary.blessed is False
     assert summary.exit_code == ExitCode.GATE_FAILED
