@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
+import signal
 import subprocess
 from typing import Any
 
@@ -24,7 +26,7 @@ from pipeline.terminal.progress import display
 from tests import PROJECT, metadata_stores
 from tests.builders.roots import tree
 from tests.chaos import kill_points as kills
-from tests.e2e.conftest import QUICK, SampleRun, run_here
+from tests.e2e.conftest import QUICK, QUICK_OPTIONS, SampleRun, run_here
 
 ASSIGNMENTS = (*QUICK, "training.epochs=4", "engine.checkpoint_seconds=0")
 OPTIONS = ("--profile", "sample", *(word for one in ASSIGNMENTS for word in ("--set", one)))
@@ -38,6 +40,7 @@ class Survived:
     Attributes:
       root: of the run.
       run_id: of it.
+      messages: what the first attempt left on standard error.
       unfinished: the run as a command that only reads has it after the first kill.
       untouched: whether that changed no file.
       summary: of the end.
@@ -45,6 +48,7 @@ class Survived:
 
     root: Root
     run_id: str
+    messages: str
     unfinished: Any
     untouched: bool
     summary: Summary
@@ -54,7 +58,14 @@ class Survived:
 def survived(tmp_path_factory: pytest.TempPathFactory) -> Survived:
     folder = tmp_path_factory.mktemp("survived") / "root"
     metadata_stores.give_first_run(folder)
-    assert kills.run_until(kills.command(folder, *OPTIONS), folder, kills.after_epoch(2))
+    process = subprocess.Popen(
+        kills.command(folder, *OPTIONS), cwd=PROJECT, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    with process:
+        assert process.stderr is not None
+        assert any(line.startswith("Trainer epoch 2/") for line in process.stderr)
+        os.killpg(process.pid, signal.SIGKILL)
+        messages = process.stderr.read()
     root = Root(folder)
     before = tree(folder)
     with open_reader(PIPELINE, None, root) as reader:
@@ -63,7 +74,7 @@ def survived(tmp_path_factory: pytest.TempPathFactory) -> Survived:
     resume = kills.command(folder, name="resume")
     assert kills.run_until(resume, folder, kills.after_node("Trainer", 0.2))
     summary = run.resume(PIPELINE, root, "", display)
-    return Survived(root, unfinished.row.id, unfinished, untouched, summary)
+    return Survived(root, unfinished.row.id, messages, unfinished, untouched, summary)
 
 
 def test_commands_that_read_show_it_as_broken_off_and_write_nothing(survived: Survived) -> None:
@@ -73,6 +84,13 @@ def test_commands_that_read_show_it_as_broken_off_and_write_nothing(survived: Su
     assert states["Trainer"] is NodeRunState.UNFINISHED
     assert states["Transform"] is NodeRunState.EXECUTED
     assert survived.untouched
+
+
+def test_the_last_lines_of_the_log_are_shown(survived: Survived) -> None:
+    [error] = [line for line in survived.messages.splitlines() if line.startswith("error: ")]
+    log = survived.root.logs / f"{survived.run_id}.log"
+    for words in (survived.run_id, "killed", f"`sae resume {survived.run_id}`", str(log)):
+        assert words in error
 
 
 def test_it_ends_under_its_id_and_what_had_ended_is_not_run_again(survived: Survived) -> None:
@@ -111,31 +129,26 @@ def test_nothing_is_left_half_done(survived: Survived) -> None:
 
 
 def test_the_bits_are_those_of_an_unbroken_training(survived: Survived) -> None:
-    broken = kills.contents(survived.root, survived.run_id)
     whole = run_here(survived.root.path, *ASSIGNMENTS, from_node="Trainer", to_node="Trainer", use_cache=False)
     store = open_store(survived.root, read_only=True)
-    made = store.outputs(store.executions(whole.run_id)["Trainer"].id)
-    assert len({output.uri for output in made.values()} & {broken_uri(survived, key) for key in made}) == 0
-    assert {f"Trainer {key}": output.content for key, output in made.items()} == {
-        name: content for name, content in broken.items() if name.startswith("Trainer ")
+    made, broken = (store.outputs(store.executions(run_id)["Trainer"].id) for run_id in (whole.run_id, survived.run_id))
+    assert not {output.uri for output in made.values()} & {output.uri for output in broken.values()}
+    assert {key: output.content for key, output in made.items()} == {
+        key: output.content for key, output in broken.items()
     }
     assert pathlib.Path(made["model"].uri).is_dir()
-
-
-def broken_uri(survived: Survived, key: str) -> str:
-    store = open_store(survived.root, read_only=True)
-    return store.outputs(store.executions(survived.run_id)["Trainer"].id)[key].uri
 
 
 def test_a_run_whose_root_is_renamed_ends_and_resumes_in_the_new_place(
     tmp_path: pathlib.Path, sample_run: SampleRun
 ) -> None:
-    """The nodes before the Trainer are cached."""
+    """The nodes before the Evaluator are cached."""
     root, moved = sample_run.copy(tmp_path / "root"), tmp_path / "moved"
-    process = subprocess.Popen(kills.command(root, *OPTIONS), cwd=PROJECT, stderr=subprocess.PIPE, text=True)
+    command = kills.command(root, *QUICK_OPTIONS, "--set", "evaluation.max_bce=0.61")
+    process = subprocess.Popen(command, cwd=PROJECT, stderr=subprocess.PIPE, text=True)
     with process:
         assert process.stderr is not None
-        assert any(line.startswith("Trainer started") for line in process.stderr)
+        assert any(line.startswith("Evaluator started") for line in process.stderr)
         root.rename(moved)
         *_, line = process.stderr.read().splitlines()
     assert process.returncode == ExitCode.ENVIRONMENT
