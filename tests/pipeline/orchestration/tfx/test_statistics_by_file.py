@@ -107,8 +107,10 @@ def of_slices() -> Any:
 
 @pytest.mark.parametrize("make_options", [of_categories, of_slices])
 def test_other_options_keep_the_graph_of_tfdv(make_options: Any, tmp_path: pathlib.Path) -> None:
-    found, fewer = compared(make_options(), tmp_path, batches())
-    assert not fewer
+    found, steps = statistics(engine.make_beam_pipeline(1, 1000), make_options(), tmp_path, batches())
+    fewer = engine.make_beam_pipeline(1, 1000)
+    _ = fewer | beam.Create(batches()) | tfdv.GenerateStatistics(tfdv.StatsOptions())  # it is not run
+    assert steps_of(fewer) < steps / 3
     if make_options is of_slices:
         assert {"label_3", "label_4"} < set(found)
     else:
