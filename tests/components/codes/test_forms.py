@@ -1,4 +1,4 @@
-"""Files of each form through the model of their own data set: the bits of the node Encode, and warnings."""
+"""Files of each form through the model of their own data set: the bits of the node Encode, ids, and warnings."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from components.codes.new_data import TrainingData
 from components.data.own_data import forms
 from components.data.own_data.records import Options
 from components.errors import DataError
-from tests import lazy
+from tests import lazy, nodes
 from tests.components.codes import own_models
 from tests.components.codes.own_models import OwnModel
 
+data_gate = lazy.module("components.data.data_gate")
 encoder = lazy.module("components.codes.encoder")
+tfdv = lazy.module("tensorflow_data_validation")
 
 pytestmark = pytest.mark.component
 
@@ -64,7 +66,8 @@ class Form:
 
 
 FORMS = (
-    Form("pictures", write_pictures, Options(size=(10, 12), resampling="bicubic", colour=True)),
+    Form("pictures", write_pictures, Options(size=(10, 12), resampling="bicubic", colour=True),
+         {"data.shard_examples": 9}),
     Form("images16.npy", lambda path: np.save(path, (images(20, 24) * 65_535).astype(np.uint16)),
          settings={"data.size": "10x12"}),
     Form("floats.npz", lambda path: np.savez(path, data=images(6, 8) * 50 - 20, y=np.arange(COUNT) % 3)),
@@ -150,3 +153,33 @@ def test_records_of_another_shape_are_refused(made: tuple[Form, pathlib.Path, Ow
     for shape in ((3, 5, 1), (4,)):
         with pytest.raises(DataError, match=r"^record a (is|has) "):
             new.encode(new_data.Batch(["a"], [np.zeros(shape, new.dtype)]))
+
+
+@pytest.mark.parametrize("made", FORMS[:1], ids=["pictures"], indirect=True)
+def test_rows_have_the_names_of_the_files_with_their_labels(made: tuple[Form, pathlib.Path, OwnModel]) -> None:
+    """Also of a name that is no UTF-8."""
+    _, _, model = made
+    labels = dict(zip(model.codes["id"].to_pylist(), model.codes["label"].to_pylist(), strict=True))
+    names = {f"{('left', 'right')[number % 2]}/{number}.jpg": number % 2 for number in range(COUNT) if number != 8}
+    assert labels == {**names, r"left/\xff\xfe.jpg": 0}
+    assert model.described.label_names == ("left", "right")
+    sizes = model.described.split_sizes
+    assert model.codes["split"].to_pylist() == [split for split, size in sizes.items() for _ in range(size)]
+
+
+@pytest.mark.parametrize("made", FORMS[:1], ids=["pictures"], indirect=True)
+def test_statistics_leave_the_ids_out_so_that_the_data_fits_its_schema(
+    made: tuple[Form, pathlib.Path, OwnModel], tmp_path: pathlib.Path
+) -> None:
+    _, _, model = made
+    statistics_gen = nodes.make(tmp_path, {}, described=model.described)["StatisticsGen"]
+    examples = model.artifacts["examples"]
+    statistics = nodes.run(statistics_gen, tmp_path / "StatisticsGen", examples=examples)["statistics"].uri
+    schema = tfdv.load_schema_text(model.described.schema_file)
+    for split, size in model.described.split_sizes.items():
+        found = tfdv.load_stats_binary(os.path.join(statistics, f"Split-{split}", "FeatureStats.pb"))
+        assert found.datasets[0].num_examples == size
+        assert {feature.path.step[0] for feature in found.datasets[0].features} == {
+            "image", "height", "width", "channels", "label",
+        }  # fmt: skip
+        assert data_gate.describe_anomalies(split, tfdv.validate_statistics(found, schema)) == []

@@ -90,16 +90,9 @@ def test_batches_of_any_size_give_the_same_counts_and_means(loss: str) -> None:
     assert [parts[name] for name in counts] == [whole[name] for name in counts]
 
 
-def test_the_trainer_measures_streamed_images_too(
-    trained: Trained, measured: dict[str, float], tmp_path: pathlib.Path
-) -> None:
-    changed = SETTINGS | {"training.resident_mib": 0, "training.epochs": 1}
-    components = nodes.make(tmp_path, changed, trained.builder_dir, {"train": 60, "validation": 30, "test": 31})
-    run = nodes.run(
-        components["Trainer"], tmp_path, examples=trained.examples, transform_graph=trained.transform_graph
-    )["model_run"]
-    found = validation_scores.read_evaluation(run.uri)
+def test_the_trainer_measures_streamed_images_too(streamed_run: Any, measured: dict[str, float]) -> None:
+    found = validation_scores.read_evaluation(streamed_run.uri)
     assert found is not None
-    history = json.loads(pathlib.Path(run.uri, "history.json").read_text(encoding="utf-8"))
+    history = json.loads(pathlib.Path(streamed_run.uri, "history.json").read_text(encoding="utf-8"))
     assert found.overall["validation_bce"] == pytest.approx(history[-1]["val_reconstruction"], rel=1e-5)
     assert found.overall["validation_mean_image_bce"] == pytest.approx(measured["mean_image_bce"], rel=1e-5)

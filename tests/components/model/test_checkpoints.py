@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import pathlib
@@ -61,18 +62,38 @@ def unbroken() -> tuple[list[thresholds.EpochLosses], list[np.ndarray], list[int
     return train(None)
 
 
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The file of a training that was cut in its third epoch."""
+    folder = tmp_path_factory.mktemp("cut")
+    with pytest.raises(CutOffError):
+        train(folder, cut_in=3)
+    content = (folder / FILE).read_bytes()
+    assert [losses.epoch for losses in Checkpoints(folder).restore(zeros(content))] == [1, 2]
+    return content
+
+
+def zeros(content: bytes) -> list[Any]:
+    """Return variables as those in a checkpoint, all of them zero."""
+    with np.load(io.BytesIO(content.partition(b"\n")[2])) as arrays:
+        values = [np.zeros_like(arrays[name]) for name in arrays.files if name.startswith("variable_")]
+    return [lazy.module("tensorflow").Variable(value) for value in values]
+
+
 def assert_same(one: Any, other: Any) -> None:
     assert one[0] == other[0]
     for first, second in zip(one[1], other[1], strict=True):
         np.testing.assert_array_equal(first, second)
 
 
-@pytest.mark.parametrize(("path", "jit_compile"), [(base.resident, True), (base.streamed, False)])
-def test_what_goes_on_after_two_breaks_ends_with_the_same_bits(
-    path: Any, jit_compile: bool, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("path", "jit_compile", "breaks"), [(base.resident, True, [3]), (base.streamed, False, [3, 5])]
+)
+def test_what_goes_on_after_breaks_ends_with_the_same_bits(
+    path: Any, jit_compile: bool, breaks: list[int], tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     whole = train(None, path, jit_compile)
-    for epoch in (3, 5):
+    for epoch in breaks:
         with pytest.raises(CutOffError):
             train(tmp_path, path, jit_compile, cut_in=epoch)
     with caplog.at_level(logging.INFO, logger="components.model.checkpoints"):
@@ -80,7 +101,7 @@ def test_what_goes_on_after_two_breaks_ends_with_the_same_bits(
     assert_same(whole, again)
     assert again[2] == [1, 2, 3, 4, 5]  # also of those before the checkpoint
     [goes_on] = [record for record in caplog.records if getattr(record, "note", False)]
-    assert goes_on.getMessage() == "training resumes after epoch 4, from its checkpoint"
+    assert goes_on.getMessage() == f"training resumes after epoch {breaks[-1] - 1}, from its checkpoint"
     assert os.listdir(tmp_path) == [FILE]
 
 
@@ -104,22 +125,27 @@ def warnings_in(caplog: pytest.LogCaptureFixture) -> list[Any]:
 
 @pytest.mark.parametrize("damage", [cut, lambda _: b"", lambda _: b"0" * 200, flip(0), flip(0.5), flip(1)])
 def test_a_damaged_one_is_named_and_left_out(
-    damage: Any, unbroken: Any, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+    damage: Any, checkpoint: bytes, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with pytest.raises(CutOffError):
-        train(tmp_path, cut_in=3)
     path = tmp_path / FILE
-    path.write_bytes(damage(path.read_bytes()))
-    again = train(tmp_path)
+    path.write_bytes(damage(checkpoint))
+    variables = zeros(checkpoint)
+    assert Checkpoints(tmp_path).restore(variables) == []
+    assert all((variable.numpy() == 0).all() for variable in variables)
     [warning] = warnings_in(caplog)
     assert warning.getMessage().startswith(f"the checkpoint {path} is damaged (")
     assert warning.note
-    assert_same(unbroken, again)
 
 
-def test_one_of_another_model_is_left_out(tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(CutOffError):
-        train(tmp_path, cut_in=3)
+def test_a_training_beside_a_damaged_one_begins_anew(unbroken: Any, checkpoint: bytes, tmp_path: pathlib.Path) -> None:
+    (tmp_path / FILE).write_bytes(flip(0.5)(checkpoint))
+    assert_same(unbroken, train(tmp_path))
+
+
+def test_one_of_another_model_is_left_out(
+    checkpoint: bytes, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / FILE).write_bytes(checkpoint)
     variables = [lazy.module("tensorflow").Variable(np.zeros(4, np.float32)) for _ in base.build().variables]
     assert Checkpoints(tmp_path).restore(variables) == []
     assert "it is of another model" in caplog.text

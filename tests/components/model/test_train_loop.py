@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import logging
 import math
@@ -19,7 +20,7 @@ from components.evaluation import thresholds
 from components.model import baselines
 from pipeline_config import Value
 from tests import lazy, nodes
-from tests.components.conftest import SETTINGS, Trained
+from tests.components.conftest import SETTINGS, Trained, components_of
 
 autoencoder = lazy.module("components.model.autoencoder")
 examples_input = lazy.module("components.data.transformed_input")
@@ -139,33 +140,55 @@ def test_weights_are_those_of_a_plain_loop_over_the_batches() -> None:
 
 
 @both_paths
-def test_a_batch_larger_than_the_split_is_used(path: Any) -> None:
-    model = build()
-    before = weights(model)
-    train(model, path, batch_size=100)
-    assert all((one != other).any() for one, other in zip(before, weights(model), strict=True))
-
-
-@both_paths
-def test_loss_falls(path: Any) -> None:
-    history = train(build(l1=1e-3), path, images=64, epochs=20, batch_size=16)
+def test_loss_falls_and_on_epoch_hears_of_every_epoch(path: Any) -> None:
+    heard: list[thresholds.EpochLosses] = []
+    history = training.train(
+        build(l1=1e-3),
+        path(some_images(64)),
+        path(some_images(5)),
+        settings(epochs=20, batch_size=16),
+        heard.append,
+    )
     assert [losses.epoch for losses in history] == list(range(1, 21))
+    assert heard == history
     assert history[-1].reconstruction < 0.8 * history[0].reconstruction
     assert history[-1].val_reconstruction < 0.8 * history[0].val_reconstruction
 
 
 def test_streamed_and_resident_images_give_the_same_losses_when_an_epoch_is_one_batch() -> None:
-    one, other = (train(build(l1=0.01), path, epochs=3, batch_size=7) for path in (resident, streamed))
-    for resident_losses, streamed_losses in zip(one, other, strict=True):
+    models = [build(l1=0.01), build(l1=0.01)]
+    before = weights(models[0])
+    histories = [  # a batch is larger than the split
+        train(model, path, epochs=3, batch_size=100) for model, path in zip(models, (resident, streamed), strict=True)
+    ]
+    for resident_losses, streamed_losses in zip(*histories, strict=True):
         assert dataclasses.astuple(streamed_losses) == pytest.approx(dataclasses.astuple(resident_losses), rel=1e-5)
+    for model in models:
+        assert all((one != other).any() for one, other in zip(before, weights(model), strict=True))
+
+
+@pytest.fixture(scope="module")
+def seeded() -> Callable[[Any, bool], tuple[list[thresholds.EpochLosses], list[np.ndarray]]]:
+    """Losses and weights after two epochs with a seed, trained once for each way to train."""
+
+    @functools.cache
+    def trained_once(path: Any, jit_compile: bool) -> tuple[list[thresholds.EpochLosses], list[np.ndarray]]:
+        return with_a_seed(path, jit_compile)
+
+    return trained_once
+
+
+def with_a_seed(path: Any, jit_compile: bool) -> tuple[list[thresholds.EpochLosses], list[np.ndarray]]:
+    model = build(l1=0.01)
+    return train(model, path, epochs=2, seed=4, jit_compile=jit_compile), weights(model)
 
 
 @pytest.mark.parametrize(("path", "jit_compile"), [(resident, False), (resident, True), (streamed, False)])
-def test_same_seed_gives_the_same_bits(path: Any, jit_compile: bool) -> None:
-    models = [build(l1=0.01), build(l1=0.01)]
-    histories = [train(model, path, epochs=2, seed=4, jit_compile=jit_compile) for model in models]
-    assert histories[0] == histories[1]
-    for one, other in zip(*map(weights, models), strict=True):
+def test_same_seed_gives_the_same_bits(path: Any, jit_compile: bool, seeded: Any) -> None:
+    history, values = with_a_seed(path, jit_compile)
+    other_history, other_values = seeded(path, jit_compile)
+    assert history == other_history
+    for one, other in zip(values, other_values, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -212,19 +235,10 @@ def test_every_epoch_trains_on_each_image_once_in_an_order_of_its_own(path: Any)
     assert orders(path, seed=1)[0] != first
 
 
-def test_compiled_and_uncompiled_steps_agree() -> None:
-    one, other = (train(build(l1=0.01), epochs=2, jit_compile=jit) for jit in (False, True))
+def test_compiled_and_uncompiled_steps_agree(seeded: Any) -> None:
+    (one, _), (other, _) = (seeded(resident, jit_compile) for jit_compile in (False, True))
     for plain, compiled in zip(one, other, strict=True):
         assert dataclasses.astuple(compiled) == pytest.approx(dataclasses.astuple(plain), rel=1e-4)
-
-
-def test_on_epoch_hears_of_every_epoch_when_it_ends() -> None:
-    heard: list[thresholds.EpochLosses] = []
-    history = training.train(
-        build(), resident(some_images(4)), resident(some_images(2)), settings(epochs=3), heard.append
-    )
-    assert heard == history
-    assert len(heard) == 3
 
 
 @pytest.mark.parametrize(("pixels", "window", "batch"), [(784, 8_192, 1_000), (65_536, 1_024, 256), (10**9, 1, 1)])
@@ -274,8 +288,7 @@ def test_no_more_images_than_the_window_are_read_ahead(monkeypatch: pytest.Monke
     assert before_first_step[0] <= 2 * 3  # images of the window are not decoded
 
 
-@both_paths
-@pytest.mark.parametrize("split", ["train", "validation"])
+@pytest.mark.parametrize(("path", "split"), [(resident, "train"), (streamed, "validation")])
 def test_a_loss_that_is_no_number_ends_training(path: Any, split: str) -> None:
     images = {"train": some_images(7), "validation": some_images(5)}
     images[split][3, 2] = math.nan
@@ -333,8 +346,7 @@ def test_trainer_fits_the_baseline_on_the_train_split(trained: Trained) -> None:
 
 
 def retrain(trained: Trained, folder: pathlib.Path, changes: dict[str, Value]) -> dict[str, Any]:
-    changed = SETTINGS | changes
-    components = nodes.make(folder, changed, trained.builder_dir, {"train": 60, "validation": 30, "test": 31})
+    components = components_of(folder, trained.builder_dir, SETTINGS | changes)
     return nodes.run(components["Trainer"], folder, examples=trained.examples, transform_graph=trained.transform_graph)
 
 
@@ -343,50 +355,48 @@ def variables_of(model: Any) -> bytes:
     return file.read_bytes()
 
 
-def test_two_trainings_write_the_same_bits_and_another_seed_others(trained: Trained, tmp_path: pathlib.Path) -> None:
-    again = retrain(trained, tmp_path / "again", {})
+def test_two_trainings_write_the_same_bits(trained: Trained, tmp_path: pathlib.Path) -> None:
+    again = retrain(trained, tmp_path, {})
     assert history_of(again["model_run"]) == history_of(trained.model_run)
     assert variables_of(again["model"]) == variables_of(trained.model)
-    other = retrain(trained, tmp_path / "other", {"training.seed": 1})
-    assert history_of(other["model_run"])[0] != history_of(trained.model_run)[0]
-    assert variables_of(other["model"]) != variables_of(trained.model)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("model.hidden_layers", "17"),
-        ("model.code_units", 5),
-        ("model.l1", 0.1),
-        ("model.code_bias", 0.25),
-        ("training.batch_size", 20),
-        ("training.learning_rate", 0.02),
-    ],
-)
-def test_setting_reaches_the_training(name: str, value: Value, trained: Trained, tmp_path: pathlib.Path) -> None:
-    outputs = retrain(trained, tmp_path, {name: value, "training.epochs": 1})
-    assert history_of(outputs["model_run"]) != history_of(trained.model_run)[:1]
-
-
-def test_trainer_streams_what_may_not_stay_in_memory(
+def test_every_setting_reaches_the_training_and_each_epoch_is_logged(
     trained: Trained, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Both are trained with settings of which none is a default or one of `SETTINGS`."""
+    changes: dict[str, Value] = {
+        "model.hidden_layers": "17",
+        "model.code_units": 5,
+        "model.l1": 0.1,
+        "model.code_bias": 0.25,
+        "training.epochs": 2,
+        "training.batch_size": 20,
+        "training.learning_rate": 0.02,
+        "training.seed": 1,
+    }
     with caplog.at_level(logging.INFO, logger="components.model.run_fn"):
-        outputs = retrain(trained, tmp_path, {"training.resident_mib": 0, "training.epochs": 5})
-    assert "streamed, as training.resident_mib is less" in caplog.text
+        outputs = retrain(trained, tmp_path, changes)
     history = history_of(outputs["model_run"])
+    assert [dataclasses.asdict(record.losses) for record in caplog.records if hasattr(record, "losses")] == history
+    transform = tft.TFTransformOutput(trained.transform_graph.uri)
+    images = [
+        training.Images.in_memory(examples_input.load_images([f"{trained.examples.uri}/Split-{split}/*"], transform))
+        for split in ("train", "validation")
+    ]
+    model = autoencoder.build_autoencoder(images[0].resident.shape[1], [17], 5, l1=0.1, seed=1, code_bias=0.25)
+    given = settings(epochs=2, batch_size=20, learning_rate=0.02, seed=1, validation_batch_size=100)
+    plain = training.train(model, *images, given, on_epoch=lambda _: None)
+    for one, other in zip(history, plain, strict=True):
+        assert one == pytest.approx(dataclasses.asdict(other), rel=1e-5)
+
+
+def test_trainer_streams_what_may_not_stay_in_memory(trained: Trained, streamed_run: Any) -> None:
+    history = history_of(streamed_run)
+    assert history != history_of(trained.model_run)[:5]  # streamed images come in another order
     assert history[-1]["val_reconstruction"] < history[0]["val_reconstruction"]
     with (
-        np.load(pathlib.Path(outputs["model_run"].uri, baselines.FILE)) as streamed_pca,
+        np.load(pathlib.Path(streamed_run.uri, baselines.FILE)) as streamed_pca,
         np.load(pathlib.Path(trained.model_run.uri, baselines.FILE)) as resident_pca,
     ):
         np.testing.assert_allclose(streamed_pca["mean"], resident_pca["mean"], rtol=1e-5)
-
-
-def test_trainer_logs_each_epoch_with_its_losses(
-    trained: Trained, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.INFO, logger="components.model.run_fn"):
-        outputs = retrain(trained, tmp_path, {"training.epochs": 2})
-    found = [dataclasses.asdict(record.losses) for record in caplog.records if hasattr(record, "losses")]
-    assert found == history_of(outputs["model_run"])

@@ -14,27 +14,13 @@ import pytest
 from components.push import decision
 from components.push.decision import Baseline, Standing
 from tests import lazy, nodes, tfds_builders
-from tests.components.conftest import SETTINGS, Trained
+from tests.components.conftest import Trained
 from tests.tfds_builders import HEIGHT, WIDTH
 
 push_gate = lazy.module("components.push.gate")
 tf = lazy.module("tensorflow")
 
 pytestmark = pytest.mark.component
-
-
-@pytest.fixture(scope="module")
-def evaluated(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The Evaluator's outputs on the trained model."""
-    settings = SETTINGS | {"evaluation.max_bce_to_mean_image": 0.99}
-    folder = tmp_path_factory.mktemp("evaluated")
-    return nodes.run(
-        nodes.make(folder, settings)["Evaluator"],
-        folder,
-        examples=trained.examples,
-        model=trained.model,
-        schema=trained.schema,
-    )
 
 
 def recorded_bce(evaluated: Any) -> float:

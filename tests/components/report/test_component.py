@@ -47,11 +47,11 @@ class Written:
 
 
 @pytest.fixture(scope="module")
-def make_report(trained: Trained, scores: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Written]:
-    """Evaluates the trained model; returns what runs the Report node on it."""
+def make_report(
+    trained: Trained, scores: Any, evaluated: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], Written]:
+    """Returns what runs the Report node on the trained model."""
     model = {"examples": trained.examples, "model": trained.model}
-    evaluator = trained.components["Evaluator"]
-    evaluated = nodes.run(evaluator, tmp_path_factory.mktemp("evaluator"), schema=trained.schema, **model)
     write = report.page.write_report
 
     def make() -> Written:
