@@ -417,7 +417,7 @@ def test_uv_itself_comes_from_the_lock_with_hashes(monkeypatch: pytest.MonkeyPat
         (["dev"], {}, True),
     ],
 )
-def test_only_make_run_leaves_compiling_to_python(
+def test_only_make_run_compiles_beside_the_run_what_it_imports(
     monkeypatch: pytest.MonkeyPatch, machine: Machine, arguments: list[str], environment: dict[str, str], compiled: bool
 ) -> None:
     commands: list[list[str]] = []
@@ -427,7 +427,10 @@ def test_only_make_run_leaves_compiling_to_python(
     bootstrap = load_bootstrap(machine.checkout)
     run = bootstrap.run
     monkeypatch.setattr(bootstrap, "run", lambda command, env=None: (commands.append(list(command)), run(command, env)))
+    started: list[str] = []
+    monkeypatch.setattr(bootstrap, "start", lambda command: started.append(Path(command[-1]).name))
     assert bootstrap.main(arguments) == 0
+    assert started == ([] if compiled else ["compile_ahead.py"])
     [synced] = [command for command in commands if command[1:3] == ["pip", "sync"]]
     assert ("--compile-bytecode" in synced) == compiled
     assert "--require-hashes" in synced

@@ -1,7 +1,7 @@
 """Make .venv from the locks. `make` calls this before everything else.
 
     tools/bootstrap.py run     install the locked packages and the project
-    tools/bootstrap.py start   the same for `make run`, which begins sooner: Python compiles a module when it imports it
+    tools/bootstrap.py start   the same for `make run`, which begins sooner: what a run imports is compiled beside it
     tools/bootstrap.py dev     the same, with the packages for tests and linters
     tools/bootstrap.py cluster the same, with Dask
     tools/bootstrap.py export  make .venv-export beside .venv, to test what `sae export` writes
@@ -272,8 +272,8 @@ def install(kind: str, uv: str, python: Python, compile_all: bool = True) -> Non
       kind: a key of `LOCKS`.
       uv: path of uv.
       python: the interpreter.
-      compile_all: compile all modules, as users who cannot write to .venv need it. False leaves that to Python, which
-        compiles each module once, when it is imported: a third of them in a whole run.
+      compile_all: compile all modules, as users who cannot write to .venv need it. False: a process that outlasts this
+        one compiles those that a run imports, a third of them.
     """
     complete = [each for each in LOCKS if set(LOCKS[each]) <= set(LOCKS[kind])]
     stamps = {each: stamp(each, python.version) for each in complete}
@@ -298,6 +298,8 @@ def install(kind: str, uv: str, python: Python, compile_all: bool = True) -> Non
     setuptools = ["--quiet", "-r", lock_entry("setuptools", "requirements.txt")]
     run([uv, "pip", "install", *target, *hashed, "--no-deps", *setuptools], env)
     run([uv, "pip", "sync", *target, *hashed, *build, *quiet, *LOCKS[kind]], env)
+    if not compile_all:
+        start([str(VENV / "bin" / "python"), str(ROOT / "tools" / "compile_ahead.py")])
     env["UV_REQUIRE_HASHES"] = "0"  # the project itself has none
     project = ["--quiet", "--no-deps", "--editable", str(ROOT)]
     run([uv, "pip", "install", *target, *build, *project], env)
@@ -399,6 +401,13 @@ def run(command: "Sequence[str]", env: "dict[str, str] | None" = None) -> None:
     if subprocess.call(command, env=env, cwd=str(ROOT)) != 0:
         words = [os.path.basename(command[0]), *command[1:3]]
         raise Missing("`%s` failed, see above; try again" % " ".join(words))
+
+
+def start(command: "Sequence[str]") -> None:
+    """Start a command, and do not wait for it. Nobody sees its messages."""
+    subprocess.Popen(
+        command, cwd=str(ROOT), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
 
 
 def main(arguments: "Sequence[str]") -> int:

@@ -7,9 +7,13 @@ from collections.abc import Iterator
 
 from pipeline.core import garbage_collector, late_import, tfx_versions
 
-# What TFX and Beam import, and no node uses unless it is a person's own: a third of the time of all imports.
-_CLIENTS = ("google.cloud.bigquery", "google.cloud.bigquery_storage_v1", "google.cloud.pubsub")
-_COMPONENTS = "tfx.components"  # it imports all of TFX's components, whichever of its modules is imported
+# What TensorFlow, TFX and Beam import, and no node uses unless it is a person's own; True: modules in it are used.
+_RARELY_USED = {
+    "google.cloud.bigquery": False,
+    "google.cloud.bigquery_storage_v1": False,
+    "google.cloud.pubsub": False,
+    "tfx.components": True,  # it imports all of TFX's components, whichever of its modules is imported
+}
 
 
 @contextlib.contextmanager
@@ -24,12 +28,14 @@ def heavy_imports() -> Iterator[None]:
 
 
 def put_off_rarely_used() -> None:
-    """Import what the libraries import, but nodes rarely use, only when it is used; with TFX 1.16.
+    """Import what the libraries import, but nodes rarely use, only when it is used."""
+    for name, only_parts in rarely_used().items():
+        late_import.on_first_use(name, only_parts)
+
+
+def rarely_used() -> dict[str, bool]:
+    """Return what is imported on first use, and whether an import of a module in it is no use of it; with TFX 1.16.
 
     With TFX 1.21 all is imported: Model Analysis is incomplete when it is imported in another order.
     """
-    if tfx_versions.here() == tfx_versions.CURRENT:
-        return
-    for name in _CLIENTS:
-        late_import.on_first_use(name)
-    late_import.on_first_use(_COMPONENTS, only_parts=True)
+    return {} if tfx_versions.here() == tfx_versions.CURRENT else _RARELY_USED
