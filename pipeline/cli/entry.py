@@ -28,11 +28,23 @@ _FAILED = ExitCode.ENVIRONMENT  # of an error of the file system
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command of these arguments and exit; print one line for an error, with --verbose its traceback."""
+    """Run the command of these arguments and exit; print one line for an error, with --verbose its traceback.
+
+    Args:
+      arguments: of the command, without its name; None: those of this process, which then ends with the command.
+    """
+    try:
+        _main(sys.argv[1:] if arguments is None else arguments)
+    except SystemExit as ended:
+        if arguments is None and "tensorflow" in sys.modules:
+            process.end(int(ended.code or 0))
+        raise
+
+
+def _main(arguments: list[str]) -> None:
     process.complete()
     parent_process.end_with_parent()
     garbage_collector.off_at_exit()
-    arguments = sys.argv[1:] if arguments is None else arguments
     verbose = bool({"-v", "--verbose"} & set(arguments))
     # click accepts an option of the group only before the name of the command; users type it after the name as well.
     arguments = [argument for argument in arguments if argument not in ("-v", "--verbose")]

@@ -1,9 +1,12 @@
-"""Give a process what a terminal, a service manager or a container may have left out: open streams and a home."""
+"""Give a process what a terminal, a service or a container may have left out: open streams and a home. End it."""
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import sys
+import threading
 
 
 def complete() -> None:
@@ -11,6 +14,23 @@ def complete() -> None:
     _open_streams()
     if os.path.expanduser("~") == "~":  # an unknown user id without HOME, as in a container
         os.environ["HOME"] = "/"  # as Docker does
+
+
+def end(code: int) -> None:
+    """End the process as Python does, but do not free its objects: with TensorFlow and TFX that takes a second.
+
+    Wait for threads, call what is registered with `atexit`, and flush the output. Return if that fails: Python then
+    says so at its own end.
+    """
+    with contextlib.suppress(KeyboardInterrupt):  # which Python ignores as well while it ends
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        return
+    os._exit(code)
 
 
 def _open_streams() -> None:

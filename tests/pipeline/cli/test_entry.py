@@ -9,11 +9,13 @@ import os
 import pathlib
 import shutil
 import sys
+import types
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from pipeline import cli
+from pipeline.cli import process
 from pipeline.core.errors import ExitCode
 from pipeline.inspection.reader import Reader
 from tests.builders.roots import Recorded
@@ -100,3 +102,20 @@ def test_a_copy_that_failed_names_both_places_and_the_cause(
     monkeypatch.setattr(Reader, "runs", raising(OSError(errno.ENOSPC, FULL, source, None, target)))
     _, _, errors = run("runs")
     assert errors.startswith(f"error: {FULL}: {target}; free space")
+
+
+@pytest.mark.parametrize(("arguments", "imported", "ended"), [
+    (None, True, [0]), (None, False, []), (["config", "show"], True, []),
+])  # fmt: skip
+def test_the_command_of_a_process_with_tensorflow_ends_it(
+    arguments: list[str] | None, imported: bool, ended: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes: list[int] = []
+    monkeypatch.setattr(process, "end", codes.append)
+    monkeypatch.setattr(sys, "argv", ["sae", "config", "show"])
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    if imported:
+        monkeypatch.setitem(sys.modules, "tensorflow", types.ModuleType("tensorflow"))
+    with pytest.raises(SystemExit):
+        cli.main(arguments)
+    assert codes == ended

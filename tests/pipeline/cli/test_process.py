@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pathlib
 import re
@@ -205,3 +206,35 @@ def test_closed_streams_change_no_exit_code_and_no_file(tmp_path: pathlib.Path, 
     assert done.returncode == code
     assert "Traceback" not in done.stderr
     assert "unexpected" not in done.stderr
+
+
+END = """
+import atexit, sys, threading, time
+from pipeline.cli import process
+class Freed:
+    def __del__(self):
+        print("freed")
+kept = Freed()
+atexit.register(print, "at exit")
+threading.Thread(target=lambda: (time.sleep(0.2), print("thread"))).start()
+print("text")
+process.end(3)
+print("returned")
+"""
+
+
+def test_a_process_ends_with_its_threads_and_exit_functions_and_frees_no_objects() -> None:
+    done = ran(sys.executable, "-c", END)
+    assert (done.returncode, done.stdout.split("\n")) == (3, ["text", "thread", "at exit", ""])
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_python_reports_output_that_cannot_be_written_at_the_end() -> None:
+    code = "from pipeline.cli import process\nprint('text')\nprocess.end(3)"
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, cwd=PROJECT, env=environment
+        )
+    assert done.returncode == 120
+    assert os.strerror(errno.ENOSPC) in done.stderr
