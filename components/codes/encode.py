@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 class EncodeExecutor(base_executor.BaseExecutor):
-    """Encode the examples of the splits, in memory for one batch and one row group."""
+    """Encode the examples of the splits, in memory for one batch and one row group unless the split is there."""
 
     def Do(
         self,
@@ -46,13 +46,12 @@ class EncodeExecutor(base_executor.BaseExecutor):
             for split in json.loads(exec_properties["splits"]):
                 files = io_utils.all_files_pattern(artifact_utils.get_split_uri(input_dict["examples"], split))
                 count = 0
-                for batch in transformed_input.transformed([files], transform, ids=True):
+                for batch in transformed_input.batches([files], transform, ids=True):
                     outputs = on_rows(model.signatures["encode"], "images", batch[features.IMAGE_XF])
                     found = outputs[saved_model.CODE].numpy()
-                    labels = batch[features.LABEL_XF].numpy() if features.LABEL_XF in batch else None
-                    own = [name.decode() for name in batch[features.ID].numpy()]
+                    own = [name.decode() for name in batch[features.ID]]
                     ids = [name or f"{split}/{number}" for number, name in enumerate(own, start=count)]
-                    writer.add(table.to_table(ids, split, found, labels))
+                    writer.add(table.to_table(ids, split, found, batch.get(features.LABEL_XF)))
                     count += len(found)
                     codes.set_int_custom_property("units", found.shape[1])
                 codes.set_int_custom_property(f"{split}_examples", count)

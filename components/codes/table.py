@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 FILE = "codes.parquet"
@@ -52,7 +53,7 @@ def to_table(
     """
     columns: dict[str, Any] = {ID: pa.array(ids, pa.string())}
     if split:
-        columns[SPLIT] = pa.array([split] * len(ids), pa.string())
+        columns[SPLIT] = pa.repeat(split, len(ids))
     if labels is not None:
         columns[LABEL] = pa.array(labels, pa.int64())
     if label_names is not None:
@@ -118,6 +119,12 @@ def row_groups(path: pathlib.Path) -> Iterator[pa.Table]:
 def units_of(columns: Iterable[str]) -> int:
     """Return the number of units in a table with these columns."""
     return sum(name.startswith("code_") for name in columns)
+
+
+def in_split(rows: pa.Table, split: str) -> npt.NDArray[np.bool_]:
+    """Return which rows are of a split: bool, shape (n,)."""
+    chosen: npt.NDArray[np.bool_] = pc.equal(rows[SPLIT], split).to_numpy()
+    return chosen
 
 
 def codes_of(rows: pa.Table) -> Codes:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components.data import features
+from components.data import features, resident
 
 _ALIGNMENT = 64  # bytes
 
 
+def paths(files: Sequence[str]) -> list[str]:
+    """Return the paths that match `files`: paths, or patterns of paths, in the order of their names."""
+    return sorted(path for pattern in files for path in tf.io.gfile.glob(pattern))
+
+
 def records(files: Sequence[str]) -> tf.data.Dataset:
     """Read the serialized examples of `files`: paths, or patterns of paths, in the order of their names."""
-    return tf.data.TFRecordDataset(sorted(path for pattern in files for path in tf.io.gfile.glob(pattern)))
+    return tf.data.TFRecordDataset(paths(files))
 
 
 def image_decoder(transform: tft.TFTransformOutput) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -54,7 +61,7 @@ def transformed(
       With `ids` also `id`: string, shape (n,), empty where an example has none.
     """
     spec = transform.raw_feature_spec()
-    size = batch_size or features.batch_of(transform.transformed_feature_spec()[features.IMAGE_XF].shape[0])
+    size = batch_size or features.batch_of(_pixels(transform))
     id_spec = {features.ID: tf.io.FixedLenFeature([], tf.string, default_value="")}
     layer = transform.transform_features_layer()
 
@@ -79,22 +86,96 @@ def transformed(
     return examples.batch(size).map(apply, num_parallel_calls=2, deterministic=True)
 
 
+def batches(
+    files: Sequence[str],
+    transform: tft.TFTransformOutput,
+    batch_size: int | None = None,
+    *,
+    ids: bool = False,
+    numbers: Sequence[int] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Yield the batches of `transformed` as arrays: from memory if the split is there, or may stay there from now on.
+
+    The arrays cannot be written to. Arguments as of `transformed`.
+    """
+    split = _resident(files, transform, may_load=numbers is None)
+    if split is None:
+        yield from transformed(files, transform, batch_size, ids=ids, numbers=numbers).as_numpy_iterator()
+        return
+    count, pixels = split.images.shape
+    size = batch_size or features.batch_of(pixels)
+    for start in range(0, count if numbers is None else len(numbers), size):
+        part: Any = slice(start, start + size) if numbers is None else np.asarray(numbers[start : start + size])
+        batch: dict[str, Any] = {features.IMAGE_XF: split.images[part]}
+        if split.labels is not None:
+            batch[features.LABEL_XF] = split.labels[part]
+        if ids:
+            none = np.full(len(batch[features.IMAGE_XF]), b"", object)
+            batch[features.ID] = none if split.ids is None else split.ids[part]
+        yield batch
+
+
 def load_images(files: Sequence[str], transform: tft.TFTransformOutput) -> tf.Tensor:
-    """Return all images of a split: float32, shape (n, pixels).
+    """Return all images of a split: float32, shape (n, pixels). The split stays in memory if `resident` has room.
 
     They are in memory once. TensorFlow would concatenate them into a copy, and keep the memory of both when they are
     deleted.
     """
-    count = sum(len(batch) for batch in records(files).batch(features.BATCH))
-    images = _aligned(count, transform.transformed_feature_spec()[features.IMAGE_XF].shape[0])
-    if not count:
-        return tf.constant(images)
+    split = _load(files, transform)
+    # The tensor shares the memory of the array.
+    images = tf.experimental.dlpack.from_dlpack(split.images.__dlpack__()) if len(split.images) else split.images
+    _keep(files, transform, split)
+    return tf.convert_to_tensor(images)
+
+
+def _resident(files: Sequence[str], transform: tft.TFTransformOutput, may_load: bool) -> resident.Split | None:
+    """Return a split that is in memory, or may be loaded and stay there; None: it is to be read in batches."""
+    if not resident.is_allowed():
+        return None
+    split = resident.find(_key(files, transform))
+    if split is None and may_load and 4 * _count(files) * _pixels(transform) <= resident.room():
+        split = _load(files, transform)
+        _keep(files, transform, split)
+    return split
+
+
+def _keep(files: Sequence[str], transform: tft.TFTransformOutput, split: resident.Split) -> None:
+    if resident.is_allowed():
+        resident.keep(_key(files, transform), split)
+
+
+def _load(files: Sequence[str], transform: tft.TFTransformOutput) -> resident.Split:
+    """Read all examples of a split."""
+    images = _aligned(_count(files), _pixels(transform))
+    labels: list[Any] = []
+    own: list[Any] = []
     filled = 0
-    for batch in transformed(files, transform):
+    for batch in transformed(files, transform, ids=True).as_numpy_iterator():
         found = batch[features.IMAGE_XF]
         images[filled : filled + len(found)] = found
         filled += len(found)
-    return tf.experimental.dlpack.from_dlpack(images.__dlpack__())  # shares the memory
+        labels += [batch[features.LABEL_XF]] if features.LABEL_XF in batch else []
+        own.append(batch[features.ID])
+    return resident.Split(
+        images,
+        np.concatenate(labels) if labels else None,
+        np.concatenate(own) if any(map(any, own)) else None,
+    )
+
+
+def _key(files: Sequence[str], transform: tft.TFTransformOutput) -> Hashable:
+    """Return the files of a split and of the transform graph, with sizes and times, which show that they changed."""
+    graph = os.path.join(transform.transform_savedmodel_dir, tf.saved_model.SAVED_MODEL_FILENAME_PB)
+    found = ((path, tf.io.gfile.stat(path)) for path in [*paths(files), graph])
+    return tuple((path, stat.length, stat.mtime_nsec) for path, stat in found)
+
+
+def _count(files: Sequence[str]) -> int:
+    return sum(len(batch) for batch in records(files).batch(features.BATCH))
+
+
+def _pixels(transform: tft.TFTransformOutput) -> int:
+    return int(transform.transformed_feature_spec()[features.IMAGE_XF].shape[0])
 
 
 def _aligned(rows: int, columns: int) -> npt.NDArray[np.float32]:

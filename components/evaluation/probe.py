@@ -37,6 +37,7 @@ _TOLERANCE = 1e-3
 _INVERSE_PENALTY = 10.0
 _SAFE_EXPONENT = 32  # of two: squares of such values, and sums of them, are far from the limits of float32
 _ROWS = 500  # test examples whose distances are computed at once
+_VOTES = 25  # of these, searched for neighbours at once: their distances fit into the cache of a core
 
 
 def labels_by_split(path: pathlib.Path) -> dict[str, Labels]:
@@ -44,8 +45,8 @@ def labels_by_split(path: pathlib.Path) -> dict[str, Labels]:
     if not path.is_file() or table.LABEL not in pq.read_schema(path).names:
         return {}
     rows = pq.read_table(path, columns=[table.SPLIT, table.LABEL])
-    splits, labels = np.asarray(rows[table.SPLIT].to_pylist()), rows[table.LABEL].to_numpy()
-    return {split: labels[splits == split] for split in np.unique(splits).tolist()}
+    labels = rows[table.LABEL].to_numpy()
+    return {split: labels[table.in_split(rows, split)] for split in sorted(rows[table.SPLIT].unique().to_pylist())}
 
 
 def why_not(labels: dict[str, Labels], train: str, test: str, names: Sequence[str] = ()) -> str:
@@ -105,7 +106,7 @@ def codes_of(path: pathlib.Path, split: str, chosen: npt.NDArray[np.int64]) -> A
     """
     found, start = [], 0
     for group in table.row_groups(path):
-        rows = np.flatnonzero(np.asarray(group[table.SPLIT].to_pylist()) == split)
+        rows = np.flatnonzero(table.in_split(group, split))
         here = chosen[(chosen >= start) & (chosen < start + len(rows))] - start
         start += len(rows)
         if len(here):
@@ -164,15 +165,17 @@ def knn_accuracy(
 
     def right(start: int) -> int:
         """Count the test examples from `start` on whose majority is right."""
-        # Squared distances, without the square of the test example.
-        distances: Any = products(test[start : start + _ROWS] - mean)
-        distances += squares
-        rows = np.arange(len(distances))
-        votes = np.zeros((len(distances), len(known)), np.int64)
-        for _ in range(min(NEIGHBOURS, len(train))):
-            nearest = distances.argmin(axis=1)
-            votes[rows, numbers[nearest]] += 1
-            distances[rows, nearest] = np.inf
+        found: Any = products(test[start : start + _ROWS] - mean)
+        votes = np.zeros((len(found), len(known)), np.int64)
+        for first in range(0, len(found), _VOTES):
+            # Squared distances, without the square of the test example.
+            distances = found[first : first + _VOTES]
+            distances += squares
+            rows = np.arange(len(distances))
+            for _ in range(min(NEIGHBOURS, len(train))):
+                nearest = distances.argmin(axis=1)
+                votes[first + rows, numbers[nearest]] += 1
+                distances[rows, nearest] = np.inf
         return int((known[votes.argmax(axis=1)] == test_labels[start : start + _ROWS]).sum())
 
     return sum(apply(right, range(0, len(test), _ROWS))) / len(test)

@@ -91,8 +91,8 @@ def measure(
         if not np.isfinite(values[split][metrics.CODE]).all():
             return Scores({}, f"codes of the {split} split are not finite")
         projected, cut = [], []
-        for batch in transformed_input.transformed([files[split]], transform, numbers=places.tolist()):
-            images = batch[features.IMAGE_XF].numpy()
+        for batch in transformed_input.batches([files[split]], transform, numbers=places.tolist()):
+            images = batch[features.IMAGE_XF]
             projected.append(pca.encode(images))
             cut.append(images[:, sampled])
         values[split] |= {metrics.PCA: np.concatenate(projected), metrics.PIXELS: np.concatenate(cut)}

@@ -14,7 +14,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from components.data import features, transformed_input
+from components.data import features, resident, transformed_input
 from components.evaluation import validation, validation_scores
 from components.evaluation.thresholds import EpochLosses
 from components.model import adapter, baselines, saved_model
@@ -45,13 +45,15 @@ def run_fn(fn_args: FnArgs) -> None:
     settings = dataclasses.replace(settings, validation_batch_size=validation_batch)
     counts = (config["train_examples"], config["validation_examples"])
     needed_mib = sum(counts) * pixels * _FLOAT_BYTES / _MIB
-    resident = needed_mib <= config["resident_mib"]
+    in_memory = needed_mib <= config["resident_mib"]
     logger.info(
         "%s examples of %d values take %.0f MiB: %s", f"{sum(counts):,}", pixels, needed_mib,
-        "kept in memory" if resident else "streamed, as training.resident_mib is less",
+        "kept in memory" if in_memory else "streamed, as training.resident_mib is less",
     )  # fmt: skip
+    if in_memory:
+        resident.allow(config["resident_mib"] * _MIB)
     files = (fn_args.train_files, fn_args.eval_files)
-    splits = [_open(split, count, pixels, transform, resident) for split, count in zip(files, counts, strict=True)]
+    splits = [_open(split, count, pixels, transform, in_memory) for split, count in zip(files, counts, strict=True)]
 
     model = adapter.build(pixels, config, settings.seed, lambda: baselines.mean_image(_batches(splits[0], settings)))
     logger.info("%s parameters", f"{sum(int(tf.size(variable)) for variable in model.variables):,}")
@@ -69,8 +71,8 @@ def run_fn(fn_args: FnArgs) -> None:
     saved_model.save(served, transform, pca.mean, fn_args.serving_model_dir)
 
 
-def _open(files: Sequence[str], count: int, pixels: int, transform: tft.TFTransformOutput, resident: bool) -> Images:
-    if resident:
+def _open(files: Sequence[str], count: int, pixels: int, transform: tft.TFTransformOutput, in_memory: bool) -> Images:
+    if in_memory:
         return Images.in_memory(transformed_input.load_images(files, transform))
     decode = transformed_input.image_decoder(transform)
     return Images.streamed(count, Stream(lambda: transformed_input.records(files), decode, pixels))

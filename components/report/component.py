@@ -186,11 +186,8 @@ class _Examples:
 
     def batches(self, numbers: Sequence[int] | None = None) -> Iterator[tuple[Floats, Numbers | None]]:
         """Yield images, float32 (n, pixels), and labels, int64 (n,), or None; only examples with `numbers` if given."""
-        for batch in transformed_input.transformed([self.files], self.transform, self.batch_size, numbers=numbers):
-            yield (
-                batch[features.IMAGE_XF].numpy(),
-                batch[features.LABEL_XF].numpy() if features.LABEL_XF in batch else None,
-            )
+        for batch in transformed_input.batches([self.files], self.transform, self.batch_size, numbers=numbers):
+            yield batch[features.IMAGE_XF], batch.get(features.LABEL_XF)
 
 
 def _read(

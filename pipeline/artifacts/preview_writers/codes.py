@@ -28,13 +28,14 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
     rows: list[tuple[Value, ...]] = []
     label: tuple[TableColumn, ...] = ()
     for group in table.row_groups(path):
-        codes, splits = table.codes_of(group), np.asarray(group[table.SPLIT].to_pylist())
+        codes = table.codes_of(group)
         is_active = codes > ACTIVE_ABOVE
         active = active + is_active.sum(axis=0)
         total = total + codes.sum(axis=0, dtype=np.float64)
-        for split in dict.fromkeys(splits.tolist()):
-            counts[split] = counts.get(split, 0) + int((splits == split).sum())
-            active_units[split] = active_units.get(split, 0) + int(is_active[splits == split].sum())
+        for split in group[table.SPLIT].unique().to_pylist():
+            rows_of_split = table.in_split(group, split)
+            counts[split] = counts.get(split, 0) + int(rows_of_split.sum())
+            active_units[split] = active_units.get(split, 0) + int(is_active[rows_of_split].sum())
         if not rows:
             rows = _first(group, codes)
             label = (TableColumn("label"),) if table.LABEL in group.column_names else ()

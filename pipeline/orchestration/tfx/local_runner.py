@@ -22,6 +22,7 @@ from tfx.orchestration.portable import launcher, partial_run_utils, runtime_para
 from tfx.proto.orchestration import pipeline_pb2
 
 from components import errors as component_errors
+from components.data import resident
 from pipeline.core import events
 from pipeline.core.errors import ExitCode, SaeError
 from pipeline.core.events import Listener, NodeEnded, NodeStarted, NodeState, RunStarted
@@ -73,18 +74,19 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         self._tell(RunStarted(self._run_id, tuple(node.node_info.id for node in nodes)))
         results: list[NodeEnded] = []
         failed: NodeEnded | None = None
-        for node in nodes:
-            name = node.node_info.id
-            if failed:
-                result = NodeEnded(name, NodeState.SKIPPED, 0.0, f"{failed.node} did not succeed")
-            elif node.execution_options.HasField("skip"):
-                state = NodeState.CACHED if partial_run.is_reused(node) else NodeState.SKIPPED
-                result = NodeEnded(name, state, 0.0, events.NOT_IN_PART)
-            else:
-                result = self._run_node(pipeline, node)
-                failed = result if result.state == NodeState.FAILED else None
-            self._tell(result)
-            results.append(result)
+        with resident.of_run():
+            for node in nodes:
+                name = node.node_info.id
+                if failed:
+                    result = NodeEnded(name, NodeState.SKIPPED, 0.0, f"{failed.node} did not succeed")
+                elif node.execution_options.HasField("skip"):
+                    state = NodeState.CACHED if partial_run.is_reused(node) else NodeState.SKIPPED
+                    result = NodeEnded(name, state, 0.0, events.NOT_IN_PART)
+                else:
+                    result = self._run_node(pipeline, node)
+                    failed = result if result.state == NodeState.FAILED else None
+                self._tell(result)
+                results.append(result)
         if failed is None:
             return RunResult(self._run_id, tuple(results), ExitCode.DONE, "")
         gate = isinstance(self._failures.last, component_errors.AnomalyError)
