@@ -12,6 +12,7 @@ import math
 import pathlib
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent import futures
 
 import jinja2
 import numpy as np
@@ -170,12 +171,20 @@ def write_report(data: ReportData, folder: pathlib.Path) -> None:
 
     The names are curves, reconstructions, units, baselines, and labels if there are any. The page embeds the pictures.
     """
-    pictures = {}
-    for name, (draw, text) in _figures(data).items():
-        files = {theme.name: figures.render(draw, theme) for theme in figures.THEMES}
-        for theme, png in files.items():
-            (folder / f"{name}-{theme}.png").write_bytes(png)
-        pictures[name] = _picture(files["light"], files["dark"], text)
+    drawn = _figures(data)
+    # One figure is compressed while the next one is drawn.
+    with futures.ThreadPoolExecutor(1) as pool:
+        files = {
+            (name, theme.name): pool.submit(figures.png_of, figures.pixels(draw, theme))
+            for name, (draw, _) in drawn.items()
+            for theme in figures.THEMES
+        }
+    for (name, theme), png in files.items():
+        (folder / f"{name}-{theme}.png").write_bytes(png.result())
+    pictures = {
+        name: _picture(files[name, "light"].result(), files[name, "dark"].result(), text)
+        for name, (_, text) in drawn.items()
+    }
     cards = [_card(unit, data, folder) for unit in (data.details.units if data.details else ())]
     (folder / "report.html").write_text(_page(data, pictures, cards), encoding="utf-8", newline="\n")
 
