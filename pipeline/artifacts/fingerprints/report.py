@@ -11,10 +11,11 @@ Left out: the compression and metadata of pictures, and properties, which repeat
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import pathlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,16 @@ from pipeline.artifacts.fingerprints.files import Files
 from pipeline.artifacts.types import StoredArtifact
 
 FORM = "report-1"
+_Decode = Callable[[bytes], "npt.NDArray[Any]"]
 _PICTURE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/]+={0,2})")
 
 
 def entries(artifact: StoredArtifact, files: Files) -> Iterator[ContentEntry]:
     """Yield documents, pages and pictures."""
-    for pattern, parse in (("*.json", _document), ("*.html", _page), ("*.png", _picture)):
+    # A page embeds most of the pictures; each is decoded once.
+    decode = functools.cache(pixels)
+    page, picture = functools.partial(_page, decode), functools.partial(_picture, decode)
+    for pattern, parse in (("*.json", _document), ("*.html", page), ("*.png", picture)):
         for name in files.take(pattern):
             yield from files.parsed(name, parse)
 
@@ -41,17 +46,17 @@ def _document(path: pathlib.Path, name: str) -> Iterator[ContentEntry]:
     yield from json_values.document_entries(json_values.read(path), name)
 
 
-def _page(path: pathlib.Path, name: str) -> Iterator[ContentEntry]:
+def _page(decode: _Decode, path: pathlib.Path, name: str) -> Iterator[ContentEntry]:
     page = path.read_bytes().decode("utf-8")
     found: list[str] = _PICTURE.findall(page)
     numbers = iter(range(len(found)))
     yield ContentEntry(f"text of {name}", _PICTURE.sub(lambda _: f"picture {next(numbers)}", page))
     for number, encoded in enumerate(found):
-        yield ContentEntry(f"picture {number} of {name}", pixels(base64.b64decode(encoded, validate=True)))
+        yield ContentEntry(f"picture {number} of {name}", decode(base64.b64decode(encoded, validate=True)))
 
 
-def _picture(path: pathlib.Path, name: str) -> Iterator[ContentEntry]:
-    yield ContentEntry(f"picture {name}", pixels(path.read_bytes()))
+def _picture(decode: _Decode, path: pathlib.Path, name: str) -> Iterator[ContentEntry]:
+    yield ContentEntry(f"picture {name}", decode(path.read_bytes()))
 
 
 def pixels(png: bytes) -> npt.NDArray[Any]:
