@@ -15,8 +15,6 @@ from tensorflow_model_analysis.metrics import metric_types
 from components.evaluation import metrics, slice_metrics
 from components.model import saved_model
 
-_IMAGES = 500  # added at once
-
 
 def means(loss: str = "bce", noise: bool = False) -> tuple[str, ...]:
     """Return the names of the metrics that are means over images; arguments as for `metrics.evaluated`."""
@@ -61,19 +59,17 @@ class Accumulator:
       images: their number.
       sums: float64, shape (metrics,): sum of each metric in `means`.
       counts: how often units are active.
-      waiting: predictions of further images, which are not in the others yet.
     """
 
     images: int
     sums: npt.NDArray[np.float64]
     counts: slice_metrics.UnitCounts
-    waiting: list[Mapping[str, Any]] = dataclasses.field(default_factory=list)
 
 
 class SliceCombiner(beam.CombineFn):
     """Sum the metrics of images, and count the active units; memory does not grow with the slice.
 
-    Images are added many at once, because NumPy takes as long for the numbers of one image as for those of hundreds.
+    The Beam engine adds images with `add_batch`, TFMA's own steps one by one.
     """
 
     def __init__(self, model_name: str = "", loss: str = "bce", noise: bool = False) -> None:
@@ -84,35 +80,32 @@ class SliceCombiner(beam.CombineFn):
     def create_accumulator(self) -> Accumulator:
         return Accumulator(0, np.zeros(len(self._means)), slice_metrics.UnitCounts())
 
-    def add_input(self, accumulator: Accumulator, element: Any) -> Accumulator:
-        """Add one image. `element.prediction`: one number per name in `means`, and the code of shape (units,)."""
-        accumulator.waiting.append(element.prediction)
-        return accumulator if len(accumulator.waiting) < _IMAGES else self.compact(accumulator)
-
-    def compact(self, accumulator: Accumulator) -> Accumulator:
-        """Return the same images, with none of them waiting."""
-        waiting = accumulator.waiting
-        if not waiting:
-            return accumulator
-        columns = [np.array([one[name] for one in waiting], np.float64).reshape(-1) for name in self._means]
-        codes = np.array([one[saved_model.CODE] for one in waiting]).reshape(len(waiting), -1)
+    def add_batch(self, accumulator: Accumulator, predictions: Mapping[str, npt.NDArray[np.float32]]) -> Accumulator:
+        """Add n images. `predictions`: shape (n,) for each name in `means`, and the code of shape (n, units)."""
+        columns = [np.asarray(predictions[name], np.float64) for name in self._means]
+        codes = predictions[saved_model.CODE]
         return Accumulator(
-            accumulator.images + len(waiting),
+            accumulator.images + len(codes),
             # In one sum with those before, row by row, so that it changes no bit how many images are added at once.
             np.vstack([accumulator.sums, np.stack(columns, axis=1)]).sum(axis=0),
             accumulator.counts + slice_metrics.UnitCounts.of(codes),
         )
 
+    def add_input(self, accumulator: Accumulator, element: Any) -> Accumulator:
+        """Add one image. `element.prediction`: one number per name in `means`, and the code of shape (units,)."""
+        image = {name: np.reshape(element.prediction[name], 1) for name in self._means}
+        image[saved_model.CODE] = np.reshape(element.prediction[saved_model.CODE], (1, -1))
+        return self.add_batch(accumulator, image)
+
     def merge_accumulators(self, accumulators: Iterable[Accumulator]) -> Accumulator:
         merged = self.create_accumulator()
-        for other in map(self.compact, accumulators):
+        for other in accumulators:
             merged = Accumulator(merged.images + other.images, merged.sums + other.sums, merged.counts + other.counts)
         return merged
 
     def extract_output(self, accumulator: Accumulator) -> dict[metric_types.MetricKey, float]:
-        found = self.compact(accumulator)
-        averages = dict(zip(self._means, (found.sums / max(found.images, 1)).tolist(), strict=True))
-        values = {**averages, **slice_metrics.measure_slice(averages, found.counts, self._loss)}
+        averages = dict(zip(self._means, (accumulator.sums / max(accumulator.images, 1)).tolist(), strict=True))
+        values = {**averages, **slice_metrics.measure_slice(averages, accumulator.counts, self._loss)}
         return {_key(key, self._model_name): value for key, value in values.items()}
 
 

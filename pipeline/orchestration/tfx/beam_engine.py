@@ -20,7 +20,14 @@ from apache_beam.runners.runner import PipelineRunner
 from apache_beam.transforms import core
 from apache_beam.typehints import decorators
 
-from pipeline.orchestration.tfx import beam_workers, examples_by_file, file_order, ordered_sums, statistics_by_file
+from pipeline.orchestration.tfx import (
+    beam_workers,
+    evaluation_by_file,
+    examples_by_file,
+    file_order,
+    ordered_sums,
+    statistics_by_file,
+)
 
 
 def make_beam_pipeline(workers: int, batch_size: int) -> beam.Pipeline:
@@ -93,6 +100,7 @@ def replacement(transform: Any, batch_size: int) -> beam.PTransform | None:
     return (
         examples_by_file.replacement(transform, batch_size)
         or statistics_by_file.replacement(transform)
+        or evaluation_by_file.replacement(transform)
         or ordered_sums.replacement(transform)
     )
 

@@ -26,6 +26,8 @@ _COMBINE_FNS = frozenset(
 )
 # The position of elements that come from another source, or from a shuffle: they are added as they come.
 _ELSEWHERE = examples_by_file.Position(-1, 0)
+_NO_FILE = -2
+_KEYED = beam.typehints.Tuple[Any, Any]  # both inputs of the Flatten need the same coder
 
 
 def replacement(transform: Any) -> beam.PTransform | None:
@@ -106,3 +108,37 @@ class MergeFiles(_WithCombine):
         key, files = element
         in_order = [accumulator for _, accumulator in sorted(files, key=lambda one: one[0])]
         yield key, self._combine.extract_output(self._combine.merge_accumulators(in_order))
+
+
+class CombineFiles(beam.PTransform):
+    """Combine all elements to one output; without any element, to that of an empty accumulator."""
+
+    def __init__(self, combine: beam.CombineFn) -> None:
+        super().__init__()
+        self._combine = combine
+
+    def expand(self, input_or_inputs: Any) -> Any:
+        add_up = beam.ParDo(AddUpFiles(self._combine)).with_output_types(_KEYED)
+        sums = input_or_inputs | "Key" >> beam.Map(_with_key) | "AddUpFiles" >> add_up
+        empty = beam.Create([_with_key((_NO_FILE, None))], reshuffle=False).with_output_types(_KEYED)
+        nothing = input_or_inputs.pipeline | "Nothing" >> empty
+        return (
+            (sums, nothing)
+            | beam.Flatten()
+            | "ToOnePlace" >> beam.GroupByKey()
+            | "MergeFiles" >> beam.ParDo(_MergeAll(self._combine))
+        )
+
+
+def _with_key(value: Any) -> tuple[None, Any]:
+    return None, value
+
+
+class _MergeAll(MergeFiles):
+    """Gives the output without a key."""
+
+    def process(self, element: tuple[Any, Iterable[tuple[int, Any]]]) -> Iterator[Any]:
+        key, sums = element
+        files = [one for one in sums if one[0] != _NO_FILE] or [(_NO_FILE, self._combine.create_accumulator())]
+        for _, output in super().process((key, files)):
+            yield output

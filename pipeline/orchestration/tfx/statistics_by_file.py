@@ -8,16 +8,12 @@ steps below; with others, TFDV's graph stays.
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
 
 from components import atomic_file
 from pipeline.orchestration.tfx import ordered_sums
-
-_NO_FILE = -2
-_KEYED = beam.typehints.Tuple[Any, Any]  # both inputs of the Flatten need the same coder
 
 
 def replacement(transform: Any) -> beam.PTransform | None:
@@ -55,36 +51,13 @@ class _StatisticsByFile(beam.PTransform):
             batches |= "Features" >> beam.Map(stats_impl._filter_features, feature_allowlist=allowed)
         generators = unique_values.with_counts(stats_impl.get_generators(self._options), self._options)
         combine = stats_impl._CombinerStatsGeneratorsCombineFn(generators)
-        add_up = beam.ParDo(ordered_sums.AddUpFiles(combine)).with_output_types(_KEYED)
-        sums = batches | "Key" >> beam.Map(_with_key) | "AddUpFiles" >> add_up
-        # Without any batch, the statistics are those of an empty data set.
-        empty = beam.Create([_with_key((_NO_FILE, None))], reshuffle=False).with_output_types(_KEYED)
-        nothing = batches.pipeline | "Nothing" >> empty
-        return (
-            (sums, nothing)
-            | beam.Flatten()
-            | "ToOnePlace" >> beam.GroupByKey()
-            | "MergeFiles" >> beam.ParDo(_MergeFiles(combine))
-        )
+        return batches | "Combine" >> ordered_sums.CombineFiles(combine) | "List" >> beam.Map(_in_list)
 
 
-def _with_key(value: Any) -> tuple[None, Any]:
-    return None, value
+def _in_list(statistics: Any) -> Any:
+    from tensorflow_metadata.proto.v0 import statistics_pb2
 
-
-class _MergeFiles(ordered_sums.MergeFiles):
-    """Gives a DatasetFeatureStatisticsList."""
-
-    def process(self, element: Any) -> Iterator[Any]:
-        from tensorflow_metadata.proto.v0 import statistics_pb2
-
-        key, sums = element
-        files = [one for one in sums if one[0] != _NO_FILE]
-        if not files:
-            yield statistics_pb2.DatasetFeatureStatisticsList(datasets=[statistics_pb2.DatasetFeatureStatistics()])
-            return
-        for _, merged in super().process((key, files)):
-            yield statistics_pb2.DatasetFeatureStatisticsList(datasets=[merged])
+    return statistics_pb2.DatasetFeatureStatisticsList(datasets=[statistics])
 
 
 def _write(statistics: Any, path: str) -> None:

@@ -82,22 +82,20 @@ def test_sums_are_those_of_images_added_one_after_another() -> None:
     rng = np.random.default_rng(0)
     losses = rng.lognormal(sigma=9, size=1_234).astype(np.float32)  # so that sums round
     codes = np.maximum(rng.normal(size=(1_234, 3)), 0).astype(np.float32)
-    accumulator = accumulate(*(image(code.tolist(), bce=loss) for code, loss in zip(codes, losses, strict=True)))
+    columns = {name: np.ones(1_234, np.float32) for name in metrics.means()} | {"bce": losses, "code": codes}
+    combiner = metrics.SliceCombiner()
+    accumulator = combiner.create_accumulator()
+    for rows in (slice(0, 1), slice(1, 1_000), slice(1_000, None)):
+        accumulator = combiner.add_batch(accumulator, {name: values[rows] for name, values in columns.items()})
     values = extract(accumulator)
+    images = (image(code.tolist(), bce=loss) for code, loss in zip(codes, losses, strict=True))
+    assert values == extract(accumulate(*images))
     one_by_one = functools.reduce(lambda before, loss: before + float(loss), losses, 0.0)
     assert values["bce"] == one_by_one / 1_234  # every bit; NumPy's sum of an array has others
     assert values["bce"] != float(losses.astype(np.float64).sum()) / 1_234
     active = (codes > 0).sum(axis=1)
     assert values["active_units_median"] == np.median(active)
     assert values["active_units_max"] == active.max()
-
-
-def test_compacted_sums_can_be_merged_and_added_to() -> None:
-    combiner = metrics.SliceCombiner()
-    images = [image([0, 1], bce=0.25), image([0, 0], bce=0.5), image([3, 0], bce=4)]
-    parts = [combiner.compact(accumulate(images[0])), accumulate(images[1])]
-    again = combiner.add_input(combiner.merge_accumulators(parts), images[2])
-    assert extract(again) == extract(accumulate(*images))
 
 
 def test_float64_sums_do_not_drown_small_losses() -> None:
