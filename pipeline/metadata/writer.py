@@ -4,6 +4,7 @@ verifications, states of artifacts, and the URIs of a root that was moved.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import pathlib
@@ -25,6 +26,25 @@ from pipeline.metadata.store import Store
 from pipeline.metadata.types import Artifact, Execution
 
 _PAGE = 100  # artifacts written at once
+
+
+@dataclasses.dataclass(frozen=True)
+class CachedNode:
+    """A node of a run that reuses the outputs of an earlier execution."""
+
+    node: str  # its name
+    key: node_key.CacheKey  # its cache key in this run
+    execution_id: int  # the earlier execution
+    inputs: Mapping[str, Artifact]  # the artifacts that the node would have read in this run, by key
+    outputs: Mapping[str, Artifact]  # the artifacts of the earlier execution, by key
+    # current values of properties that are no part of the key, such as paths
+    parameters: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def used(self) -> list[tuple[Artifact, pb.Event]]:
+        """The artifacts of its events, with the events."""
+        read = [(artifact, _event(key, pb.Event.INPUT)) for key, artifact in self.inputs.items()]
+        return read + [(artifact, _event(key, pb.Event.OUTPUT)) for key, artifact in self.outputs.items()]
 
 
 class MetadataWriter:
@@ -56,55 +76,57 @@ class MetadataWriter:
         set_properties(context.custom_properties, properties)
         self._client.put_contexts([context])
 
-    def record_cached(
-        self,
-        pipeline: str,
-        run_id: str,
-        node: str,
-        key: node_key.CacheKey,
-        execution_id: int,
-        inputs: Mapping[str, Artifact],
-        outputs: Mapping[str, Artifact],
-        parameters: Mapping[str, str] | None = None,
-    ) -> None:
-        """Record a cached execution: a node of a run reuses the outputs of an earlier execution.
-
-        Args:
-          pipeline, run_id, node: names of the pipeline, the run and the node.
-          key: the node's cache key in this run.
-          execution_id: the earlier execution.
-          inputs: the artifacts that the node would have read in this run, by key.
-          outputs: the artifacts of the earlier execution, by key.
-          parameters: current values of properties that are no part of the key, such as paths.
-        """
-        contexts = [
-            self._context(names.PIPELINE, pipeline),
-            self._context(names.PIPELINE_RUN, run_id),
-            self._context(names.NODE, f"{pipeline}.{node}"),
-        ]
-        [source] = self._client.get_executions_by_id([execution_id])
-        execution = pb.Execution(type_id=source.type_id, name=str(uuid.uuid4()), last_known_state=pb.Execution.CACHED)
-        for name, value in source.properties.items():
-            execution.properties[name].CopyFrom(value)
-        for name, value in source.custom_properties.items():
-            # TFX publishes the declared properties a second time, as custom ones.
-            if name not in source.properties and name not in (names.EXECUTION_RESULT, names.REASONS):
-                execution.custom_properties[name].CopyFrom(value)
-        for name, text in (parameters or {}).items():
-            target = execution.properties if name in execution.properties else execution.custom_properties
-            if name in target:
-                target[name].string_value = text
-        set_properties(execution.custom_properties, key.properties())
-        used = [(key, output, pb.Event.INPUT) for key, output in inputs.items()]
-        used += [(key, output, pb.Event.OUTPUT) for key, output in outputs.items()]
-        artifacts = {artifact.id: artifact for artifact in self._client.get_artifacts_by_id([o.id for _, o, _ in used])}
+    def record_cached(self, pipeline: str, run_id: str, cached: CachedNode) -> None:
+        """Record a cached execution in a run, in one transaction."""
+        contexts = [self._context(kind, name) for kind, name in _contexts_of(pipeline, run_id, cached.node)]
+        [source] = self._client.get_executions_by_id([cached.execution_id])
+        execution = _cached_execution(source, cached)
+        execution.last_known_state = pb.Execution.CACHED
+        used = cached.used
+        by_id = {artifact.id: artifact for artifact in self._client.get_artifacts_by_id([one.id for one, _ in used])}
         self._client.put_execution(
             execution,
-            [(artifacts[output.id], _event(key, event_type)) for key, output, event_type in used],
+            [(by_id[one.id], event) for one, event in used],
             contexts,
             reuse_context_if_already_exist=True,
             force_reuse_context=True,
         )
+
+    def record_all_cached(self, pipeline: str, run_id: str, nodes: Sequence[CachedNode]) -> None:
+        """Record cached executions of several nodes in a run, in three transactions.
+
+        Until the last one they are running, so `close_unfinished` closes them if this is interrupted.
+        """
+        if not nodes:
+            return
+        of_node = [[self._context(*one) for one in _contexts_of(pipeline, run_id, cached.node)] for cached in nodes]
+        of_all = of_node[0][:2]  # the pipeline's and the run's
+        sources = {one.id: one for one in self._client.get_executions_by_id([one.execution_id for one in nodes])}
+        executions = [_cached_execution(sources[one.execution_id], one) for one in nodes]
+        for execution in executions:
+            execution.last_known_state = pb.Execution.RUNNING
+        artifacts = self._client.get_artifacts_by_id(sorted({used.id for one in nodes for used, _ in one.used}))
+        places = {artifact.id: place for place, artifact in enumerate(artifacts)}
+        events = [(number, places[used.id], event) for number, one in enumerate(nodes) for used, event in one.used]
+        ids, _, _ = self._client.put_lineage_subgraph(
+            executions, artifacts, of_all, events, reuse_context_if_already_exist=True
+        )
+        # That call puts all executions into the same contexts, but each has its own node.
+        self._client.put_attributions_and_associations(
+            [
+                pb.Attribution(context_id=contexts[-1].id, artifact_id=used.id)
+                for contexts, one in zip(of_node, nodes, strict=True)
+                for used, _ in one.used
+            ],
+            [
+                pb.Association(context_id=contexts[-1].id, execution_id=number)
+                for contexts, number in zip(of_node, ids, strict=True)
+            ],
+        )
+        for execution, number in zip(executions, ids, strict=True):
+            execution.id = number
+            execution.last_known_state = pb.Execution.CACHED
+        self._client.put_executions(executions)
 
     def close_unfinished(self, run_id: str, reason: str, killed: bool = False) -> list[str]:
         """End a run's executions that have not ended, remove their outputs, and return their nodes.
@@ -119,9 +141,11 @@ class MetadataWriter:
         for execution in self._client.get_executions_by_id(unended) if unended else []:
             execution.last_known_state = pb.Execution.FAILED if killed else pb.Execution.CANCELED
             execution.custom_properties[names.KILL_REASON if killed else names.CANCEL_REASON].string_value = reason
-            closed.append(self._store.owner(execution.id).node)
-            # The files first: if this is interrupted, the next call finds the execution again.
-            remove_outputs(self._root, closed[-1], execution.id)
+            # Without a node while `record_all_cached` was interrupted; it made no files.
+            if node := self._store.owner(execution.id).node:
+                closed.append(node)
+                # The files first: if this is interrupted, the next call finds the execution again.
+                remove_outputs(self._root, node, execution.id)
             self._client.put_executions([execution])
         return closed
 
@@ -323,6 +347,28 @@ class MetadataWriter:
             set_properties(context.custom_properties, properties or {})
             [context.id] = self._client.put_contexts([context])
         return context
+
+
+def _contexts_of(pipeline: str, run_id: str, node: str) -> list[tuple[str, str]]:
+    """Return type and name of the contexts of an execution."""
+    return [(names.PIPELINE, pipeline), (names.PIPELINE_RUN, run_id), (names.NODE, f"{pipeline}.{node}")]
+
+
+def _cached_execution(source: pb.Execution, cached: CachedNode) -> pb.Execution:
+    """Return an execution, not in the store yet, with the properties of the earlier one; its state is not set."""
+    execution = pb.Execution(type_id=source.type_id, name=str(uuid.uuid4()))
+    for name, value in source.properties.items():
+        execution.properties[name].CopyFrom(value)
+    for name, value in source.custom_properties.items():
+        # TFX publishes the declared properties a second time, as custom ones.
+        if name not in source.properties and name not in (names.EXECUTION_RESULT, names.REASONS):
+            execution.custom_properties[name].CopyFrom(value)
+    for name, text in cached.parameters.items():
+        target = execution.properties if name in execution.properties else execution.custom_properties
+        if name in target:
+            target[name].string_value = text
+    set_properties(execution.custom_properties, cached.key.properties())
+    return execution
 
 
 def _event(key: str, event_type: int, index: int = 0) -> pb.Event:

@@ -8,7 +8,7 @@ from pipeline.core.errors import ExitCode
 from pipeline.core.events import NOT_IN_PART, Listener, NodeEnded, NodeState, Note, RunStarted
 from pipeline.definition.spec import Node, Pipeline
 from pipeline.metadata.types import Artifact
-from pipeline.metadata.writer import MetadataWriter
+from pipeline.metadata.writer import CachedNode, MetadataWriter
 from pipeline.orchestration.cache import CacheDecision, Damage
 from pipeline.orchestration.summary import RunResult
 
@@ -18,18 +18,20 @@ def replay(
 ) -> RunResult:
     """Record every node with a decision as cached, and return the result of the run."""
     tell(RunStarted(run_id, pipeline.names))
-    ended = []
     by_node = {decision.node: decision for decision in decisions}
+    cached = []
     for node in pipeline.nodes:
-        if node.name not in by_node:
+        if (decision := by_node.get(node.name)) is not None:
+            inputs = {key: by_node[upstream].outputs[output] for key, (upstream, output) in node.inputs.items()}
+            mark_out_of_use(decision.damage, writer, tell)  # an undamaged copy is used in its place
+            cached.append(_cached_node(decision, inputs))
+    writer.record_all_cached(pipeline.name, run_id, cached)
+    ended = []
+    for node in pipeline.nodes:
+        if (decision := by_node.get(node.name)) is not None:
+            ended.append(node_ended(node, NodeState.CACHED, decision.outputs, 0.0))
+        else:
             ended.append(NodeEnded(node.name, NodeState.SKIPPED, 0.0, NOT_IN_PART))
-            tell(ended[-1])
-            continue
-        decision = by_node[node.name]
-        inputs = {key: by_node[upstream].outputs[output] for key, (upstream, output) in node.inputs.items()}
-        mark_out_of_use(decision.damage, writer, tell)  # an undamaged copy is used in its place
-        record_cached(pipeline, decision, inputs, writer, run_id)
-        ended.append(node_ended(node, NodeState.CACHED, decision.outputs, 0.0))
         tell(ended[-1])
     return RunResult(run_id, tuple(ended), ExitCode.DONE, "")
 
@@ -38,10 +40,13 @@ def record_cached(
     pipeline: Pipeline, decision: CacheDecision, inputs: Mapping[str, Artifact], writer: MetadataWriter, run_id: str
 ) -> None:
     """Record a cached node in a run. `inputs`: the artifacts that it would have read, by key."""
-    writer.record_cached(
-        pipeline.name, run_id, decision.node, decision.key, decision.execution_id, inputs, decision.outputs,
-        decision.runtime_properties,
-    )  # fmt: skip
+    writer.record_cached(pipeline.name, run_id, _cached_node(decision, inputs))
+
+
+def _cached_node(decision: CacheDecision, inputs: Mapping[str, Artifact]) -> CachedNode:
+    return CachedNode(
+        decision.node, decision.key, decision.execution_id, inputs, decision.outputs, decision.runtime_properties
+    )
 
 
 def mark_out_of_use(damage: Iterable[Damage], writer: MetadataWriter, tell: Listener) -> None:

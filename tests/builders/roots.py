@@ -23,7 +23,7 @@ from pipeline.metadata import root_store, run_properties
 from pipeline.metadata.properties import CONTENT_DIGEST, FILES, MODEL_DIGEST, RAW_DIGEST
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.types import Artifact
-from pipeline.metadata.writer import MetadataWriter
+from pipeline.metadata.writer import CachedNode, MetadataWriter
 from pipeline.orchestration.cache import NodeCache
 from pipeline.provenance import cache_key
 from pipeline.sparse_autoencoder import baseline, dataset_cache
@@ -361,9 +361,8 @@ class Recorded:
         for name in names:
             one = made[name]
             inputs = {key: made[node].outputs[out] for key, (node, out) in PIPELINE.by_name[name].inputs.items()}
-            recorder.record_cached(
-                PIPELINE.name, run_id, name, one.key, one.execution_id, inputs, one.outputs, one.runtime_properties
-            )
+            cached = CachedNode(name, one.key, one.execution_id, inputs, one.outputs, one.runtime_properties)
+            recorder.record_cached(PIPELINE.name, run_id, cached)
 
 
 def event(key: str, event_type: int) -> pb.Event:

@@ -25,7 +25,7 @@ from pipeline.metadata import root_store
 from pipeline.metadata.properties import CACHE, OUT_OF_USE, PIPELINE_RUN, REASONS
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.types import Artifact
-from pipeline.metadata.writer import MetadataWriter
+from pipeline.metadata.writer import CachedNode, MetadataWriter
 from pipeline.orchestration import plan
 from pipeline.orchestration.summary import Summary
 from pipeline.sparse_autoencoder import dataset_cache
@@ -614,10 +614,9 @@ def test_a_run_that_would_push_a_model_on_another_one_s_blessing_is_refused(
     first, last = (store.executions(summary.run_id) for summary in (changed.first, changed.last))
     own = store.execution(first["Evaluator"].id).key
     assert own is not None
-    MetadataWriter(root=Root(root)).record_cached(
-        PIPELINE.name, changed.last.run_id, "Evaluator", own, first["Evaluator"].id,
-        store.inputs(first["Evaluator"].id), store.outputs(first["Evaluator"].id),
-    )  # fmt: skip
+    ran = first["Evaluator"].id
+    cached = CachedNode("Evaluator", own, ran, store.inputs(ran), store.outputs(ran))
+    MetadataWriter(root=Root(root)).record_cached(PIPELINE.name, changed.last.run_id, cached)
     connected_store = connected(root)
     [real] = connected_store.get_executions_by_id([last["Evaluator"].id])
     real.last_known_state = pb.Execution.FAILED

@@ -12,9 +12,10 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import protobuf, replaced_stores
+from pipeline.metadata import missing_rows, protobuf, replaced_stores
+from pipeline.metadata.run_properties import START_PROPERTY
 from pipeline.metadata.store import Store
-from pipeline.metadata.writer import MetadataWriter, rewrite_moved_uris
+from pipeline.metadata.writer import CachedNode, MetadataWriter, rewrite_moved_uris
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.builders.roots import RESULT, STATE, Recorded, Writer
 
@@ -81,9 +82,8 @@ def test_a_hit_has_the_properties_of_the_execution_that_ran_and_the_key_of_now(r
 def test_a_hit_names_places_as_they_are_now_and_only_those_that_the_node_is_told(recorded, recorder, store):
     key = recorded.decisions()["Evaluator"].key
     executed = recorded.store().executions("r1")["Evaluator"].id
-    recorder.record_cached(
-        PIPELINE.name, "r2", "Evaluator", key, executed, {}, {}, {"declared": "/now", "serving_dir": "/elsewhere"}
-    )
+    paths = {"declared": "/now", "serving_dir": "/elsewhere"}
+    recorder.record_cached(PIPELINE.name, "r2", CachedNode("Evaluator", key, executed, {}, {}, paths))
     [new] = store.get_executions_by_context(run_context(store)("r2").id)
     assert new.properties["declared"].string_value == "/now"
     assert "serving_dir" not in new.custom_properties
@@ -92,7 +92,7 @@ def test_a_hit_names_places_as_they_are_now_and_only_those_that_the_node_is_told
 def test_the_key_of_a_hit_is_the_one_of_now(recorded, recorder, store):
     key = recorded.decisions("training.epochs=60")["Trainer"].key
     executed = recorded.store().executions("r1")["Trainer"].id
-    recorder.record_cached(PIPELINE.name, "r2", "Trainer", key, executed, {}, {})
+    recorder.record_cached(PIPELINE.name, "r2", CachedNode("Trainer", key, executed, {}, {}))
     [new] = store.get_executions_by_context(run_context(store)("r2").id)
     assert recorded.store().execution(new.id).key == key
 
@@ -358,3 +358,91 @@ def test_in_a_store_without_artifacts_only_the_place_is_noted(tmp_path):
     root = Root(old.path.rename(tmp_path / "new"))
     assert rewrite_moved_uris(root) is not None
     assert json.loads((root.path / "root.json").read_text())["path"] == str(root.path)
+
+
+class _KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+def _all_cached(recorded):
+    made = recorded.decisions()
+    nodes = []
+    for node in PIPELINE.nodes:
+        one = made[node.name]
+        inputs = {key: made[source].outputs[output] for key, (source, output) in node.inputs.items()}
+        nodes.append(CachedNode(node.name, one.key, one.execution_id, inputs, one.outputs, one.runtime_properties))
+    return nodes
+
+
+def _recorded_of(store, run_id):
+    """Return what is recorded of a run's executions, without ids, names and times."""
+    executions = store.get_executions_by_context(run_context(store)(run_id).id)
+    found = []
+    for one in sorted(executions, key=lambda one: one.id):
+        events = [
+            (event.artifact_id, event.type, steps(event)) for event in store.get_events_by_execution_ids([one.id])
+        ]
+        contexts = {(context.type, context.name) for context in store.get_contexts_by_execution(one.id)}
+        custom = {name: protobuf.value_of(value) for name, value in one.custom_properties.items()}
+        declared = {name: protobuf.value_of(value) for name, value in one.properties.items()}
+        found.append((one.type, one.last_known_state, declared, custom, events, contexts - {("pipeline_run", run_id)}))
+    return found
+
+
+def _artifacts_by_context(store, run_id):
+    return {
+        (context.type, context.name.replace(run_id, "RUN")): {
+            one.id for one in store.get_artifacts_by_context(context.id)
+        }
+        for context in store.get_contexts()
+        if context.type != "pipeline_run" or context.name == run_id
+    }
+
+
+def test_hits_recorded_together_are_recorded_like_hits_one_by_one(recorded, recorder, store):
+    recorded.replay("r2")
+    separately, of_contexts = _recorded_of(store, "r2"), _artifacts_by_context(store, "r2")
+    recorder.begin_run(PIPELINE.name, "r3", {})
+    recorder.record_all_cached(PIPELINE.name, "r3", _all_cached(recorded))
+    assert len(separately) == len(PIPELINE.names)
+    assert _recorded_of(store, "r3") == separately
+    assert _artifacts_by_context(store, "r3") == of_contexts
+
+
+def test_no_hits_are_recorded_as_nothing(recorded, recorder, store):
+    recorder.begin_run(PIPELINE.name, "r2", {})
+    recorder.record_all_cached(PIPELINE.name, "r2", [])
+    assert not store.get_executions_by_context(run_context(store)("r2").id)
+
+
+@pytest.mark.parametrize("calls", [0, 1, 2, 3])
+def test_hits_whose_recording_was_interrupted_are_closed(recorded, recorder, store, monkeypatch, calls):
+    recorder.begin_run(PIPELINE.name, "r2", {START_PROPERTY: "manual"})
+    call, left = recorder._client._call, [calls]
+
+    def killed_after(method, *arguments, **options):
+        if method.startswith("Put"):
+            left[0] -= 1
+            if left[0] < 0:
+                raise _KilledError
+        return call(method, *arguments, **options)
+
+    nodes = _all_cached(recorded)
+    missing = missing_rows.found(recorded.root.metadata)
+    with monkeypatch.context() as patched:
+        patched.setattr(recorder._client, "_call", killed_after)
+        if calls < 3:
+            with pytest.raises(_KilledError):
+                recorder.record_all_cached(PIPELINE.name, "r2", nodes)
+        else:
+            recorder.record_all_cached(PIPELINE.name, "r2", nodes)
+    before = _artifacts_by_context(store, "r1")
+    assert [one for one in missing_rows.found(recorded.root.metadata) if one not in missing] == []
+    closed = MetadataWriter(recorded.root).close_unfinished("r2", "killed", killed=True)
+    assert closed == (list(PIPELINE.names) if calls == 2 else [])
+    states = [one.last_known_state for one in store.get_executions_by_context(run_context(store)("r2").id)]
+    ended = pb.Execution.CACHED if calls == 3 else pb.Execution.FAILED
+    assert states == ([] if calls == 0 else [ended] * 13)
+    assert _artifacts_by_context(store, "r1") == before
+    for node in PIPELINE.names:
+        assert all(pathlib.Path(output.uri).exists() for output in recorded.outputs("r1", node).values())
