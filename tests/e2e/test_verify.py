@@ -43,12 +43,16 @@ def tree(folder: pathlib.Path) -> dict[str, tuple[int, bytes]]:
 
 @pytest.fixture(scope="module")
 def verified(root: pathlib.Path, run_id: str) -> subprocess.CompletedProcess[str]:
-    """`sae verify` of the whole run, on one processor, with another locale and umask than the run had."""
+    """`sae verify` of the whole run, on one processor, with another locale and umask than the run had.
+
+    No proxy may come between the rerun and its two Beam workers.
+    """
     (root / "scratch" / "left by one that was killed").mkdir(parents=True)
     before = tree(root / "artifacts")
     narrow = ("taskset", "--cpu-list", "0", "sh", "-c", 'umask 077; exec "$@"', "sh")
     locale = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0"}
-    done = sae("verify", "latest", "--root", root, before=narrow, environment=locale)
+    proxies = dict.fromkeys(("http_proxy", "all_proxy"), "http://127.0.0.1:9")
+    done = sae("verify", "latest", "--root", root, before=narrow, environment={**locale, **proxies})
     assert tree(root / "artifacts") == before
     return done
 
@@ -104,19 +108,6 @@ def test_the_verdict_is_an_artifact_linked_to_the_run_and_to_what_was_compared(
     assert len(open_store(Root(root)).executions(run_id)) == 13
 
 
-def test_one_node_is_made_again_on_the_inputs_that_it_had(root: pathlib.Path, run_id: str) -> None:
-    done = sae("verify", run_id, "--node", "Evaluator", "--json", "--root", root)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert [(one["node"], one["output"]) for one in found["artifacts"]] == [
-        ("Evaluator", "evaluation"),
-        ("Evaluator", "blessing"),
-    ]
-    assert found["verified"] is True
-    assert "Trainer started" not in done.stderr
-    assert "Evaluator executed" in done.stderr
-
-
 def test_a_missing_seed_is_found_and_the_changed_code_and_the_tensor_that_differs_are_named(
     root: pathlib.Path, run_id: str, tmp_path: pathlib.Path
 ) -> None:
@@ -128,6 +119,7 @@ def test_a_missing_seed_is_found_and_the_changed_code_and_the_tensor_that_differ
     done = sae("verify", run_id, "--node", "Trainer", "--root", root, project=project)
     assert done.returncode == ExitCode.GATE_FAILED, done.stderr
     assert "components/model/autoencoder.py" in done.stderr
+    assert [line.split()[0] for line in done.stderr.splitlines() if " started" in line] == ["Trainer"]
     assert "Evaluator, PushGate, Report, Trainer" in done.stderr
     model, model_run, _, verdict = done.stdout.splitlines()
     assert model.split()[:4] == ["Trainer", "model", "different:", "tensor"]
@@ -158,11 +150,11 @@ def test_a_misspelt_run_and_a_misspelt_node_are_not_found(root: pathlib.Path, ru
 
 
 def test_the_rerun_ends_when_its_command_is_killed(root: pathlib.Path, run_id: str) -> None:
-    command = [sys.executable, "-m", "pipeline", "verify", run_id, "--node", "Trainer", "--root", str(root)]
+    command = [sys.executable, "-m", "pipeline", "verify", run_id, "--node", "Report", "--root", str(root)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=PROJECT)
     assert process.stderr is not None
     for line in process.stderr:
-        if line.startswith("Trainer started"):
+        if line.startswith("loading TensorFlow"):
             break
     children = psutil.Process(process.pid).children(recursive=True)
     assert any("run" in child.cmdline() for child in children)
