@@ -18,10 +18,10 @@ from pipeline.cli.options import (
     resolve_root,
     root_option,
 )
+from pipeline.core import garbage_collector
 from pipeline.core.text import counted, escaped
 from pipeline.inspection.file_places import parse_map
 from pipeline.inspection.locations import open_location
-from pipeline.web import server, static_site
 
 
 @command("serve", may_be_empty=["base_path"])
@@ -62,6 +62,11 @@ def serve_command(
     with open_location(current_pipeline(), metadata, resolve_root(root), [parse_map(one) for one in maps]) as place:
         place.is_expected = root is not None
         if path is None:
+            place.read_ahead()
+        with garbage_collector.off_for_imports():
+            from pipeline.web import server  # not before the process that reads has begun: it takes as long
+
+        if path is None:
             server.serve(place, host, port, output.note, in_browser, names, base_path)
         else:
             try:
@@ -87,6 +92,8 @@ def export_command(
     `sae export airflow --help` and `sae export kfp --help` show how to write the pipeline for Apache Airflow and for
     Kubeflow; folders of these names are `./airflow` and `./kfp`.
     """
+    from pipeline.web import static_site  # it imports all pages
+
     with open_location(current_pipeline(), metadata, resolve_root(root), [parse_map(one) for one in maps]) as place:
         done = static_site.export(place, folder, limit)
     counts = [counted(done.pages, "page"), counted(done.runs, "run"), counted(done.artifacts, "artifact")]

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from pipeline.core.errors import SaeError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.suggestions import Selection
 from pipeline.definition.spec import Pipeline
@@ -47,6 +48,8 @@ class Location:
         self._opened = opened
         self._source: Source | None = None
         self._lock = threading.Lock()
+        self._first: Reader | None = None  # opened already, for the first who asks for one
+        self._reading: threading.Thread | None = None  # reads with it
         self.is_expected = False
 
     @property
@@ -75,6 +78,12 @@ class Location:
         from pipeline.metadata.sources import open_source
 
         with self._lock:
+            first, reading, self._first, self._reading = self._first, self._reading, None, None
+        if reading is not None:
+            reading.join()
+        with self._lock:
+            if first is not None and self._source is not None and first.store_state == self._source.state():
+                return first
             if self._source is None:
                 if self.root is not None and self.is_empty():
                     raise no_run(self.root)
@@ -82,6 +91,29 @@ class Location:
                 self._source = self._opened.enter_context(found)
                 self.name = self.name or self._source.name
         return Reader(self.pipeline, self._source, self.root, self._places)
+
+    def open(self) -> None:
+        """Open the store for the first reader. Raises like `reader`."""
+        self._first = self.reader()
+
+    def read_ahead(self) -> None:
+        """Start to read the list of runs for the first reader, if the store can be read: a process of its own reads it.
+
+        A reader of a database server is not handed out after it has read, because its server does not say whether the
+        database has changed since.
+        """
+        with contextlib.suppress(SaeError):  # the first page reports it
+            if self._first is None and not self.is_empty():
+                self.open()
+        first = self._first
+        if first is not None and first.store_state is not None:
+            self._reading = threading.Thread(target=_read_runs, args=(first,), daemon=True)
+            self._reading.start()
+
+
+def _read_runs(reader: Reader) -> None:
+    with contextlib.suppress(SaeError):  # reading it again reports it
+        reader.run_ids()
 
 
 @contextlib.contextmanager
@@ -102,7 +134,7 @@ def open_location(pipeline: Pipeline, metadata: str | None, root: Root, maps: Se
             yield Location(pipeline, "", root, opened, maps)
             return
         location = Location(pipeline, metadata, _root_of(metadata), opened, maps)
-        location.reader()  # report a wrong name now, not at the first page
+        location.open()  # report a wrong name now, not at the first page
         yield location
 
 

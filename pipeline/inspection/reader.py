@@ -6,13 +6,14 @@ runs reads their contexts, and executions only of those shown whose end is not r
 
 from __future__ import annotations
 
+import functools
 import itertools
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from components import int64
-from pipeline.artifacts import payload_previews, previews, types
+from pipeline.artifacts import previews, types
 from pipeline.artifacts.sections import Preview
 from pipeline.core import text
 from pipeline.core.dataset import Dataset
@@ -121,7 +122,18 @@ class Reader:
 
     def find_run(self, wanted: str) -> str:
         """Return the id of the run that `wanted` names. Raises `NotFoundError` like `references.find_run`."""
+        # To read all runs takes a second if there are 10,000: an id, and `latest`, are found without it.
+        context = self.store.run_context(wanted) if wanted else None
+        if context is not None and context.name == wanted:  # some databases ignore case
+            return wanted
+        back = references.steps_back(wanted)
+        if back is not None and back < len(self._newest_run_ids):
+            return self._newest_run_ids[back]
         return references.find_run(wanted, self.run_ids())
+
+    @functools.cached_property
+    def _newest_run_ids(self) -> list[str]:
+        return self.store.newest_run_ids()
 
     def run(self, run_id: str) -> Run:
         """Return a run with its nodes, by its id or another name of it. Raises `NotFoundError`."""
@@ -143,10 +155,12 @@ class Reader:
         return self.pipeline.data.words(data) if data else {}
 
     def _data(self, run_id: str) -> Dataset | None:
+        if self.root is None or not run_id:
+            return None
         from pipeline.provenance import manifest  # not for lists of runs
 
         try:
-            return manifest.read(self.root.path, run_id, self.pipeline).data if self.root and run_id else None
+            return manifest.read(self.root.path, run_id, self.pipeline).data
         except SaeError:
             return None
 
@@ -268,6 +282,8 @@ class Reader:
         kind = types.find(artifact.type)
         if not kind.payload or (self.root and not kind.preview):
             return None
+        from pipeline.artifacts import payload_previews  # not for lists of runs
+
         stored = self._artifacts.stored(artifact.id)
         return payload_previews.read(stored, self.root) if stored else None
 

@@ -55,6 +55,11 @@ class Contexts:
         """Return the ids of all runs, newest first."""
         return [context.name for context in self.run_contexts()]
 
+    def newest_run_ids(self) -> list[str]:
+        """Return the ids of the newest runs, newest first, in the time to read a page: some, or even none of them."""
+        newest = self._client.get_contexts(newest_first(_PAGE))
+        return [str(context.name) for context in newest if context.type in _RUN_TYPES]
+
     def find_run(self, wanted: str) -> str:
         """Return the id of the run that `wanted` names. Raises `NotFoundError` like `references.find_run`."""
         return references.find_run(wanted, self.run_ids())

@@ -106,6 +106,10 @@ class Server:
     def state(self) -> None:
         """Return None: a server does not say whether its database changed."""
 
+    def check(self) -> None:
+        """Open the store once. Raises like `connect`."""
+        self.connect()
+
     def connect(self) -> mlmd.MetadataStore:
         """Return a client that only reads, not thread-safe. Threads may call this at the same time.
 

@@ -179,7 +179,7 @@ class IsolatedClient(mlmd.MetadataStore):
 
     def _call(self, method_name: str, request: Any, response: Any, extra_options: Any = None) -> None:
         del extra_options
-        message = (method_name, type(request).__name__, request.SerializeToString(), type(response).__name__)
+        message = (method_name, type(request).__name__, request.SerializeToString())
         while True:
             try:
                 response.ParseFromString(self._worker.ask(*message))
@@ -287,8 +287,17 @@ def _work(connection: Connection) -> NoReturn:
         os._exit(0)
 
 
-def _answer(client: Any, method: str, request_name: str, content: bytes, response_name: str) -> bytes:
-    request, response = (getattr(metadata_store_service_pb2, name)() for name in (request_name, response_name))
+class _Unparsed:
+    """Stands for a response in a worker: its bytes are parsed in the process that asked for them."""
+
+    content = b""
+
+    def ParseFromString(self, content: bytes) -> None:
+        self.content = content
+
+
+def _answer(client: Any, method: str, request_name: str, content: bytes) -> bytes:
+    request, response = getattr(metadata_store_service_pb2, request_name)(), _Unparsed()
     request.ParseFromString(content)
     logged = os.fstat(_STDERR).st_size
     try:
@@ -301,7 +310,7 @@ def _answer(client: Any, method: str, request_name: str, content: bytes, respons
         raise
     except Exception as error:  # such as text that is not UTF-8
         raise UnreadableError(str(error)) from error
-    return bytes(response.SerializeToString())
+    return response.content
 
 
 def _portable(error: Exception) -> Exception:

@@ -29,8 +29,8 @@ def find_run(wanted: str, run_ids: Sequence[str]) -> str:
         raise NotFoundError(f"the id of the run is empty ({LATEST} is the newest; `sae runs` lists all)")
     if wanted in run_ids:
         return wanted
-    if match := _BACK.fullmatch(wanted):
-        back = int64.parsed(match.group(1) or "0")
+    if _BACK.fullmatch(wanted):
+        back = steps_back(wanted)
         if back is not None and back < len(run_ids):
             return run_ids[back]
         if run_ids:
@@ -44,6 +44,12 @@ def find_run(wanted: str, run_ids: Sequence[str]) -> str:
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise NotFoundError(f"run {wanted}: {len(found)} ids start with it: {shown}{more}; give more of the id")
     raise NotFoundError(f"no run {wanted}{closest(wanted, run_ids)} ({LATEST} is the newest; `sae runs` lists all)")
+
+
+def steps_back(wanted: str) -> int | None:
+    """Return N of `latest~N`, and 0 of `latest`; None of any other text, and of a number that is too large."""
+    match = _BACK.fullmatch(wanted)
+    return int64.parsed(match.group(1) or "0") if match else None
 
 
 def find_digest(wanted: str, contents: Callable[[], Mapping[int, str]]) -> int | None:

@@ -72,7 +72,7 @@ def open_source(given: str) -> Iterator[Source]:
             else contextlib.closing(StoreFile(pathlib.Path(given)))
         ) as source,
     ):
-        source.connect()
+        source.check()
         yield source
 
 
@@ -113,6 +113,7 @@ class StoreFile:
         self._wal_mode = _header(path)[_READ_VERSION] == _WAL_MODE
         self._lock = threading.Lock()  # guards the attributes below
         self._processes: Processes | None = None
+        self._checked: tuple[mlmd.MetadataStore, list[tuple[int, ...]]] | None = None  # with the state of the file
         self._folder: pathlib.Path | None = None
         self._copied_state: list[tuple[int, ...]] = []
         self._is_repaired = False  # the copy
@@ -124,7 +125,16 @@ class StoreFile:
         Raises:
           UnavailableError: damaged, of a newer schema, no store of ML Metadata, or held by a writer for too long.
         """
+        with self._lock:
+            checked, self._checked = self._checked, None
+        if checked is not None and checked[1] == self.state():
+            return checked[0]
         return IsolatedClient(self._worker(), self._replace)
+
+    def check(self) -> None:
+        """Open the store for the first caller of `connect`. Raises like that."""
+        state = self.state()
+        self._checked = self.connect(), state
 
     def query(self, function: Callable[[pathlib.Path], T]) -> T:
         """Return the result of a function that reads the file or a copy. Raises like the function `query`."""
@@ -204,6 +214,7 @@ class StoreFile:
     def close(self) -> None:
         """Remove the private copy."""
         with self._lock:
+            self._checked = None
             if self._folder is not None:
                 shutil.rmtree(self._folder, ignore_errors=True)
             self._folder, self._copied_state = None, []

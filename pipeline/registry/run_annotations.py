@@ -11,8 +11,7 @@ from pipeline.core.errors import UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import root_store
 from pipeline.metadata.store import Store, open_store
-from pipeline.metadata.writer import MetadataWriter
-from pipeline.registry import decision_log, journal
+from pipeline.registry import decision_log
 from pipeline.registry.decision_log import DecisionType
 
 LONGEST_NOTE = 2_000  # characters
@@ -76,6 +75,9 @@ def note(root: Root, wanted: str, text: str) -> tuple[str, Annotation]:
 
 
 def _record(root: Root, wanted: str, needed: _Needed) -> tuple[str, Annotation]:
+    from pipeline.metadata.writer import MetadataWriter  # not for lists of runs
+    from pipeline.registry import journal
+
     run_id = open_store(root, read_only=True).find_run(wanted)
     with root_store.lock(root):
         store = open_store(root)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from pipeline.scheduler import times, wording
+from pipeline.scheduler import times
 
 _FIRST = "schedule"
 
@@ -36,6 +36,8 @@ def parse(text: str) -> Trigger | None:
 
 def in_words(text: str) -> str:
     """Write `schedule nightly, for 2026-11-24 03:00 UTC`; other triggers unchanged."""
+    from pipeline.scheduler import wording  # it imports the schedule database, which lists of runs do not read
+
     found = parse(text)
     return f"{_FIRST} {found.schedule}, for {wording.stamp(found.planned)} UTC" if found else text
 

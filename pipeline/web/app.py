@@ -17,10 +17,11 @@ from starlette.types import ASGIApp
 
 from pipeline.core.errors import NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.inspection.locations import Location
-from pipeline.web import file_responses, health, monitoring, pages, rendering
+from pipeline.web import file_responses, pages, rendering
 from pipeline.web.file_responses import Content
 from pipeline.web.formatting import DeclaredMetrics
-from pipeline.web.pages import MovedError, Page, PageRequest, Query
+from pipeline.web.pages import MovedError, PageRequest, Query
+from pipeline.web.run_totals import RunTotalsCache
 from pipeline.web.security import Guard
 from pipeline.web.urls import Links
 
@@ -91,9 +92,9 @@ def build(
         Route("/artifacts/{artifact:name}/files/{name:rest}", site.files(file_responses.artifact_file)),
         Route("/sweeps/{sweep:name}/{file:name}", site.files(file_responses.sweep_file)),
     ]
-    for page in pages.ALL:
-        routes.append(Route(Links().json(page.path), site.page(page, as_json=True)))
-        routes.append(Route(page.path, site.page(page)))
+    for name, path in pages.PATHS.items():
+        routes.append(Route(Links().json(path), site.page(name, as_json=True)))
+        routes.append(Route(path, site.page(name)))
     app = Starlette(routes=routes, exception_handlers={HTTPException: site.no_such_page})
     app.router.redirect_slashes = False
     return Guard(app, host, names, base_path)
@@ -110,7 +111,7 @@ class _Site:
         self._explain = explain
         self._links = links
         self._metrics = DeclaredMetrics(place.pipeline.declared_metrics)
-        self._run_totals = monitoring.RunTotalsCache()
+        self._run_totals = RunTotalsCache()
 
     def endpoint(self, handle: Endpoint, as_json: bool = False) -> Endpoint:
         """Return an endpoint that turns errors into responses, as a page or as JSON."""
@@ -132,14 +133,14 @@ class _Site:
 
         return respond
 
-    def page(self, page: Page, as_json: bool = False) -> Endpoint:
+    def page(self, name: str, as_json: bool = False) -> Endpoint:
         """Return the endpoint of a page, as HTML or as JSON."""
 
         def respond(request: Request) -> Response:
-            wanted = self._request(request)
+            page, wanted = pages.named(name), self._request(request)
             view = page.build(wanted, **request.path_params)
             if as_json:
-                return Response(rendering.page_json(page.name, view), media_type=_JSON)
+                return Response(rendering.page_json(name, view), media_type=_JSON)
             path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             return Response(rendering.page_html(page, view, wanted, self._links, path), media_type="text/html")
 
@@ -168,6 +169,8 @@ class _Site:
 
     def health(self, request: Request) -> Response:
         """Return the health of store and scheduler, with status 503 if it is not `ok`."""
+        from pipeline.web import health  # not for pages
+
         self._check_present()
         found = health.check(self._request(request))
         status = 200 if found.status == health.OK else 503
@@ -175,6 +178,8 @@ class _Site:
 
     def metrics(self, request: Request) -> Response:
         """Return the gauges for Prometheus."""
+        from pipeline.web import monitoring  # not for pages
+
         self._check_present()
         return Response(
             monitoring.exposition(self._request(request), self._run_totals),

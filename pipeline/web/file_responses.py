@@ -18,8 +18,6 @@ from pipeline.artifacts import previews
 from pipeline.core import regular_file
 from pipeline.core.errors import NotFoundError
 from pipeline.core.text import bytes_text
-from pipeline.web import sweep_files
-from pipeline.web.pages import sweep as sweep_page
 from pipeline.web.pages.base import PageRequest, find_run, run_file_path
 from pipeline.web.security import REPORT_POLICY
 
@@ -116,6 +114,9 @@ def sweep_file(request: PageRequest, sweep: str, file: str) -> Content:
       NotFoundError: there is no such sweep or file.
       UnavailableError: PDF, and matplotlib is not installed.
     """
+    from pipeline.web import sweep_files  # imports much of what no other file needs
+    from pipeline.web.pages import sweep as sweep_page
+
     name, _, kind = file.partition(".")
     if name != "sweep" or kind not in sweep_files.TYPES:
         names = ", ".join(f"sweep.{one}" for one in sweep_files.TYPES)

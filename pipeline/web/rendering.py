@@ -5,24 +5,28 @@ from __future__ import annotations
 import contextvars
 import functools
 import html
+import importlib
 import re
+from collections.abc import Callable
 from typing import Any
 
 import jinja2
 
 from components.evaluation.metrics import reworded
 from pipeline.core import serialization
+from pipeline.core.pipeline_root import Root
 from pipeline.core.suggestions import Selection
 from pipeline.core.text import bytes_text, counted, error_line, escaped_lines, short_digest
 from pipeline.inspection import run_filter
-from pipeline.scheduler import run_trigger, wording
-from pipeline.sweeps import files as sweep_files
-from pipeline.web import charts, formatting
-from pipeline.web.pages import charts as page_charts
+from pipeline.scheduler import run_trigger
+from pipeline.web import formatting, pages
+from pipeline.web.charts.scales import number
+from pipeline.web.charts.state_icons import Html, state_class, state_mark
 from pipeline.web.pages.base import Page, PageRequest
 from pipeline.web.urls import Links, reference, schedule_id
 
 _SHOWN = re.compile(r"""(?<=>)[^<>]+(?=<)|(?<=title=")[^"]+""")
+_WORDING = "pipeline.scheduler.wording"
 # What commands on the page that this thread renders must select; macros of templates have no other access to it.
 _selected = contextvars.ContextVar[Selection]("_selected")
 
@@ -51,27 +55,47 @@ def _environment() -> jinja2.Environment:
         commands=_commands,
         reference=reference,
         schedule_id=schedule_id,
-        stamp=wording.stamp,
+        stamp=_late(_WORDING, "stamp"),
         trigger=run_trigger.parse,
-        tick_run=wording.run_of,
-        tick_reason=wording.reason,
-        number=charts.number,
+        tick_run=_late(_WORDING, "run_of"),
+        tick_reason=_late(_WORDING, "reason"),
+        number=number,
         setting=run_filter.short_setting,
     )
     environment.globals.update(
-        count=counted, state_mark=charts.state_mark, state_class=charts.state_class,
-        setting_titles=run_filter.titles, section_chart=page_charts.of_section, histogram=charts.histogram,
-    )  # fmt: skip
+        count=counted,
+        state_mark=state_mark,
+        state_class=state_class,
+        setting_titles=run_filter.titles,
+        section_chart=_late("pipeline.web.pages.charts", "of_section"),
+        histogram=_late("pipeline.web.charts.histogram", "histogram"),
+    )
     return environment
 
 
-def _commands(text: str) -> charts.Html:
+def prepare() -> None:
+    """Import the first page and compile its template, which takes longer than to render it."""
+    page = pages.named(next(iter(pages.PATHS)))
+    for name in (f"{page.name}.html", "base.html", "parts.html"):
+        _environment().get_template(name)
+
+
+def _late(module: str, name: str) -> Callable[..., Any]:
+    """Return a function whose module is imported when it is called: only some pages do."""
+
+    def call(*given: Any, **options: Any) -> Any:
+        return getattr(importlib.import_module(module), name)(*given, **options)
+
+    return call
+
+
+def _commands(text: str) -> Html:
     """Mark up the commands that a message has between backticks as code, with the options that select this root."""
     text = _selected.get().completed(text)
     parts = [html.escape(part) for part in text.split("`")]
     if len(parts) % 2 == 0:  # a backtick without another one
-        return charts.Html(html.escape(text))
-    return charts.Html("".join(f"<code>{part}</code>" if place % 2 else part for place, part in enumerate(parts)))
+        return Html(html.escape(text))
+    return Html("".join(f"<code>{part}</code>" if place % 2 else part for place, part in enumerate(parts)))
 
 
 def _visible(page: str) -> str:
@@ -99,11 +123,19 @@ def page_html(page: Page, view: Any, request: PageRequest, to: Links, path: str)
         store=request.store,
         place=page.name,
         alone=request.root is None,
-        has_sweeps=request.root is not None and bool(sweep_files.names(request.root)),
+        has_sweeps=_has_sweeps(request.root),
         json_link=to.json(path),
         **drawings,
     )
     return _visible(html_text)
+
+
+def _has_sweeps(root: Root | None) -> bool:
+    if root is None or not root.sweeps.is_dir():
+        return False
+    from pipeline.sweeps import files  # not for roots without sweeps
+
+    return bool(files.names(root))
 
 
 def page_json(name: str, view: Any) -> str:

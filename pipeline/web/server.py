@@ -21,7 +21,7 @@ from components.errors import cause_text
 from pipeline.core import listening
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.inspection.locations import Location
-from pipeline.web import app, connections
+from pipeline.web import app, connections, rendering
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +84,7 @@ def serve(
             date_header=True,
             timeout_graceful_shutdown=_SHUTDOWN,
         )
+        rendering.prepare()
         tell(f"serving {place.name} at {address} (stop with Ctrl-C)")
         if not _is_local(host):
             tell("warning: there is no password; every client that can reach this machine can read the pages")

@@ -20,10 +20,26 @@ from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.inspection.locations import Location
 from pipeline.inspection.reader import Reader
 from pipeline.sweeps import files as sweep_files
-from pipeline.web import app, file_responses, pages, rendering, urls
+from pipeline.web import app, file_responses, rendering, urls
 from pipeline.web.file_responses import Content
 from pipeline.web.formatting import DeclaredMetrics
-from pipeline.web.pages import Page, PageRequest, Query
+from pipeline.web.pages import (
+    PATHS,
+    Page,
+    PageRequest,
+    Query,
+    artifact,
+    artifacts,
+    compare,
+    lineage,
+    models,
+    node,
+    run,
+    runs,
+    schedules,
+    sweep,
+    sweeps,
+)
 from pipeline.web.urls import Links, json_path, path_of
 
 MARK = ".sae-export"  # in every exported folder: only those are replaced
@@ -149,38 +165,38 @@ class _Export:
         self._page_files.append(_PageFile(page, path, file, parts, query))
 
     def _plan(self) -> None:
-        self._add(pages.runs.PAGE, "/", "index")
-        for page in (pages.artifacts.PAGE, pages.models.PAGE, pages.schedules.PAGE):
-            self._add(page, page.path, page.name)
+        self._add(runs.PAGE, "/", "index")
+        for page in (artifacts.PAGE, models.PAGE, schedules.PAGE):
+            self._add(page, PATHS[page.name], page.name)
         for run_id in self._run_ids:
             self._plan_run(run_id)
         for number in self._artifacts:
             given, path = (("artifact", str(number)),), path_of("artifacts", str(number))
-            self._add(pages.artifact.PAGE, path, f"artifacts/{number}", given)
-            self._add(pages.lineage.PAGE, f"{path}/lineage", f"lineage/{number}", given)
+            self._add(artifact.PAGE, path, f"artifacts/{number}", given)
+            self._add(lineage.PAGE, f"{path}/lineage", f"lineage/{number}", given)
         self._plan_sweeps()
-        newest = self._run_ids[: pages.compare.MOST]
-        if len(newest) >= pages.compare.FEWEST:
+        newest = self._run_ids[: compare.MOST]
+        if len(newest) >= compare.FEWEST:
             self._plan_compare(newest, "compare")
 
     def _plan_sweeps(self) -> None:
         root = self._place.root
         if root is None or not sweep_files.names(root):
             return
-        self._add(pages.sweeps.PAGE, "/sweeps", "sweeps")
+        self._add(sweeps.PAGE, "/sweeps", "sweeps")
         for name in sweep_files.names(root):
             with contextlib.suppress(UnavailableError):  # a damaged one: the list names it
                 sweep_files.read(root, name)
                 path, file = path_of("sweeps", name), f"sweeps/{self._names.unique(name)}"
-                self._add(pages.sweep.PAGE, path, file, (("sweep", urls.segment(name)),))
+                self._add(sweep.PAGE, path, file, (("sweep", urls.segment(name)),))
 
     def _plan_run(self, run_id: str) -> None:
         name = self._names.unique(run_id)
-        self._add(pages.run.PAGE, path_of("runs", run_id), f"runs/{name}", (("run", run_id),))
+        self._add(run.PAGE, path_of("runs", run_id), f"runs/{name}", (("run", run_id),))
         for one in self._reader.run(run_id).nodes:
             if one.execution:
                 path, file = path_of("runs", run_id, "nodes", one.node), f"nodes/{name}/{self._names.unique(one.node)}"
-                self._add(pages.node.PAGE, path, file, (("run", run_id), ("node", one.node)))
+                self._add(node.PAGE, path, file, (("run", run_id), ("node", one.node)))
             used = (use.artifact for use in (*one.inputs, *one.outputs))
             self._artifacts |= dict.fromkeys(artifact.id for artifact in used if not artifact.removed)
         previous = self._reader.previous(run_id)
@@ -189,10 +205,10 @@ class _Export:
 
     def _plan_compare(self, run_ids: list[str], file: str) -> None:
         query = tuple(("run", urls.reference(one)) for one in run_ids)
-        self._add(pages.compare.PAGE, path_of("compare", query=query), file, query=query)
+        self._add(compare.PAGE, path_of("compare", query=query), file, query=query)
 
     def _write(self, page: Page, path: str, file: str, parts: Pairs, query: Pairs) -> None:
-        rows = len(self._run_ids) if page is pages.runs.PAGE else _MOST_ROWS
+        rows = len(self._run_ids) if page is runs.PAGE else _MOST_ROWS
         place = self._place
         request = PageRequest(
             self._reader, place.root, place.name, place.pipeline, Query(query), self._metrics, rows, place.selected

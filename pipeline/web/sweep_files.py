@@ -10,8 +10,9 @@ from pipeline.core import regular_file
 from pipeline.core.errors import UnavailableError
 from pipeline.inspection.reader import Reader
 from pipeline.sweeps import csv_table
-from pipeline.web import charts
-from pipeline.web.charts import Drawing, standalone
+from pipeline.web.charts import standalone
+from pipeline.web.charts.chart import Drawing
+from pipeline.web.charts.picture_grid import picture_grid
 from pipeline.web.formatting import DeclaredMetrics, capitalized, in_sentence
 from pipeline.web.pages import sweep
 from pipeline.web.pages.sweep import SweepView
@@ -75,7 +76,7 @@ def _svg(view: SweepView, metrics: DeclaredMetrics, reader: Reader | None) -> st
         raise UnavailableError(f"no point of sweep {view.sweep.row.name} has succeeded, so there is nothing to draw")
     if reader and view.images:
         heads, rows = pictures(view, reader)
-        found.append(charts.picture_grid(heads, rows, title="the same test images"))
+        found.append(picture_grid(heads, rows, title="the same test images"))
     about = heading(view, metrics)
     return standalone.document(about, [(f"{capitalized(one.title)} ({about})", one) for one in found])
 

@@ -1,13 +1,31 @@
-"""The pages, one module each. A more specific path comes first."""
+"""The pages, one module each. It is imported when the page is first asked for, so that a server starts quickly."""
 
-from pipeline.web.pages import artifact, artifacts, compare, lineage, models, node, run, runs, schedules, sweep, sweeps
+from __future__ import annotations
+
+import importlib
+
 from pipeline.web.pages.base import MovedError, Page, PageRequest, Query
 
-ALL: tuple[Page, ...] = tuple(
-    one.PAGE for one in (runs, node, run, compare, artifacts, lineage, artifact, models, schedules, sweep, sweeps)
-)
-__all__ = [
-    "ALL", "MovedError", "Page", "PageRequest", "Query",
-    "artifact", "artifacts", "compare", "lineage", "models", "node", "run", "runs", "schedules", "sweep",
-    "sweeps",
-]  # fmt: skip
+# The route of each page, by the name of its module. A more specific path comes first.
+PATHS = {
+    "runs": "/",
+    "node": "/runs/{run:name}/nodes/{node:name}",
+    "run": "/runs/{run:name}",
+    "compare": "/compare",
+    "artifacts": "/artifacts",
+    "lineage": "/artifacts/{artifact:name}/lineage",
+    "artifact": "/artifacts/{artifact:name}",
+    "models": "/models",
+    "schedules": "/schedules",
+    "sweep": "/sweeps/{sweep:name}",
+    "sweeps": "/sweeps",
+}
+
+
+def named(name: str) -> Page:
+    """Return the page of a module, one of `PATHS`."""
+    page: Page = importlib.import_module(f"{__name__}.{name}").PAGE
+    return page
+
+
+__all__ = ["PATHS", "MovedError", "Page", "PageRequest", "Query", "named"]

@@ -82,4 +82,4 @@ def _missing(request: PageRequest, found: ArtifactDetails, preview: Preview | No
     )
 
 
-PAGE = Page("artifact", "/artifacts/{artifact:name}", build)
+PAGE = Page("artifact", build)

@@ -68,4 +68,4 @@ def build(request: PageRequest) -> ArtifactsView:
     )
 
 
-PAGE = Page("artifacts", "/artifacts", build)
+PAGE = Page("artifacts", build)

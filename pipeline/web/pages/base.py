@@ -13,7 +13,6 @@ from pipeline.core.suggestions import Selection
 from pipeline.definition.spec import Pipeline
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.views import ArtifactRow, Run
-from pipeline.registry import versions
 from pipeline.web import urls
 from pipeline.web.formatting import DeclaredMetrics, cut
 from pipeline.web.urls import Links
@@ -101,14 +100,12 @@ class Page:
     """A page with its JSON endpoint.
 
     Attributes:
-      name: of its template, and in its JSON.
-      path: its route, such as `/runs/{run:name}`.
+      name: of its module and its template, and in its JSON.
       build: makes the view, a frozen dataclass, from the request and the parts of the path.
       draw: makes the charts from the view.
     """
 
     name: str
-    path: str
     build: Callable[..., Any]
     draw: Callable[[Any, Links, DeclaredMetrics], Drawings] = lambda view, to, metrics: {}
 
@@ -163,6 +160,8 @@ def served_version(request: PageRequest, *rows: ArtifactRow, content: str = "") 
     """
     if request.reader is None or request.root is None or not rows:
         return 0
+    from pipeline.registry import versions  # not for lists of runs
+
     push = versions.find_served_push(request.reader.store, request.root)
     known = push is not None and any(push.is_of(row.id, one) for row in rows for one in (row.content, content))
     return push.version if push is not None and known else 0

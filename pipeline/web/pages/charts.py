@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.artifacts.sections import BarChart, Diagram, LineChart, Section
 from pipeline.core.events import EpochEnded
-from pipeline.web import charts
-from pipeline.web.charts import Drawing
+from pipeline.web.charts.bar_chart import Bar, bar_chart
+from pipeline.web.charts.chart import Drawing
+from pipeline.web.charts.dag import GraphNode, dag
+from pipeline.web.charts.line_chart import Series, line_chart
 from pipeline.web.formatting import DeclaredMetrics
 
 HALF_PAGE = 580  # pixels: half of a wide page
@@ -22,9 +24,9 @@ def of_section(section: Section, in_card: bool = False) -> Drawing | None:
     if isinstance(section, LineChart) and any(curve.points for curve in section.curves):
         return _lines(section)
     if isinstance(section, BarChart) and section.bars:
-        bars = [charts.Bar(bar.label, bar.value, bar.note) for bar in section.bars]
+        bars = [Bar(bar.label, bar.value, bar.note) for bar in section.bars]
         width = _PHONE_CARD if in_card else _PHONE
-        return charts.bar_chart(bars, title=section.title, percent=section.share, limit=section.limit, width=width)
+        return bar_chart(bars, title=section.title, percent=section.share, limit=section.limit, width=width)
     return _diagram(section) if isinstance(section, Diagram) else None
 
 
@@ -32,7 +34,7 @@ def _lines(section: LineChart) -> Drawing:
     """Draw solid and dashed lines, each kind with the colours 1, 2, 3."""
     solid, dashed = itertools.count(1), itertools.count(1)
     series = [
-        charts.Series(
+        Series(
             curve.name,
             curve.points,
             next(dashed if curve.dashed else solid),
@@ -41,21 +43,19 @@ def _lines(section: LineChart) -> Drawing:
         )
         for curve in section.curves
     ]
-    return charts.line_chart(
-        series, title=section.title, x_label=section.x_label, y_label=section.y_label, width=HALF_PAGE
-    )
+    return line_chart(series, title=section.title, x_label=section.x_label, y_label=section.y_label, width=HALF_PAGE)
 
 
 def _diagram(section: Diagram) -> Drawing:
     columns = [
         [
-            charts.GraphNode(f"{place}-{row}", box.name, box.detail, kind="artifact" if box.data else "execution")
+            GraphNode(f"{place}-{row}", box.name, box.detail, kind="artifact" if box.data else "execution")
             for row, box in enumerate(column)
         ]
         for place, column in enumerate(section.columns)
     ]
     edges = [(before.id, after.id) for left, right in itertools.pairwise(columns) for before in left for after in right]
-    return charts.dag([box for column in columns for box in column], edges, title=section.title, direction="right")
+    return dag([box for column in columns for box in column], edges, title=section.title, direction="right")
 
 
 def live_curves(epochs: Sequence[EpochEnded]) -> Drawing | None:
@@ -63,10 +63,10 @@ def live_curves(epochs: Sequence[EpochEnded]) -> Drawing | None:
     if not epochs:
         return None
     series = [
-        charts.Series("validation", [(one.epoch, one.val_loss) for one in epochs], 1, label="validation"),
-        charts.Series("training", [(one.epoch, one.loss) for one in epochs], 2, label="training"),
+        Series("validation", [(one.epoch, one.val_loss) for one in epochs], 1, label="validation"),
+        Series("training", [(one.epoch, one.loss) for one in epochs], 2, label="training"),
     ]
-    return charts.line_chart(
+    return line_chart(
         series,
         title="Loss by epoch, including the penalty",
         x_label="epoch",
@@ -81,10 +81,10 @@ def slices(
     """Draw the headline metric by slice, from ML Metadata alone: without a preview no limit is known."""
     for headline in metrics.headlines:
         bars = [
-            charts.Bar(titles.get(name, name), found[headline.name])
+            Bar(titles.get(name, name), found[headline.name])
             for name, found in values.items()
             if headline.name in found
         ]
         if bars:
-            return charts.bar_chart(bars, title=f"{metrics.label(headline.name)} by slice", width=_PHONE)
+            return bar_chart(bars, title=f"{metrics.label(headline.name)} by slice", width=_PHONE)
     return None

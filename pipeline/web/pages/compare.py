@@ -14,7 +14,10 @@ from pipeline.inspection import run_diff, run_filter
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.run_groups import RunGroup
 from pipeline.inspection.views import Run, RunRow
-from pipeline.web import charts
+from pipeline.web.charts.chart import Drawing
+from pipeline.web.charts.line_chart import Series, line_chart
+from pipeline.web.charts.parallel_coordinates import ParallelAxis, ParallelLine, parallel_coordinates
+from pipeline.web.charts.scatter import ScatterPoint, scatter
 from pipeline.web.formatting import DeclaredMetrics, in_sentence, run_metric_title
 from pipeline.web.pages.base import DELETED, Drawings, Page, PageRequest, run_named
 from pipeline.web.pages.charts import HALF_PAGE
@@ -237,23 +240,21 @@ def draw(view: CompareView, to: Links, metrics: DeclaredMetrics) -> Drawings:
             if isinstance(section, LineChart) and section.curves and section.title == (chart or section).title:
                 chart = chart or section
                 main, *others = section.curves[:2]
-                series.append(charts.Series(f"{name}, {main.name}", main.points, number, label=name))
-                series += [charts.Series(f"{name}, {other.name}", other.points, number, True) for other in others]
-    curves = scatter = None
+                series.append(Series(f"{name}, {main.name}", main.points, number, label=name))
+                series += [Series(f"{name}, {other.name}", other.points, number, True) for other in others]
+    curves = scattered = None
     if chart:
-        curves = charts.line_chart(
-            series, title=chart.title, x_label=chart.x_label, y_label=chart.y_label, width=HALF_PAGE
-        )
+        curves = line_chart(series, title=chart.title, x_label=chart.x_label, y_label=chart.y_label, width=HALF_PAGE)
     by_name = {one.name: one for one in view.axes}
     if view.x in by_name and view.y in by_name:
         across, down = by_name[view.x], by_name[view.y]
         points = [
-            charts.ScatterPoint(name, x, y, to.run(one.id), number)
+            ScatterPoint(name, x, y, to.run(one.id), number)
             for number, (name, one, x, y) in enumerate(
                 zip(view.labels, view.compared, across.values, down.values, strict=True), 1
             )
         ]
-        scatter = charts.scatter(
+        scattered = scatter(
             points,
             title=f"{down.title} against {in_sentence(across.title)}",
             x_label=across.label,
@@ -261,10 +262,10 @@ def draw(view: CompareView, to: Links, metrics: DeclaredMetrics) -> Drawings:
             width=HALF_PAGE,
             largest=(metrics.largest(across.name), metrics.largest(down.name)),
         )
-    return {"curves": curves, "scatter": scatter, "parallel": _parallel(view, to, metrics)}
+    return {"curves": curves, "scatter": scattered, "parallel": _parallel(view, to, metrics)}
 
 
-def _parallel(view: CompareView, to: Links, metrics: DeclaredMetrics) -> charts.Drawing | None:
+def _parallel(view: CompareView, to: Links, metrics: DeclaredMetrics) -> Drawing | None:
     """Draw the runs across the settings that differ and the metrics; None without two axes.
 
     Runs that differ only in the seed have one colour, that of the first of them, and the seed has no axis.
@@ -279,12 +280,12 @@ def _parallel(view: CompareView, to: Links, metrics: DeclaredMetrics) -> charts.
     names = [name for name in run_filter.differing_settings(rows) if name not in seeds]
     axes = [_setting_axis(name, title, rows) for name, title in run_filter.titles(names).items()]
     columns = {one.run_key for one in metrics.columns_of(view.compared)}
-    axes += [charts.ParallelAxis(one.title, one.label, one.values) for one in view.axes if one.name in columns]
+    axes += [ParallelAxis(one.title, one.label, one.values) for one in view.axes if one.name in columns]
     if len(axes) < 2:
         return None
     numbers = {run.id: number for number, run in enumerate(view.compared, 1)}
     lines = [
-        charts.ParallelLine(
+        ParallelLine(
             name,
             to.run(run.id),
             numbers[groups[run.id].runs[0]] if run.id in groups else numbers[run.id],
@@ -292,10 +293,10 @@ def _parallel(view: CompareView, to: Links, metrics: DeclaredMetrics) -> charts.
         )
         for name, run in zip(view.labels, view.compared, strict=True)
     ]
-    return charts.parallel_coordinates(lines, axes, title="Settings and metrics of each run", width=_PARALLEL)
+    return parallel_coordinates(lines, axes, title="Settings and metrics of each run", width=_PARALLEL)
 
 
-def _setting_axis(name: str, title: str, rows: Sequence[RunRow]) -> charts.ParallelAxis:
+def _setting_axis(name: str, title: str, rows: Sequence[RunRow]) -> ParallelAxis:
     """Return the axis of a setting: its values in order, evenly spaced, because they often differ by powers of ten."""
     ordered = [row.settings[name] for row in run_filter.by_value(rows, name, ascending=True) if name in row.settings]
     choices = list(dict.fromkeys(map(run_filter.short_setting, ordered)))
@@ -303,11 +304,11 @@ def _setting_axis(name: str, title: str, rows: Sequence[RunRow]) -> charts.Paral
         float(choices.index(run_filter.short_setting(row.settings[name]))) if name in row.settings else None
         for row in rows
     ]
-    return charts.ParallelAxis(title, name, values, choices)
+    return ParallelAxis(title, name, values, choices)
 
 
 def _group_name(group: RunGroup) -> str:
     return f"{group.name or 'all runs'} ({counted(group.seeds, 'seed')})"
 
 
-PAGE = Page("compare", "/compare", build, draw)
+PAGE = Page("compare", build, draw)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from pipeline.inspection.lineage import Lineage
-from pipeline.web import charts, formatting
-from pipeline.web.charts import GraphNode
+from pipeline.web import formatting
+from pipeline.web.charts.dag import GraphNode, dag
 from pipeline.web.formatting import DeclaredMetrics
 from pipeline.web.pages.base import Drawings, Page, PageRequest, find_artifact
 from pipeline.web.urls import Links
@@ -41,7 +41,7 @@ def draw(view: LineageView, to: Links, _: DeclaredMetrics) -> Drawings:
             boxes.setdefault(f"a{number}", _artifact(view, number, to))
         edges += [(f"a{number}", execution) for number in step.inputs]
         edges += [(execution, f"a{number}") for number in step.outputs]
-    return {"graph": charts.dag(list(boxes.values()), edges, title="Lineage")}
+    return {"graph": dag(list(boxes.values()), edges, title="Lineage")}
 
 
 def _artifact(view: LineageView, number: int, to: Links) -> GraphNode:
@@ -57,4 +57,4 @@ def _artifact(view: LineageView, number: int, to: Links) -> GraphNode:
     )
 
 
-PAGE = Page("lineage", "/artifacts/{artifact:name}/lineage", build, draw)
+PAGE = Page("lineage", build, draw)

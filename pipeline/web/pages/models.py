@@ -97,4 +97,4 @@ def _commands(root: Root, found: listing.Models) -> Mapping[str, str]:
     return commands
 
 
-PAGE = Page("models", "/models", build)
+PAGE = Page("models", build)

@@ -69,4 +69,4 @@ def _log(request: PageRequest, run: Run, node: str) -> list[str]:
         return []
 
 
-PAGE = Page("node", "/runs/{run:name}/nodes/{node:name}", build)
+PAGE = Page("node", build)

@@ -19,7 +19,9 @@ from pipeline.inspection.views import ArtifactRow, NodeRunState, Run, RunState
 from pipeline.metadata import run_properties
 from pipeline.provenance import manifest
 from pipeline.provenance.manifest import Manifest
-from pipeline.web import charts, formatting
+from pipeline.web import formatting
+from pipeline.web.charts.dag import GraphNode, dag
+from pipeline.web.charts.gantt import Span, gantt
 from pipeline.web.formatting import DeclaredMetrics
 from pipeline.web.pages import charts as drawn
 from pipeline.web.pages.base import DELETED, Drawings, Page, PageRequest, find_run, run_file_path, served_version
@@ -254,7 +256,7 @@ def draw(view: RunView, to: Links, metrics: DeclaredMetrics) -> Drawings:
     """Draw the graph, the durations, curves and bars."""
     run = view.run
     boxes = [
-        charts.GraphNode(
+        GraphNode(
             node.node,
             node.node,
             _detail(node.state, node.seconds),
@@ -267,7 +269,7 @@ def draw(view: RunView, to: Links, metrics: DeclaredMetrics) -> Drawings:
     edges = [(before, node.node) for node in run.nodes for before in node.after]
     start = min((node.started for node in run.nodes if node.started), default=None)
     spans = [
-        charts.Span(
+        Span(
             node.node,
             (node.started - start).total_seconds() if node.started and start else None,
             node.seconds if node.started else None,
@@ -278,8 +280,8 @@ def draw(view: RunView, to: Links, metrics: DeclaredMetrics) -> Drawings:
     ]
     charted = any(isinstance(one, BarChart) for output in view.shown for one in output.preview.sections)
     return {
-        "graph": charts.dag(boxes, edges, title="Nodes of the run") if boxes else None,
-        "durations": charts.gantt(spans, width=drawn.HALF_PAGE) if spans else None,
+        "graph": dag(boxes, edges, title="Nodes of the run") if boxes else None,
+        "durations": gantt(spans, width=drawn.HALF_PAGE) if spans else None,
         "curves": drawn.live_curves(view.live_epochs),
         "slices": None if charted else drawn.slices(run.slices, view.slice_titles, metrics),
     }
@@ -291,4 +293,4 @@ def _detail(state: NodeRunState, seconds: float | None) -> str:
     return "" if state == NodeRunState.CACHED else state.value
 
 
-PAGE = Page("run", "/runs/{run:name}", build, draw)
+PAGE = Page("run", build, draw)

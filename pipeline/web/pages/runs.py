@@ -9,7 +9,8 @@ from pipeline.core import shell
 from pipeline.core.serialization import INLINE
 from pipeline.inspection import run_filter
 from pipeline.inspection.views import RunRow, RunState, SessionRow
-from pipeline.web import charts, formatting
+from pipeline.web import formatting
+from pipeline.web.charts.runs_chart import Panel, RunPoint, runs_chart
 from pipeline.web.formatting import DeclaredMetrics
 from pipeline.web.pages.base import Drawings, Page, PageRequest, previous_start
 from pipeline.web.urls import Links
@@ -159,11 +160,11 @@ def draw(view: RunsView, to: Links, metrics: DeclaredMetrics) -> Drawings:
         return {"history": None}
     columns = metrics.columns_of(view.charted)
     points = [
-        charts.RunPoint(one.id, [one.metrics.get(m.run_key) for m in columns], to.run(one.id), one.started, one.state)
+        RunPoint(one.id, [one.metrics.get(m.run_key) for m in columns], to.run(one.id), one.started, one.state)
         for one in view.charted
     ]
     panels = [
-        charts.Panel(
+        Panel(
             formatting.run_metric_title(one, unit=True, replaced=view.words),
             formatting.run_metric_name(one),
             one.largest,
@@ -172,7 +173,7 @@ def draw(view: RunsView, to: Links, metrics: DeclaredMetrics) -> Drawings:
     ]
     *names, last = [panel.name for panel in panels]
     title = formatting.capitalized(f"{', '.join(names)} and {last} over runs" if names else f"{last} over runs")
-    return {"history": charts.runs_chart(points, panels, title=title, width=_WIDTH)}
+    return {"history": runs_chart(points, panels, title=title, width=_WIDTH)}
 
 
-PAGE = Page("runs", "/", build, draw)
+PAGE = Page("runs", build, draw)

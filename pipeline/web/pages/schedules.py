@@ -145,4 +145,4 @@ def _start_commands(root: Root, selected: Selection) -> Mapping[str, str]:
     }
 
 
-PAGE = Page("schedules", "/schedules", build)
+PAGE = Page("schedules", build)

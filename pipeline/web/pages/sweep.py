@@ -19,7 +19,12 @@ from pipeline.sweeps import files, frontier, results
 from pipeline.sweeps.frontier import DrawnFrontier, Method
 from pipeline.sweeps.statistics import Estimate
 from pipeline.sweeps.views import Combination, Point, PointState, Sweep
-from pipeline.web import charts, formatting, urls
+from pipeline.web import formatting, urls
+from pipeline.web.charts.chart import Drawing
+from pipeline.web.charts.frontier import BaselineLine, FrontierGroup, FrontierMark, SingleRun
+from pipeline.web.charts.frontier import frontier as frontier_chart
+from pipeline.web.charts.parallel_coordinates import ParallelAxis, ParallelLine, parallel_coordinates
+from pipeline.web.charts.scales import number
 from pipeline.web.formatting import DeclaredMetrics, in_sentence
 from pipeline.web.pages import compare
 from pipeline.web.pages.base import Drawings, MovedError, Page, PageRequest
@@ -309,10 +314,10 @@ def marked_text(view: SweepView, value: float | None, metrics: DeclaredMetrics) 
     assert view.frontier is not None
     if not value:
         return ""
-    return f"{charts.number(value)} {in_sentence(metrics.label(view.frontier.marked))}"
+    return f"{number(value)} {in_sentence(metrics.label(view.frontier.marked))}"
 
 
-def draw_frontier(view: SweepView, to: Links, metrics: DeclaredMetrics) -> charts.Drawing:
+def draw_frontier(view: SweepView, to: Links, metrics: DeclaredMetrics) -> Drawing:
     """Draw the frontier of each method."""
     drawn = view.frontier
     assert drawn is not None
@@ -321,10 +326,10 @@ def draw_frontier(view: SweepView, to: Links, metrics: DeclaredMetrics) -> chart
     titles = {point: view.titles[one.number] for one in view.sweep.combinations for point in one.points}
     has_page = bool(to.sweep(view.sweep.row.name))
     groups = [
-        charts.FrontierGroup(
+        FrontierGroup(
             method_title(view, method),
             [
-                charts.FrontierMark(
+                FrontierMark(
                     title(combinations[one.combination]),
                     one.x.mean,
                     one.y.mean,
@@ -337,7 +342,7 @@ def draw_frontier(view: SweepView, to: Links, metrics: DeclaredMetrics) -> chart
                 for one in method.points
             ],
             [
-                charts.SingleRun(f"{titles[one.point]}, point {one.point}", one.x, one.y, to.run(one.run))
+                SingleRun(f"{titles[one.point]}, point {one.point}", one.x, one.y, to.run(one.run))
                 for one in method.seeds
             ]
             if view.sweep.definition.seeds > 1
@@ -345,9 +350,9 @@ def draw_frontier(view: SweepView, to: Links, metrics: DeclaredMetrics) -> chart
         )
         for method in drawn.methods
     ]
-    return charts.frontier(
+    return frontier_chart(
         groups,
-        [charts.BaselineLine(one.label, one.value) for one in view.baselines],
+        [BaselineLine(one.label, one.value) for one in view.baselines],
         title=f"{metrics.run_title(drawn.y_shown, '-')} against {in_sentence(metrics.run_title(drawn.x_shown, '-'))}",
         x_label=x_title,
         y_label=y_title,
@@ -361,9 +366,7 @@ def _interval(found: Estimate) -> tuple[float, float] | None:
     return None if found.low is None or found.high is None else (found.low, found.high)
 
 
-def parallel_of(
-    view: SweepView, to: Links, metrics: DeclaredMetrics
-) -> tuple[list[charts.ParallelLine], list[charts.ParallelAxis]]:
+def parallel_of(view: SweepView, to: Links, metrics: DeclaredMetrics) -> tuple[list[ParallelLine], list[ParallelAxis]]:
     """Return a line for each point that succeeded, and an axis for each setting and metric.
 
     The lines of a method have one colour; with one method, those of a combination.
@@ -378,20 +381,20 @@ def parallel_of(
         name = f"{view.titles[one.combination]}, point {one.number}"
         if several:
             color = view.method_of.get(one.combination, 1)
-            lines.append(charts.ParallelLine(name, to.run(one.run), color, method_title(view, methods[color])))
+            lines.append(ParallelLine(name, to.run(one.run), color, method_title(view, methods[color])))
         else:
             group = view.titles[one.combination] if few else "points"
-            lines.append(charts.ParallelLine(name, to.run(one.run), colors[one.combination] if few else 1, group))
+            lines.append(ParallelLine(name, to.run(one.run), colors[one.combination] if few else 1, group))
     titles = run_filter.titles(view.sweep.definition.varied)
     axes = [_setting_axis(name, titles[name], points) for name in view.sweep.definition.varied]
     for column in view.columns:
         label = metrics.run_title(column.name, column.declared)
         values = [one.metrics.get(column.name) for one in points]
-        axes.append(charts.ParallelAxis(metrics.run_title(column.name), label, values))
+        axes.append(ParallelAxis(metrics.run_title(column.name), label, values))
     return lines, axes
 
 
-def _setting_axis(name: str, short: str, points: Sequence[Point]) -> charts.ParallelAxis:
+def _setting_axis(name: str, short: str, points: Sequence[Point]) -> ParallelAxis:
     """Return the axis of a setting: its values in order, evenly spaced, because they often differ by powers of ten."""
     given = {short_setting(one.settings[name]): one.settings[name] for one in points if name in one.settings}
     numbers = {text: run_filter.number_of(value) for text, value in given.items()}
@@ -401,15 +404,15 @@ def _setting_axis(name: str, short: str, points: Sequence[Point]) -> charts.Para
     values = [
         float(ordered.index(short_setting(one.settings[name]))) if name in one.settings else None for one in points
     ]
-    return charts.ParallelAxis(short, name, values, ordered)
+    return ParallelAxis(short, name, values, ordered)
 
 
-def draw_parallel(view: SweepView, to: Links, metrics: DeclaredMetrics) -> charts.Drawing | None:
+def draw_parallel(view: SweepView, to: Links, metrics: DeclaredMetrics) -> Drawing | None:
     """Draw the points across settings and metrics; None without two axes or without a point."""
     lines, axes = parallel_of(view, to, metrics)
     if not lines or len(axes) < 2:
         return None
-    return charts.parallel_coordinates(lines, axes, title="Settings and metrics of each point", width=_WIDTH)
+    return parallel_coordinates(lines, axes, title="Settings and metrics of each point", width=_WIDTH)
 
 
-PAGE = Page("sweep", "/sweeps/{sweep:name}", build, draw)
+PAGE = Page("sweep", build, draw)

@@ -38,4 +38,4 @@ def build(request: PageRequest) -> SweepsView:
     return SweepsView(str(root.path), tuple(found), f"{request.selected.command} {command}", tuple(damaged))
 
 
-PAGE = Page("sweeps", "/sweeps", build)
+PAGE = Page("sweeps", build)

@@ -47,3 +47,27 @@ def test_a_store_elsewhere_has_no_root(tmp_path):
         assert place.root is None
         assert place.name == str(tmp_path / "metadata.sqlite")
         assert place.reader().run_ids() == ["r1"]
+
+
+def test_what_was_read_ahead_is_for_the_first_reader_and_only_while_the_store_is_unchanged(tmp_path):
+    store = tmp_path / "metadata.sqlite"
+    Writer(store).execution("r1", "Trainer", STATE.COMPLETE)
+    with open_location(PIPELINE, str(store), Root(tmp_path / "unused")) as place:
+        place.read_ahead()
+        first, second = place.reader(), place.reader()
+        assert first is not second
+        assert (first.run_ids(), second.run_ids()) == (["r1"], ["r1"])
+        place.read_ahead()
+        Writer(store).execution("r2", "Trainer", STATE.COMPLETE)
+        assert place.reader().run_ids() == ["r2", "r1"]
+
+
+def test_nothing_is_read_ahead_of_a_root_without_a_store_or_with_a_damaged_one(tmp_path):
+    root = Root(tmp_path / "root")
+    with open_location(PIPELINE, None, root) as place:
+        place.read_ahead()
+        root.create()
+        root.metadata.write_bytes(b"no database" * 20)
+        place.read_ahead()
+        with pytest.raises(SaeError, match="damaged, or no SQLite file"):
+            place.reader()

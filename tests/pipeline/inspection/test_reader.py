@@ -524,6 +524,23 @@ class TestOtherStores:
         with pytest.raises(NotFoundError, match="no run latest"):
             others.find_run("latest")
 
+    def test_runs_are_found_by_id_and_place_among_more_than_are_read_at_once(self, writer, others):
+        for number in range(130):
+            writer.context("pipeline_run", f"r{number}")
+        writer.context("node", "sparse_autoencoder.Trainer")
+        found = [others.find_run(wanted) for wanted in ("latest", "latest~3", "latest~120", "r7", "r12", "r129")]
+        assert found == ["r129", "r126", "r9", "r7", "r12", "r129"]
+        with pytest.raises(NotFoundError, match="there are 130, the oldest is latest~129"):
+            others.find_run("latest~130")
+        writer.context("pipeline_run", "latest~3")
+        assert others.find_run("latest~3") == "latest~3"
+
+    def test_the_newest_run_and_a_whole_id_are_found_without_reading_all_runs(self, writer, others, monkeypatch):
+        for name in ("r1", "r2"):
+            writer.context("pipeline_run", name)
+        monkeypatch.setattr(others.store, "run_contexts", None)
+        assert [others.find_run(wanted) for wanted in ("latest", "latest~1", "r1")] == ["r2", "r1", "r1"]
+
     def test_a_pipeline_of_other_nodes(self, writer, others):
         first = writer.execution("x", "Load", STATE.COMPLETE)
         table = writer.artifact(first, "table", "gs://bucket/table")

@@ -36,6 +36,15 @@ def test_each_kind_of_property_becomes_a_plain_value():
     assert protobuf.value_of(pb.Value()) is None
 
 
+def test_a_custom_property_goes_before_one_of_the_type_and_a_missing_one_is_the_default():
+    context = pb.Context()
+    context.properties["a"].int_value, context.properties["b"].int_value = 1, 2
+    context.custom_properties["b"].string_value = "custom"
+    found = protobuf.properties_of(context)
+    assert (found.get("a"), found.get("b"), found.get("c"), found.get("c", "none")) == (1, "custom", None, "none")
+    assert dict(found) == {"a": 1, "b": "custom"}
+
+
 def test_the_key_and_index_of_an_event():
     steps = [pb.Event.Path.Step(key="model"), pb.Event.Path.Step(index=2)]
     found = protobuf.event_of(pb.Event(path=pb.Event.Path(steps=steps)))

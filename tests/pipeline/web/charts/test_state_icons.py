@@ -8,9 +8,10 @@ import pytest
 
 from pipeline.inspection.views import NodeRunState, RunState
 from pipeline.registry import listing
-from pipeline.web import charts
+from pipeline.web.charts import state_icons
+from pipeline.web.charts.state_icons import state_class, state_mark
 
-SHEET = (Path(charts.__file__).parents[1] / "static" / "charts.css").read_text()
+SHEET = (Path(state_icons.__file__).parents[1] / "static" / "charts.css").read_text()
 STATES = [*NodeRunState, *RunState]
 
 
@@ -34,7 +35,7 @@ def colors(theme):
 
 @pytest.mark.parametrize("state", STATES)
 def test_each_state_has_a_class_that_the_stylesheet_colours(state):
-    name = charts.state_class(state.value)
+    name = state_class(state.value)
     assert name != "state-other"
     assert re.search(rf"\.{name}\b[^{{}}]*\{{\s*color: var", SHEET)
 
@@ -42,14 +43,14 @@ def test_each_state_has_a_class_that_the_stylesheet_colours(state):
 def test_marks_differ_in_their_shape():
     signs = {}
     for state in (*NodeRunState, "something else"):
-        mark = ElementTree.fromstring(charts.state_mark(getattr(state, "value", state)))
+        mark = ElementTree.fromstring(state_mark(getattr(state, "value", state)))
         signs[state] = next(shape.get("d") for shape in mark.iter() if shape.get("class") == "mark-sign")
     assert len(set(signs.values())) == len(NodeRunState) + 1
 
 
 @pytest.mark.parametrize("state", ["", "Mystified", '"><script>'])
 def test_a_state_that_is_not_known_is_other(state):
-    assert charts.state_class(state) == "state-other"
+    assert state_class(state) == "state-other"
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_a_state_that_is_not_known_is_other(state):
      *(one.value for one in listing.VersionState), "rolled back"],
 )  # fmt: skip
 def test_states_of_schedules_ticks_the_daemon_and_models_are_known(state):
-    assert charts.state_class(state) != "state-other"
+    assert state_class(state) != "state-other"
 
 
 def test_white_on_black_has_the_contrast_that_the_standard_says():

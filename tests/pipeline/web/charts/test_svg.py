@@ -7,40 +7,45 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from pipeline.web import charts
 from pipeline.web.charts import svg
+from pipeline.web.charts.bar_chart import Bar, bar_chart
+from pipeline.web.charts.chart import Drawing
+from pipeline.web.charts.dag import GraphNode, dag
+from pipeline.web.charts.gantt import Span, gantt
+from pipeline.web.charts.histogram import histogram
+from pipeline.web.charts.line_chart import Series, line_chart
+from pipeline.web.charts.runs_chart import Panel, RunPoint, runs_chart
+from pipeline.web.charts.scatter import ScatterPoint, scatter
 from tests.pipeline.web.charts.drawn import read
 
 EVIL = "\"><img src=x onerror='alert(1)'></svg><script>alert(2)</script>\x00\ud800"
-SHEET = Path(charts.__file__).parents[1] / "static" / "charts.css"
+SHEET = Path(svg.__file__).parents[1] / "static" / "charts.css"
 
 
 def every_drawing(text="run", href="/runs/1"):
     """One of each kind, with a text in every place that takes one."""
     labels = {"title": text, "x_label": text, "y_label": text}
     curves = [
-        charts.Series(text, [(1, 2.0), (2, 1.0)], label=text),
-        charts.Series(text, [(1, 3.0), (3, None)], 2, True),
+        Series(text, [(1, 2.0), (2, 1.0)], label=text),
+        Series(text, [(1, 3.0), (3, None)], 2, True),
     ]
     nodes = [
-        charts.GraphNode("1", text, text, text, href, text),
-        charts.GraphNode("2", text, text, "", href, kind="artifact", current=True),
-        charts.GraphNode("3", text, "", "cached", href),
+        GraphNode("1", text, text, text, href, text),
+        GraphNode("2", text, text, "", href, kind="artifact", current=True),
+        GraphNode("3", text, "", "cached", href),
     ]
     edges = [("1", "2"), ("2", "3"), ("3", "1")]
-    bars = [charts.Bar(text, 2.0, text), charts.Bar(text, None)]
-    spans = [charts.Span(text, 0, 3.0, text, href), charts.Span(text, None, None, "waiting")]
+    bars = [Bar(text, 2.0, text), Bar(text, None)]
+    spans = [Span(text, 0, 3.0, text, href), Span(text, None, None, "waiting")]
     return {
-        "lines": charts.line_chart(curves, **labels),
-        "runs": charts.runs_chart(
-            [charts.RunPoint(text, (0.1,), href, text, text)] * 2, [charts.Panel(text, text)], title=text
-        ),
-        "scatter": charts.scatter([charts.ScatterPoint(text, 1, 2, href), charts.ScatterPoint(text, 3, 2)], **labels),
-        "histogram": charts.histogram([(0, 1, 3)], title=text),
-        "bars": charts.bar_chart(bars, title=text, limit=1.0),
-        "many bars": charts.bar_chart(bars * 40, title=text, limit=1.0),
-        "gantt": charts.gantt(spans, title=text),
-        "graph": charts.dag(nodes, edges, title=text),
+        "lines": line_chart(curves, **labels),
+        "runs": runs_chart([RunPoint(text, (0.1,), href, text, text)] * 2, [Panel(text, text)], title=text),
+        "scatter": scatter([ScatterPoint(text, 1, 2, href), ScatterPoint(text, 3, 2)], **labels),
+        "histogram": histogram([(0, 1, 3)], title=text),
+        "bars": bar_chart(bars, title=text, limit=1.0),
+        "many bars": bar_chart(bars * 40, title=text, limit=1.0),
+        "gantt": gantt(spans, title=text),
+        "graph": dag(nodes, edges, title=text),
     }
 
 
@@ -48,13 +53,13 @@ def no_drawing():
     """One of each kind, without anything to draw."""
     labels = {"title": "t", "x_label": "x", "y_label": "y"}
     return {
-        "lines": charts.line_chart([], **labels),
-        "runs": charts.runs_chart([], [charts.Panel("m", "m")], title="t"),
-        "scatter": charts.scatter([], **labels),
-        "histogram": charts.histogram([], title="t"),
-        "bars": charts.bar_chart([], title="t"),
-        "gantt": charts.gantt([]),
-        "graph": charts.dag([], [], title="t"),
+        "lines": line_chart([], **labels),
+        "runs": runs_chart([], [Panel("m", "m")], title="t"),
+        "scatter": scatter([], **labels),
+        "histogram": histogram([], title="t"),
+        "bars": bar_chart([], title="t"),
+        "gantt": gantt([]),
+        "graph": dag([], [], title="t"),
     }
 
 
@@ -125,7 +130,7 @@ def test_a_template_inserts_the_figure():
 
 
 def test_a_note_is_part_of_the_figure():
-    assert '<p class="drawing-note">3 &lt; 4</p>' in charts.Drawing("<svg/>", "t", "s", note="3 < 4").__html__()
+    assert '<p class="drawing-note">3 &lt; 4</p>' in Drawing("<svg/>", "t", "s", note="3 < 4").__html__()
 
 
 @pytest.mark.parametrize(
