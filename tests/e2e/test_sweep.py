@@ -145,31 +145,24 @@ def test_the_result_is_an_artifact_and_a_complete_sweep_runs_nothing(
     assert sae("fsck", "--root", root).returncode == 0
 
 
-def test_another_round_has_new_runs_and_the_same_digest(
-    ended: subprocess.CompletedProcess[str], root: pathlib.Path
-) -> None:
-    before = json.loads(ended.stdout)
-    again = sae("sweep", "run", "gate", "--again", "--root", root, "--json")
-    found = json.loads(again.stdout)
-    assert again.returncode == 0, again.stderr
-    assert all(new["run"] > old["run"] for new, old in zip(found["points"], before["points"], strict=True))
-    assert (found["artifact"], found["digest"]) == (before["artifact"], before["digest"])
-
-
 def test_the_best_model_is_promoted(ended: subprocess.CompletedProcess[str], root: pathlib.Path) -> None:
     promoted = sae("sweep", "promote", "gate", "--reason", "best", "--root", root)
     assert promoted.returncode == 2, promoted.stderr  # the run of the sample pushed this model already
     assert "is served already" in promoted.stderr
 
 
-def test_points_that_run_at_once_are_taken_over_from_workers(
-    ended: subprocess.CompletedProcess[str], root: pathlib.Path, sample_run: SampleRun
-) -> None:
-    # A setting of the report alone: all other nodes are cached, in the root and in the workers.
+@pytest.fixture(scope="module")
+def pictures(ended: subprocess.CompletedProcess[str], root: pathlib.Path) -> subprocess.CompletedProcess[str]:
+    """A sweep with two workers over a setting of the report alone: all other nodes are cached."""
     over = ("--over", "evaluation.images_per_label=1,2,3")
-    done = sae("sweep", "run", "pictures", *over, "--parallel", "2", *QUICK_OPTIONS, "--json", "--root", root)
-    assert done.returncode == 0, done.stderr
-    points = json.loads(done.stdout)["points"]
+    return sae("sweep", "run", "pictures", *over, "--parallel", "2", *QUICK_OPTIONS, "--json", "--root", root)
+
+
+def test_points_that_run_at_once_are_taken_over_from_workers(
+    pictures: subprocess.CompletedProcess[str], root: pathlib.Path, sample_run: SampleRun
+) -> None:
+    assert pictures.returncode == 0, pictures.stderr
+    points = json.loads(pictures.stdout)["points"]
     assert [point["state"] for point in points] == ["succeeded"] * 3
     assert {point["metrics"]["test_bce"] for point in points} == {sample_run.summary["metrics"]["test_bce"]}
     store = open_store(Root(root), read_only=True)
@@ -181,3 +174,14 @@ def test_points_that_run_at_once_are_taken_over_from_workers(
     for point in points[1:]:
         assert {one.state for one in store.executions(point["run"]).values()} == {NodeState.CACHED}
     assert sae("fsck", "--root", root).returncode == 0
+
+
+def test_another_round_has_new_runs_and_the_same_digest(
+    pictures: subprocess.CompletedProcess[str], root: pathlib.Path
+) -> None:
+    before = json.loads(pictures.stdout)
+    again = sae("sweep", "run", "pictures", "--again", "--root", root, "--json")
+    found = json.loads(again.stdout)
+    assert again.returncode == 0, again.stderr
+    assert all(new["run"] > old["run"] for new, old in zip(found["points"], before["points"], strict=True))
+    assert (found["artifact"], found["digest"]) == (before["artifact"], before["digest"])
