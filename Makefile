@@ -64,10 +64,10 @@ test-current:  ## run them with the current TFX version, in a Debian 13 root if 
 	$(call tool,debian_chroot.py make test)
 
 test-reference: setup-dev  ## test the reference model on MNIST, prepared in ../shared/data/tensorflow_datasets
-	@.venv/bin/python -m pytest tests/e2e/test_mnist.py -m reference $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest tests/e2e/test_mnist.py -m reference $(ARGS)
 
 test-tfx-versions: setup-dev  ## test what passes between the two TFX versions, if this machine has both
-	@.venv/bin/python -m pytest tests/tfx_versions -m tfx_versions $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest tests/tfx_versions -m tfx_versions $(ARGS)
 
 test-postgresql: setup-dev  ## run the tests of runs, decisions, deletion and schedules with stores in PostgreSQL; needs Debian's
 	@folder=$$(mktemp -d "$(TEMPROOT)/sae-tests-XXXXXX") && trap 'rm -rf "$$folder"' EXIT && PYTEST_DEBUG_TEMPROOT="$$folder" PYTHONDONTWRITEBYTECODE= \
@@ -77,14 +77,15 @@ test-postgresql: setup-dev  ## run the tests of runs, decisions, deletion and sc
 test-chaos: setup-dev  ## kill runs and the daemon at random; ARGS="--chaos-minutes 30 --chaos-seed 2"
 	@.venv/bin/python -m pytest tests -m chaos -s $(ARGS)
 
+# Two files at a time: their hosts have networks of their own, and a run on a cluster waits for half of its time.
 test-cluster: setup-cluster  ## run on a cluster of two hosts, and sweeps on Dask; needs root, Linux, Java and Maven
-	@.venv/bin/python -m pytest tests/cluster -m cluster $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest tests/cluster -m cluster --numprocesses 2 --dist loadfile $(ARGS)
 
 test-cluster-current:  ## run them with the current TFX version, in a Debian 13 root if this machine is too old
 	$(call tool,debian_chroot.py make test-cluster)
 
 test-export: setup-export  ## run what `sae export` writes with Airflow, and check it with the SDK of Kubeflow
-	@.venv/bin/python -m pytest tests/export -m export $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest tests/export -m export $(ARGS)
 
 test-quick: setup-dev  ## run the tests that take seconds
 	@.venv/bin/python -m pytest $(ARGS)

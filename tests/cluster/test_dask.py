@@ -30,7 +30,7 @@ from tests.e2e.conftest import QUICK_OPTIONS, copy_of_the_project, sae
 pytest.importorskip("distributed", reason="`make setup-cluster` installs it")
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("default")]
 
-OVER = ("--over", "model.l1=0,1e-5,1e-4,1e-3,2e-3,3e-3")
+OVER = ("--over", "model.l1=0,1e-5,1e-4,1e-3")  # one waits while a point runs on each worker
 
 
 class Cluster:
@@ -226,11 +226,11 @@ def test_ctrl_c_cancels_the_trials_and_leaves_nothing_running(sweep: dict[str, A
 def test_all_points_succeed_although_a_worker_was_killed(sweep: dict[str, Any]) -> None:
     code, errors = sweep["ended"]
     assert code == 0, errors
-    assert sweep["found"]["row"]["counts"] == {"succeeded": 6}
+    assert sweep["found"]["row"]["counts"] == {"succeeded": 4}
     run, alive = sweep["killed"]
     assert alive == []  # what a killed worker started ends with it
     points = [point for point in sweep["found"]["points"] if point["run"] != run]
-    assert len(points) == 6
+    assert len(points) == 4
     assert "died; it runs again" in errors
 
 

@@ -16,7 +16,17 @@ from pipeline.core.errors import ExitCode
 from tests import PROJECT
 from tests.cluster import sample_runs
 from tests.cluster.conftest import HostCluster
-from tests.cluster.sample_runs import BEAM_NODES, Digests, digests, ended, failed, wait_for, wait_for_work
+from tests.cluster.sample_runs import (
+    BEAM_NODES,
+    LAST_BEAM_NODE,
+    OUTPUTS_TO_EVALUATOR,
+    Digests,
+    digests,
+    ended,
+    failed,
+    wait_for,
+    wait_for_work,
+)
 from tests.e2e.conftest import SHARED_DATA
 
 pytestmark = [
@@ -26,10 +36,20 @@ pytestmark = [
 
 
 def start(
-    cluster: HostCluster, root: pathlib.Path, parallelism: int, profile: str = "sample", **settings: str
+    cluster: HostCluster,
+    root: pathlib.Path,
+    parallelism: int,
+    profile: str = "sample",
+    *,
+    to_node: str = "",
+    **settings: str,
 ) -> subprocess.Popen[str]:
     on_cluster = {**cluster.cluster.settings, "engine.parallelism": str(parallelism)}
-    return sample_runs.start(root, {**on_cluster, **settings}, profile)
+    return sample_runs.start(root, {**on_cluster, **settings}, profile, to_node=to_node)
+
+
+def on_one_machine(root: pathlib.Path, settings: dict[str, str]) -> Digests:
+    return sample_runs.on_one_machine(root, "mnist", settings, to_node=LAST_BEAM_NODE)
 
 
 def check_spread(cluster: HostCluster, root: pathlib.Path, run_id: str) -> None:
@@ -51,10 +71,15 @@ def wait_for_end(cluster: HostCluster, root: pathlib.Path, *states: str) -> None
 def test_two_runs_at_once_do_not_see_each_other(
     flink_hosts: HostCluster, of_one_machine: Digests, tmp_path: pathlib.Path
 ) -> None:
-    runs = {parallelism: start(flink_hosts, tmp_path / str(parallelism), parallelism) for parallelism in (1, 2)}
+    runs = {
+        parallelism: start(flink_hosts, tmp_path / str(parallelism), parallelism, to_node=LAST_BEAM_NODE)
+        for parallelism in (1, 2)
+    }
     for parallelism, run in runs.items():
         run_id = ended(run)
-        assert digests(tmp_path / str(parallelism), run_id) == of_one_machine
+        found = digests(tmp_path / str(parallelism), run_id)
+        assert len(found) == OUTPUTS_TO_EVALUATOR
+        assert found == {output: of_one_machine[output] for output in found}
         if parallelism == 2:
             check_spread(flink_hosts, tmp_path / "2", run_id)
 
@@ -122,14 +147,14 @@ def test_float_data_has_the_digests_of_one_machine(flink_hosts: HostCluster, tmp
         "model.hidden_layers": "16",
         "model.code_units": "8",
     }
-    run_id = ended(start(flink_hosts, tmp_path / "root", 2, "mnist", **settings))
+    run_id = ended(start(flink_hosts, tmp_path / "root", 2, "mnist", to_node=LAST_BEAM_NODE, **settings))
     assert set(sample_runs.jobs(tmp_path / "root")) == set(BEAM_NODES)
-    assert digests(tmp_path / "root", run_id) == sample_runs.on_one_machine(tmp_path / "local", "mnist", settings)
+    assert digests(tmp_path / "root", run_id) == on_one_machine(tmp_path / "local", settings)
 
 
 @pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="no prepared MNIST beside the project")
 def test_mnist_has_the_digests_of_one_machine(flink_hosts: HostCluster, tmp_path: pathlib.Path) -> None:
     settings = {"data.data_dir": str(SHARED_DATA), "training.epochs": "1"}
-    run_id = ended(start(flink_hosts, tmp_path / "root", 2, "mnist", **settings))
+    run_id = ended(start(flink_hosts, tmp_path / "root", 2, "mnist", to_node=LAST_BEAM_NODE, **settings))
     check_spread(flink_hosts, tmp_path / "root", run_id)
-    assert digests(tmp_path / "root", run_id) == sample_runs.on_one_machine(tmp_path / "local", "mnist", settings)
+    assert digests(tmp_path / "root", run_id) == on_one_machine(tmp_path / "local", settings)
