@@ -99,7 +99,9 @@ class MetadataWriter:
         """
         if not nodes:
             return
-        of_node = [[self._context(*one) for one in _contexts_of(pipeline, run_id, cached.node)] for cached in nodes]
+        wanted = [_contexts_of(pipeline, run_id, cached.node) for cached in nodes]
+        known = {one: self._context(*one) for one in dict.fromkeys(one for each in wanted for one in each)}
+        of_node = [[known[one] for one in each] for each in wanted]
         of_all = of_node[0][:2]  # the pipeline's and the run's
         sources = {one.id: one for one in self._client.get_executions_by_id([one.execution_id for one in nodes])}
         executions = [_cached_execution(sources[one.execution_id], one) for one in nodes]

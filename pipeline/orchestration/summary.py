@@ -70,12 +70,13 @@ def of_run(
       part: the options that select nodes; empty: all nodes.
     """
     pipeline, dataset = configured.pipeline, configured.dataset
-    outputs = {
-        (node, key): output
+    succeeded = {
+        node: execution.id
         for node, execution in store.executions(result.run_id).items()
         if execution.state in (NodeState.EXECUTED, NodeState.CACHED)
-        for key, output in store.outputs(execution.id).items()
     }
+    found = store.outputs_of(succeeded.values())
+    outputs = {(node, key): output for node, number in succeeded.items() for key, output in found[number].items()}
     blessing, decision, pushed, report = (
         outputs.get(name) if name else None
         for name in (pipeline.blessing, pipeline.decision, pipeline.pushed, pipeline.report)
