@@ -85,11 +85,12 @@ class Visitor:
         assert answer.status == status, path
         return self.page
 
-    def violations(self) -> list[str]:
-        """What axe-core finds wrong with the page."""
+    def violations(self, *rules: str) -> list[str]:
+        """What axe-core finds wrong with the page, by all of its rules or these."""
         from axe_playwright_python.sync_playwright import Axe
 
-        found = Axe().run(self.page).response["violations"]
+        options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
+        found = Axe().run(self.page, options=options).response["violations"]
         return [f"{one['id']}: {one['help']}: {one['nodes'][0]['html'][:200]}" for one in found]
 
     def too_wide(self) -> int:

@@ -1,4 +1,7 @@
-"""Each page, in a browser: it opens without complaint, fits a phone and a desktop, and can be used by everybody."""
+"""Each page, in a browser: it opens without complaint, fits a phone and a desktop, and can be used by everybody.
+
+And the pages as files. One file of tests for all, because each file makes its own site.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from pipeline.metadata.store import open_store
 from pipeline.registry import listing
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.e2e.browser.conftest import DESKTOP, PHONE, SCRIPT, visiting
+from tests.e2e.conftest import sae
 
 
 def artifacts(site):
@@ -51,15 +55,23 @@ class Seen:
     problems: list[str]
 
 
-@pytest.fixture(scope="module", params=[(PHONE, "dark"), (DESKTOP, "light")], ids=["phone, dark", "desktop, light"])
+# Rules of axe-core that depend on the colours or the width; the others judge the HTML, which is the same for all.
+OF_THE_VIEW = ("color-contrast", "scrollable-region-focusable", "target-size")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(PHONE, "dark", OF_THE_VIEW), (DESKTOP, "light", ())],
+    ids=["phone, dark", "desktop, light"],
+)
 def seen(request, chromium, site):
     """Each page, by name."""
-    size, scheme = request.param
+    size, scheme, rules = request.param
     found = {}
     with visiting(chromium, site.address, viewport=size, color_scheme=scheme) as visitor:
         for name, path in paths(site).items():
             page = visitor.visit(path)
-            problems = visitor.violations()
+            problems = visitor.violations(*rules)
             if wider := visitor.too_wide():
                 problems.append(f"{wider} px wider than the window")
             found[name] = Seen(page.title(), page.inner_text("main"), problems)
@@ -87,7 +99,7 @@ def test_colours_have_enough_contrast_also_the_other_way_round(chromium, site):
     with visiting(chromium, site.address, color_scheme="dark") as visitor:
         for path in ("/", f"/runs/{site.first}", f"/compare?run={site.first}&run={site.second}"):
             visitor.visit(path)
-            assert visitor.violations() == []
+            assert visitor.violations(*OF_THE_VIEW) == []
 
 
 def test_runs_are_listed_filtered_sorted_and_chosen_to_compare(visitor, site):
@@ -251,4 +263,27 @@ def test_a_page_that_is_not_there_leads_back(chromium, site):
     page.get_by_role("link", name=re.compile("Runs")).first.click()
     # `is_visible` does not wait for the page that a click leads to.
     page.get_by_role("link", name=site.first, exact=True).first.wait_for()
+    context.close()
+
+
+def test_exported_pages_open_from_the_disk(chromium, site, tmp_path):
+    folder = tmp_path / "exported"
+    done = sae("export", folder, "--root", site.root)
+    assert done.returncode == 0, done.stderr
+    context = chromium.new_context(viewport=DESKTOP)
+    page = context.new_page()
+    complaints = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda asked: complaints.append(asked.url) if not asked.url.startswith("file://") else None)
+    page.on("requestfailed", lambda asked: complaints.append(asked.url))
+    page.goto((folder / "index.html").as_uri())
+    page.get_by_role("link", name=site.first, exact=True).first.click()
+    page.wait_for_load_state()  # the title is there before the pictures are
+    assert site.first in page.title()
+    assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    page.locator("svg a", has_text="Trainer").first.click()
+    page.get_by_role("link", name=re.compile("model", re.IGNORECASE)).first.click()
+    assert page.inner_text("h1")
+    assert complaints == []
     context.close()
