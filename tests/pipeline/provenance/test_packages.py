@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import sys
 
-import importlib_metadata  # noqa: F401 (Beam does: then it is what finds distributions for importlib.metadata)
 import packaging.requirements  # noqa: F401 (before tests replace the search path)
 import pytest
 
 from pipeline.provenance import packages, remembered
+
+with contextlib.suppress(ImportError):  # TFX 1.21 does not bring it; with 1.16 it finds importlib.metadata's packages
+    import importlib_metadata  # noqa: F401
 
 
 @pytest.fixture

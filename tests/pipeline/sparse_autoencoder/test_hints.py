@@ -7,6 +7,7 @@ import pathlib
 import shutil
 from typing import Any
 
+import psutil
 import pytest
 
 from components.data.own_data import metadata
@@ -124,4 +125,4 @@ def test_memory_of_the_machine_is_at_most_that_of_the_container(
     monkeypatch.setattr(memory, "_LIMIT", limit)
     for text, expected in (("1073741824\n", 1_024), ("max\n", None), (f"{1 << 60}\n", None)):
         limit.write_text(text)
-        assert memory.limit_mib() == (expected or memory.psutil.virtual_memory().total >> 20)
+        assert memory.limit_mib() == (expected or psutil.virtual_memory().total >> 20)
