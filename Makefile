@@ -27,7 +27,7 @@ POSTGRESQL_TESTS = tests/pipeline/metadata/test_postgresql_store.py \
 		test_it_ends_under_its_id_and_what_had_ended_is_not_run_again \
 		test_each_attempt_is_kept_with_its_reason \
 		test_nothing_is_left_half_done) \
-	"tests/e2e/test_failures.py::test_a_signal_ends_the_run_and_leaves_nothing_half_written[Signals.SIGTERM-cached]" \
+	tests/e2e/test_failures.py::test_a_signal_ends_the_run_and_leaves_nothing_half_written \
 	tests/e2e/test_parts.py::test_from_node_takes_the_rest_from_the_newest_run_in_which_it_succeeded \
 	$(addprefix tests/e2e/test_verify.py::, \
 		test_a_run_made_again_in_other_surroundings_is_the_same \

@@ -19,4 +19,4 @@ def test_tests_for_postgresql_exist() -> None:
         path, _, test = word.partition("::")
         assert (PROJECT / path).exists(), word
         if test:
-            assert f"\ndef {test.partition('[')[0]}(" in (PROJECT / path).read_text(encoding="utf-8"), word
+            assert f"\ndef {test}(" in (PROJECT / path).read_text(encoding="utf-8"), word
