@@ -53,11 +53,11 @@ def on_one_machine(root: pathlib.Path, settings: dict[str, str]) -> Digests:
 
 
 def check_spread(cluster: HostCluster, root: pathlib.Path, run_id: str) -> None:
-    """Check that both hosts worked for each node."""
+    """Check that both hosts worked for each node but the Evaluator, whose test split is one file, for one host."""
     jobs = sample_runs.jobs(root)
     assert sorted(jobs) == sorted(BEAM_NODES)
-    for job in jobs.values():
-        assert min(cluster.records(job).values()) > 0
+    for node, job in jobs.items():
+        assert node == LAST_BEAM_NODE or min(cluster.records(job).values()) > 0
     logs = root / "logs" / f"{run_id}.workers"
     assert sorted(path.name for path in logs.iterdir()) == sorted(BEAM_NODES)
 
