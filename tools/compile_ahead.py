@@ -37,10 +37,8 @@ STARTS = (
 IMPORTS_IN_FUNCTIONS = ("pipeline.sparse_autoencoder.",)
 # What is imported in `if TYPE_CHECKING` or put off by the library itself; as in `imports.rarely_used`.
 NOT_IMPORTED = {
-    "IPython": False,
     "dns": False,
     "httpx": False,
-    "ipywidgets": False,
     "markdown_it": False,
     "pytest": False,
     "sqlalchemy": False,

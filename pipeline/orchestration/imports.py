@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 from collections.abc import Iterator
 
 from pipeline.core import garbage_collector, late_import, tfx_versions
@@ -13,8 +12,6 @@ _RARELY_USED = {
     "google.cloud.bigquery": False,
     "google.cloud.bigquery_storage_v1": False,
     "google.cloud.pubsub": False,
-    "tensorflow_data_validation": True,  # it imports IPython, to show statistics
-    "tensorflow_model_analysis.view": True,  # the same, with widgets
     "tfx.components": True,  # it imports all of TFX's components, whichever of its modules is imported
 }
 
@@ -32,8 +29,6 @@ def heavy_imports() -> Iterator[None]:
 
 def put_off_rarely_used() -> None:
     """Import what the libraries import, but nodes rarely use, only when it is used."""
-    if rarely_used():
-        importlib.import_module("tfx")  # which does not take `tfx.components` from it by itself
     for name, only_parts in rarely_used().items():
         late_import.on_first_use(name, only_parts)
 

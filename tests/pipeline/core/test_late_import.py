@@ -36,12 +36,6 @@ def test_python_itself_finds_the_module_of_an_object_without_an_import():
     assert printed(START + code) == ["_Placeholder"]
 
 
-@pytest.mark.parametrize("pickler", ["pickle", "cloudpickle", "dill"])
-def test_what_is_not_imported_yet_can_be_pickled(pickler):
-    code = f"import {pickler}\nprint({pickler}.loads({pickler}.dumps(wave)) is wave, type(wave).__name__)"
-    assert printed(START + code) == ["True", "_Placeholder"]
-
-
 def test_a_part_of_a_package_can_be_imported():
     code = "late_import.on_first_use('xml')\nimport xml.dom\nprint(xml.dom.__name__, sys.modules['xml'].__name__)"
     assert printed(START + code) == ["xml.dom", "xml"]
@@ -53,29 +47,6 @@ def test_a_part_of_a_package_is_imported_without_the_package_and_stays_its_part(
         "print(type(xml).__name__, len(xml.__all__))\nimport xml\nprint(type(xml).__name__, xml.dom.__name__)"
     )
     assert printed(START + code) == ["_Placeholder", "4", "module", "xml.dom"]
-
-
-def test_what_a_package_takes_from_its_modules_is_used_without_the_package(tmp_path):
-    package = tmp_path / "whole"
-    (package / "deep").mkdir(parents=True)
-    (package / "__init__.py").write_text("from whole.part import value as renamed\nfrom whole import deep\nown = 3\n")
-    (package / "part.py").write_text("value = 1\n")
-    (package / "deep/__init__.py").write_text("import whole.deep.unused\n")
-    (package / "deep/used.py").write_text("value = 2\n")
-    (package / "deep/unused.py").write_text("print('unused')\n")
-    code = (
-        f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nfrom pipeline.core import late_import\n"
-        "late_import.on_first_use('whole.deep', only_parts=True)\nprint('whole' in sys.modules)\n"
-        "late_import.on_first_use('whole', only_parts=True)\n"
-        "import whole\nfrom whole import renamed\nfrom whole.deep import used\n"
-        "print(renamed, used.value, type(whole).__name__, hasattr(whole, 'nothing'), whole.own)\n"
-        "print(whole.renamed, type(sys.modules['whole']).__name__, sys.modules['whole'].deep.used is used)\n"
-    )
-    assert printed(code) == [
-        "False",
-        "1", "2", "_Placeholder", "False", "3",
-        "1", "module", "True",
-    ]  # fmt: skip
 
 
 def test_what_is_imported_or_not_installed_stays_as_it_is():

@@ -29,24 +29,19 @@ def test_objects_made_by_heavy_imports_are_not_collected_again() -> None:
 @pytest.mark.component
 def test_what_no_node_uses_is_not_imported_and_can_be_used_later() -> None:
     script = """
-import os, sys
-os.environ["TF_USE_LEGACY_KERAS"] = "1"
+import sys
 from pipeline.orchestration import imports
 with imports.heavy_imports():
     from pipeline.definition.pipeline import create_pipeline
     from pipeline.orchestration.tfx import local_runner
     from tfx.components.transform.component import Transform
-    import tensorflow_data_validation as tfdv, tensorflow_model_analysis as tfma
-    tfdv.StatsOptions, tfma.EvalResult
-unused = ("keras_tuner", "kubernetes", "google.cloud.bigquery.client", "IPython")
-print([name for name in unused if name in sys.modules])
+print([name for name in ("keras_tuner", "kubernetes", "google.cloud.bigquery.client") if name in sys.modules])
 import tfx.components
 from tfx.components import CsvExampleGen
 from google.cloud import bigquery
 print(CsvExampleGen.__name__, tfx.components.transform.component.Transform is Transform, bigquery.Client.__name__)
-print(tfdv.visualize_statistics.__name__, tfma.view.render_plot.__name__)
 """
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", script], stdout=subprocess.PIPE, text=True, cwd=PROJECT, check=True
     )
-    assert done.stdout.splitlines() == ["[]", "CsvExampleGen True Client", "visualize_statistics render_plot"]
+    assert done.stdout.splitlines() == ["[]", "CsvExampleGen True Client"]
