@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import pathlib
 import signal
@@ -112,6 +113,20 @@ def _is_lazy(module: object) -> bool:
         return True
     is_ours = isinstance(module, ModuleType) and module.__name__.startswith("tests.")
     return is_ours and any(_is_lazy(value) for value in vars(module).values())
+
+
+@pytest.fixture(autouse=True)
+def restored_logging() -> Iterator[None]:
+    """Take back what a command in the process of a test sets for its own: where its log goes, and from which level.
+
+    Its handler would go on writing to the standard error of that test, which is closed.
+    """
+    loggers = (logging.getLogger(), logging.getLogger("pipeline"))
+    before = [(logger.level, logger.handlers[:]) for logger in loggers]
+    yield
+    for logger, (level, handlers) in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
 
 
 @pytest.fixture
