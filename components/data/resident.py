@@ -1,7 +1,7 @@
 """Splits that stay in memory from the training on, so that the nodes of a run in one process decode each image once.
 
-The runner opens and closes the memory with `of_run`, and the Trainer says with `allow` how much may stay. A node in a
-process of its own, or without a Trainer before it, reads its files in batches.
+The pipeline opens and closes the memory around its nodes with `of_run`, and the Trainer says with `allow` how much may
+stay. A node in a process of its own, or without a Trainer before it, reads its files in batches.
 """
 
 from __future__ import annotations

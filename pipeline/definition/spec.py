@@ -6,6 +6,7 @@ All commands and pages read a `Pipeline` object; none of them knows a node, a mo
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import importlib
@@ -303,6 +304,7 @@ class Pipeline:
       encode: writes the codes of new data, calls its last argument with each warning, and returns a JSON object on the
         result; None if the pipeline has no codes.
       sweep: how sweeps run it; None: all nodes that do not depend on earlier pushes, chosen by the metric as it is.
+      around_nodes: returns a context in which all nodes of a run run, for what they share in the memory of the process.
       location: where it is declared, `MODULE:NAME`; empty for the default pipeline.
     """
 
@@ -324,6 +326,7 @@ class Pipeline:
     declared_metrics: tuple[Metric, ...] = ()
     encode: Callable[[Root, EncodeRequest, Callable[[str], None]], dict[str, Any]] | None = None
     sweep: SweepSpec | None = None
+    around_nodes: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
     location: str = ""
 
     def __post_init__(self) -> None:

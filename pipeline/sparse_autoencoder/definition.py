@@ -657,6 +657,12 @@ def _dotted_path(function: Any) -> str:
     return f"{function.__module__}.{function.__qualname__}"
 
 
+def _images_in_memory() -> contextlib.AbstractContextManager[None]:
+    from components.data import resident  # imports NumPy
+
+    return resident.of_run()
+
+
 PIPELINE = Pipeline(
     name="sparse_autoencoder",
     nodes=(
@@ -704,4 +710,5 @@ PIPELINE = Pipeline(
         baselines=_of_report,
         frontier=Frontier(x="active_units", y="test_bce", method="model.sparsity", marked="dead_units"),
     ),
+    around_nodes=_images_in_memory,
 )

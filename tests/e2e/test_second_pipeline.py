@@ -6,12 +6,15 @@ another order would be other content, and `sae verify` would rightly say so.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 import os
 import pathlib
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 from starlette.testclient import TestClient
@@ -69,6 +72,26 @@ def test_it_is_planned_explained_and_its_cache_is_used(root: pathlib.Path) -> No
     answer = command(root, "why", changed.run_id, "LineTrainer")
     assert [(one["field"], one["old"], one["new"]) for one in answer["changes"]] == [("steps", "50", "60")]
     assert states(run_lines(root, from_node="LineTrainer"))["StatisticsGen"] == "skipped"
+
+
+def test_its_nodes_run_in_the_context_that_it_gives(root: pathlib.Path) -> None:
+    found: list[set[str]] = []
+
+    def executed() -> set[str]:
+        store = open_store(Root(root), read_only=True)
+        executions = store.executions(store.run_ids()[0])
+        return {name for name, one in executions.items() if one.state == NodeState.EXECUTED}
+
+    @contextlib.contextmanager
+    def around() -> Iterator[None]:
+        found.append(executed())
+        yield
+        found.append(executed())
+
+    before = executed()
+    pipeline = dataclasses.replace(load(LOCATION), around_nodes=around)
+    run_here(root, "line.steps=61", profile="points", pipeline=pipeline)
+    assert found == [before, {"LineTrainer"}]
 
 
 def test_a_killed_run_is_resumed(root: pathlib.Path) -> None:

@@ -22,7 +22,6 @@ from tfx.orchestration.portable import launcher, partial_run_utils, runtime_para
 from tfx.proto.orchestration import pipeline_pb2
 
 from components import errors as component_errors
-from components.data import resident
 from pipeline.core import events
 from pipeline.core.errors import ExitCode, SaeError
 from pipeline.core.events import Listener, NodeEnded, NodeStarted, NodeState, RunStarted
@@ -74,7 +73,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         self._tell(RunStarted(self._run_id, tuple(node.node_info.id for node in nodes)))
         results: list[NodeEnded] = []
         failed: NodeEnded | None = None
-        with resident.of_run():
+        with self._pipeline.around_nodes():
             for node in nodes:
                 name = node.node_info.id
                 if failed:

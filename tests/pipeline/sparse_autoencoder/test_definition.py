@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components.data import features
+from components.data import features, resident
 from pipeline.definition.spec import RecordedInputs
 from pipeline.sparse_autoencoder.definition import PIPELINE, REPORT
 from pipeline.sparse_autoencoder.image_dataset import ImageDataset
@@ -125,3 +125,12 @@ def test_beam_s_batches_of_large_records_are_of_64_mib(size: dict[str, Any], giv
     for name in ("StatisticsGen", "Transform", "Evaluator"):
         assert PIPELINE.by_name[name].engine_for(engine, described(**size)).beam_batch_size == used
     assert PIPELINE.by_name["ExampleGen"].engine_for(engine, described(**size)) is engine
+
+
+def test_images_may_stay_in_memory_while_its_nodes_run_and_no_longer() -> None:
+    with PIPELINE.around_nodes():
+        resident.allow(10)
+        assert resident.is_allowed()
+    assert not resident.is_allowed()
+    resident.allow(10)
+    assert not resident.is_allowed()
