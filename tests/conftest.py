@@ -121,7 +121,7 @@ def restored_logging() -> Iterator[None]:
 
     Its handler would go on writing to the standard error of that test, which is closed.
     """
-    loggers = (logging.getLogger(), logging.getLogger("pipeline"))
+    loggers = [logging.getLogger(name) for name in ("", "pipeline", "uvicorn", "uvicorn.access")]
     before = [(logger.level, logger.handlers[:]) for logger in loggers]
     yield
     for logger, (level, handlers) in zip(loggers, before, strict=True):
