@@ -177,6 +177,11 @@ def setting(default: Value, meaning: str, **declared: Any) -> Any:
     return dataclasses.field(default=default, metadata={"setting": Setting(default, meaning, **declared)})
 
 
+def _limit(meaning: str, default: float = math.inf, **declared: Any) -> Any:
+    """Declare the largest allowed value of a loss, a ratio or a count, which may be infinite; else as `setting`."""
+    return setting(default, meaning, high=_LARGEST_LIMIT, may_be_infinite=True, **declared)
+
+
 @dataclasses.dataclass(frozen=True)
 class Section:
     """A group of settings, which checks its values when it is made.
@@ -437,40 +442,14 @@ class EvaluationConfig(Section):
     section = "evaluation"
     profile_needs = "data.dataset"
 
-    max_bce: float = setting(
-        math.inf,
-        "largest test loss to be blessed; inf: no limit",
-        unit="nats/pixel",
-        above=0,
-        high=_LARGEST_LIMIT,
-        may_be_infinite=True,
-    )
-    max_bce_worst_label: float = setting(
-        math.inf,
-        "largest test loss on any label; inf: no limit",
-        unit="nats/pixel",
-        above=0,
-        high=_LARGEST_LIMIT,
-        may_be_infinite=True,
-    )
+    max_bce: float = _limit("largest test loss to be blessed; inf: no limit", unit="nats/pixel", above=0)
+    max_bce_worst_label: float = _limit("largest test loss on any label; inf: no limit", unit="nats/pixel", above=0)
     max_bce_to_mean_image: float = setting(
         0.9, "largest ratio of the test loss to that of always predicting the mean training image", above=0, high=0.99
     )
-    max_mse: float = setting(
-        math.inf,
-        "largest test squared error to be blessed; inf: no limit",
-        above=0,
-        high=_LARGEST_LIMIT,
-        may_be_infinite=True,
-        default_in_report=False,
-    )
-    max_mse_worst_label: float = setting(
-        math.inf,
-        "largest test squared error on any label; inf: no limit",
-        above=0,
-        high=_LARGEST_LIMIT,
-        may_be_infinite=True,
-        default_in_report=False,
+    max_mse: float = _limit("largest test squared error to be blessed; inf: no limit", above=0, default_in_report=False)
+    max_mse_worst_label: float = _limit(
+        "largest test squared error on any label; inf: no limit", above=0, default_in_report=False
     )
     max_mse_to_mean_image: float = setting(
         0.9,
@@ -479,23 +458,14 @@ class EvaluationConfig(Section):
         high=0.99,
         default_in_report=False,
     )
-    max_dead_units: float = setting(
-        math.inf,
+    max_dead_units: float = _limit(
         "most units of the code that are active on no test image; inf: no limit",
         unit="units",
         low=0,
-        high=_LARGEST_LIMIT,
-        may_be_infinite=True,
         default_in_report=False,
     )
-    max_active_units: float = setting(
-        math.inf,
-        "most active units per test image, on average; inf: no limit",
-        unit="units",
-        above=0,
-        high=_LARGEST_LIMIT,
-        may_be_infinite=True,
-        default_in_report=False,
+    max_active_units: float = _limit(
+        "most active units per test image, on average; inf: no limit", unit="units", above=0, default_in_report=False
     )
     batch_size: int = setting(1_000, "size of one batch of evaluation", unit="examples", low=1, high=1_048_576)
     images_per_label: int = setting(1, "test images of each label in the report", unit="images", low=1, high=20)
@@ -535,12 +505,10 @@ class ServingConfig(Section):
     section = "serving"
 
     # Seeds of the reference setting differ by up to 3 % (docs/model.md), which is no reason to reject a model.
-    max_bce_to_served: float = setting(
-        1.05,
+    max_bce_to_served: float = _limit(
         "largest ratio of test loss to that of a served model of equal sparsity; inf: any",
+        1.05,
         above=0,
-        high=_LARGEST_LIMIT,
-        may_be_infinite=True,
         in_report=False,
     )
 

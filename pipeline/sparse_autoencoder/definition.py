@@ -7,6 +7,7 @@ only when the components are constructed.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,17 @@ _DECISION = ("PushGate", "decision")
 _PUSHED = ("Pusher", "pushed_model")
 _REPORT = ("Report", "report")
 
+
+def _component(path: str) -> Callable[[ComponentInputs], Any]:
+    """Return a function that imports a component and gives it the inputs, paths and parameters of its node."""
+    module, _, name = path.rpartition(".")
+
+    def make(node: ComponentInputs) -> Any:
+        return getattr(importlib.import_module(module), name)(**node.inputs, **node.paths, **node.parameters)
+
+    return make
+
+
 # ExampleGen: reads a prepared TFDS data set in the same order for any number of workers.
 
 
@@ -90,12 +102,6 @@ EXAMPLE_GEN = Node(
 # SchemaGen: imports the schema from a file, because a schema inferred from the data could not validate it.
 
 
-def _schema_gen(node: ComponentInputs) -> Any:
-    from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
-
-    return ImportSchemaGen(**node.paths)
-
-
 def _schema_contents(dataset: ImageDataset) -> dict[str, str]:
     file = pathlib.Path(dataset.schema_file)
     return {file.name: file_digests.of_file(file)}
@@ -103,7 +109,7 @@ def _schema_contents(dataset: ImageDataset) -> dict[str, str]:
 
 SCHEMA_GEN = Node(
     "SchemaGen",
-    _schema_gen,
+    _component("tfx.components.schema_gen.import_schema_gen.component.ImportSchemaGen"),
     outputs=("schema",),
     contents=_schema_contents,
     paths=lambda dataset, serving_dir: {"schema_file": dataset.schema_file},
@@ -145,16 +151,9 @@ STATISTICS_GEN = Node(
 
 # ExampleValidator: records anomalies. TFX's component succeeds even when it finds some.
 
-
-def _example_validator(node: ComponentInputs) -> Any:
-    from tfx.components.example_validator.component import ExampleValidator
-
-    return ExampleValidator(**node.inputs)
-
-
 EXAMPLE_VALIDATOR = Node(
     "ExampleValidator",
-    _example_validator,
+    _component("tfx.components.example_validator.component.ExampleValidator"),
     inputs={"statistics": _STATISTICS, "schema": _SCHEMA},
     outputs=("anomalies",),
     packages=("tfx", "tensorflow-data-validation"),
@@ -164,12 +163,6 @@ EXAMPLE_VALIDATOR = Node(
 # DataGate: fails on anomalies. Transform and Trainer wait for it.
 
 
-def _data_gate(node: ComponentInputs) -> Any:
-    from components.data.data_gate import DataGate
-
-    return DataGate(**node.inputs, **node.parameters)
-
-
 def _data_gate_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict[str, Any]:
     expected = (config.data.train_examples, config.data.validation_examples, config.data.test_examples)
     return {"expected_examples": dict(zip(features.SPLITS, expected, strict=True))}
@@ -177,7 +170,7 @@ def _data_gate_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict
 
 DATA_GATE = Node(
     "DataGate",
-    _data_gate,
+    _component("components.data.data_gate.DataGate"),
     inputs={"anomalies": ("ExampleValidator", "anomalies"), "statistics": _STATISTICS},
     code="components.data.data_gate",
     parameters=_data_gate_parameters,
@@ -283,16 +276,9 @@ TRAINER = Node(
 
 # Encode: writes the codes of the examples as a table.
 
-
-def _encode(node: ComponentInputs) -> Any:
-    from components.codes.encode import Encode
-
-    return Encode(**node.inputs, **node.parameters)
-
-
 ENCODE = Node(
     "Encode",
-    _encode,
+    _component("components.codes.encode.Encode"),
     inputs={"examples": _EXAMPLES, "transform_graph": _GRAPH, "model": _MODEL},
     outputs=("codes",),
     code="components.codes.encode",
@@ -419,16 +405,9 @@ PUSH_GATE = Node(
 
 # Probe: measures how well labels can be told from the codes.
 
-
-def _probe(node: ComponentInputs) -> Any:
-    from components.evaluation.probe_node import Probe
-
-    return Probe(**node.inputs, **node.parameters)
-
-
 PROBE = Node(
     "Probe",
-    _probe,
+    _component("components.evaluation.probe_node.Probe"),
     inputs={
         "examples": _EXAMPLES,
         "transform_graph": _GRAPH,
@@ -443,12 +422,6 @@ PROBE = Node(
 
 
 # Report: makes the HTML report of the run.
-
-
-def _report(node: ComponentInputs) -> Any:
-    from components.report.component import ReportGen
-
-    return ReportGen(**node.inputs, **node.parameters)
 
 
 def _report_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict[str, Any]:
@@ -495,7 +468,7 @@ def _settings_in_report(config: PipelineConfig, dataset: ImageDataset) -> dict[s
 
 REPORT = Node(
     "Report",
-    _report,
+    _component("components.report.component.ReportGen"),
     inputs={
         "examples": _EXAMPLES,
         "transform_graph": _GRAPH,
@@ -514,12 +487,6 @@ REPORT = Node(
 
 
 # Pusher: copies the model to the serving folder if it is blessed and passed the push gate.
-
-
-def _pusher(node: ComponentInputs) -> Any:
-    from components.push.pusher import Pusher
-
-    return Pusher(**node.inputs, **node.paths)
 
 
 def _not_served(reuse: Reuse) -> str:
@@ -548,7 +515,7 @@ def _not_pushed(outputs: Outputs) -> str:
 
 PUSHER = Node(
     "Pusher",
-    _pusher,
+    _component("components.push.pusher.Pusher"),
     inputs={"model": _MODEL, "model_blessing": _BLESSING, "decision": _DECISION},
     outputs=("pushed_model",),
     code="components.push.pusher",

@@ -29,6 +29,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
+def file_entries(path: pathlib.Path, name: str) -> Iterator[ContentEntry]:
+    """Yield the values of a JSON file, named as by `document_entries`. Raises as `read`."""
+    return document_entries(read(path), name)
+
+
 def document_entries(value: Any, label: str, path: str = "") -> Iterator[ContentEntry]:
     """Yield the values of a document, named `per_label.3.bce of summary.json`, where `label` is the last part."""
     if isinstance(value, dict) and value:

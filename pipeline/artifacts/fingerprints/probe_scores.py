@@ -5,7 +5,6 @@ Left out: properties, which repeat it.
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Iterator
 
 from components.evaluation import probe_scores
@@ -19,8 +18,4 @@ FORM = "probe-scores-1"
 
 def entries(artifact: StoredArtifact, files: Files) -> Iterator[ContentEntry]:
     """Yield the values."""
-    return files.all_parsed(probe_scores.FILE, _parse)
-
-
-def _parse(path: pathlib.Path, name: str) -> Iterator[ContentEntry]:
-    return json_values.document_entries(json_values.read(path), name)
+    return files.all_parsed(probe_scores.FILE, json_values.file_entries)

@@ -37,13 +37,9 @@ def entries(artifact: StoredArtifact, files: Files) -> Iterator[ContentEntry]:
     # A page embeds most of the pictures; each is decoded once.
     decode = functools.cache(pixels)
     page, picture = functools.partial(_page, decode), functools.partial(_picture, decode)
-    for pattern, parse in (("*.json", _document), ("*.html", page), ("*.png", picture)):
+    for pattern, parse in (("*.json", json_values.file_entries), ("*.html", page), ("*.png", picture)):
         for name in files.take(pattern):
             yield from files.parsed(name, parse)
-
-
-def _document(path: pathlib.Path, name: str) -> Iterator[ContentEntry]:
-    yield from json_values.document_entries(json_values.read(path), name)
 
 
 def _page(decode: _Decode, path: pathlib.Path, name: str) -> Iterator[ContentEntry]:

@@ -5,7 +5,6 @@ Left out: `points.csv`, which repeats it, and properties. Ids of runs, times and
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Iterator
 
 from pipeline.artifacts.fingerprints import json_values
@@ -20,8 +19,4 @@ RESULT_FILE, POINTS_FILE = "sweep.json", "points.csv"
 def entries(artifact: StoredArtifact, files: Files) -> Iterator[ContentEntry]:
     """Yield the values."""
     files.leave_out([POINTS_FILE])
-    return files.all_parsed(RESULT_FILE, _parse)
-
-
-def _parse(path: pathlib.Path, name: str) -> Iterator[ContentEntry]:
-    return json_values.document_entries(json_values.read(path), name)
+    return files.all_parsed(RESULT_FILE, json_values.file_entries)
