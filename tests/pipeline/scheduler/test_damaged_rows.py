@@ -254,10 +254,15 @@ def test_a_process_that_no_daemon_started_is_never_signalled(database, process):
     assert [one.process for one in Attempts(database).open_attempts()] == [4711]
 
 
+def make_daemon(tmp_path, database):
+    """A daemon whose runs do nothing: they outlive it."""
+    return _Daemon(tmp_path, database, Commands(tmp_path, sae=("/bin/true",)), Alarm(()), DaemonConfig())
+
+
 def test_the_daemon_writes_its_damaged_row_again_and_logs_the_others(database, tmp_path, caplog):
     for statement in OTHERS.values():
         database.connection.execute(statement)
-    daemon = _Daemon(tmp_path, database, Commands(tmp_path), Alarm(()), DaemonConfig())
+    daemon = make_daemon(tmp_path, database)
     try:
         database.connection.execute("UPDATE daemon SET heard = 5")
         daemon._check()
@@ -275,7 +280,7 @@ DAMAGE = {
 
 
 def daemon_of(tmp_path, database):
-    found = _Daemon(tmp_path, database, Commands(tmp_path), Alarm(()), DaemonConfig())
+    found = make_daemon(tmp_path, database)
     try:
         found._check()
     finally:
