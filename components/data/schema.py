@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-import pathlib
-
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components.data import features
-
-CURATED = pathlib.Path(__file__).parent / "schemas"
-
-
-def curated_path(name: str) -> pathlib.Path:
-    """Return the file of a curated schema. Raises `KeyError` with the known names for another `name`."""
-    if name not in curated_names():
-        raise KeyError(f"no curated schema {name!r}; there are: {', '.join(curated_names())}")
-    return CURATED / f"{name}.pbtxt"
-
-
-def curated_names() -> list[str]:
-    """Return the names of the curated schemas."""
-    return sorted(path.stem for path in CURATED.glob("*.pbtxt"))
+from components.data import curated_schemas, features
 
 
 def curated_size(name: str) -> tuple[int, int] | None:
@@ -30,7 +14,7 @@ def curated_size(name: str) -> tuple[int, int] | None:
     Raises:
       KeyError: there is no such schema; names the known ones.
     """
-    text = curated_path(name).read_text(encoding="utf-8")
+    text = curated_schemas.path_of(name).read_text(encoding="utf-8")
     found = {one.name: one.int_domain for one in text_format.Parse(text, schema_pb2.Schema()).feature}
     domains = [found[side] for side in (features.HEIGHT, features.WIDTH) if side in found]
     sizes = [int(domain.min) for domain in domains if domain.HasField("min") and domain.min == domain.max]

@@ -27,12 +27,11 @@ from pipeline.cli.options import (
 from pipeline.cli.selected import selection
 from pipeline.core.errors import UsageError
 from pipeline.core.events import Listener, Note
-from pipeline.orchestration import plan, run
+from pipeline.orchestration import run
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import Summary
 from pipeline.provenance import manifest
 from pipeline.terminal import json_documents, run_summary
-from pipeline.terminal import plan as plan_text
 from pipeline.terminal.progress import display
 
 _SUFFIX = re.compile(r"[a-z][a-z0-9]{0,15}")
@@ -133,5 +132,8 @@ def _end_with(summary: Summary, as_json: bool) -> NoReturn:
 @json_option
 def plan_command(no_cache: bool, verify_cache: bool, as_json: bool, **options: Any) -> None:
     """Show which nodes `sae run` with the same options would execute, and why. Execute and write nothing."""
+    from pipeline.orchestration import plan  # runs need neither
+    from pipeline.terminal import plan as plan_text
+
     found = plan.plan_run(_run_request(no_cache, verify_cache, options))
     output.write_result(as_json, found, lambda: plan_text.as_text(found))

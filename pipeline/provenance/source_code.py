@@ -197,6 +197,7 @@ def _exists(module: str) -> bool:
     return _project(module) is not None and os.path.isfile(_source(module))
 
 
+@_once
 def _source(module: str) -> str:
     """Return the path of a module or package, whether or not it exists."""
     project = _project(module)

@@ -17,7 +17,7 @@ import tensorflow_datasets as tfds
 
 import pipeline_config
 from components import atomic_file, errors
-from components.data import sample_builder, sample_path, schema, tfds_reader
+from components.data import curated_schemas, sample_builder, sample_path, schema, tfds_reader
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import FREE_SPACE, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
@@ -215,7 +215,7 @@ def _schema_file(data: pipeline_config.DataConfig, description: tfds_reader.Desc
     if data.schema:
         is_image = description.kind == "image"
         dataset_folder.check_schema(data, (description.height, description.width) if is_image else None)
-        return schema.curated_path(data.schema)
+        return curated_schemas.path_of(data.schema)
     size = f"-{description.height}x{description.width}" if description.resized else ""
     path = root.data / f"{description.name.replace('/', '_')}-{description.version}{size}.pbtxt"
     text = schema.schema_text(

@@ -8,20 +8,16 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components.data import schema
+from components.data import curated_schemas, schema
 
 
 def parse(text: str) -> schema_pb2.Schema:
     return text_format.Parse(text, schema_pb2.Schema())
 
 
-def test_there_is_a_curated_schema_for_both_data_sets_with_gates() -> None:
-    assert schema.curated_names() == ["fashion_mnist", "mnist"]
-
-
 @pytest.mark.parametrize("name", ["fashion_mnist", "mnist"])
 def test_curated_schema_is_the_generated_one(name: str) -> None:
-    curated = parse(schema.curated_path(name).read_text(encoding="utf-8"))
+    curated = parse(curated_schemas.path_of(name).read_text(encoding="utf-8"))
     assert curated == parse(schema.schema_text(height=28, width=28, labels=10))
 
 
@@ -54,24 +50,17 @@ def test_floats_are_values_that_are_finite(kind: str, height: int, names: list[s
     assert values.float_domain.disallow_inf
 
 
-@pytest.mark.parametrize("name", ["kmnist", "", "../schemas/mnist"])
-def test_unknown_schema_is_refused_with_the_known_ones(name: str) -> None:
-    with pytest.raises(KeyError) as caught:
-        schema.curated_path(name)
-    assert caught.value.args == (f"no curated schema {name!r}; there are: fashion_mnist, mnist",)
-
-
-@pytest.mark.parametrize("name", schema.curated_names())
+@pytest.mark.parametrize("name", curated_schemas.names())
 def test_the_size_that_a_curated_schema_fixes_is_that_of_its_file(name: str) -> None:
-    text = schema.curated_path(name).read_text()
+    text = curated_schemas.path_of(name).read_text()
     assert text.count("min: 28 max: 28") == 2
     assert schema.curated_size(name) == (28, 28)
 
 
 def test_a_schema_that_allows_several_sizes_fixes_none(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = schema.curated_path("mnist").read_text()
+    text = curated_schemas.path_of("mnist").read_text()
     (tmp_path / "some.pbtxt").write_text(text.replace("min: 28 max: 28", "min: 28 max: 32", 1))
     (tmp_path / "wide.pbtxt").write_text(schema.schema_text(5, 7, 0))
-    monkeypatch.setattr(schema, "CURATED", tmp_path)
+    monkeypatch.setattr(curated_schemas, "_FOLDER", tmp_path)
     assert schema.curated_size("some") is None
     assert schema.curated_size("wide") == (5, 7)
