@@ -94,6 +94,7 @@ class Node:
       outputs: keys of the outputs.
       code: the module whose code, with everything that it imports, is in the cache key; empty if the node runs TFX's
         code alone.
+      steps: modules whose steps run in its Beam job in place of those of a library. Their code is in the key as well.
       packages: distributions that the node runs besides those that its code imports. Their versions are in the key.
       parameters: parameters from configuration and data set, as values that JSON can represent. They are in the key.
       contents: digests, by file name, of files that the node reads besides its inputs. They are in the key.
@@ -119,6 +120,7 @@ class Node:
     inputs: Mapping[str, OutputName] = dataclasses.field(default_factory=dict)
     outputs: tuple[str, ...] = ()
     code: str = ""
+    steps: tuple[str, ...] = ()
     packages: tuple[str, ...] = ("tfx",)
     parameters: Callable[[Any, Any], dict[str, Any]] = _no_parameters
     contents: Callable[[Any], dict[str, str]] = lambda dataset: {}

@@ -36,6 +36,8 @@ class KeyedNode(Protocol):
     @property
     def code(self) -> str: ...
     @property
+    def steps(self) -> tuple[str, ...]: ...
+    @property
     def packages(self) -> tuple[str, ...]: ...
     @property
     def threads(self) -> bool: ...
@@ -70,7 +72,7 @@ def of_node(
         contents = {f"all {len(contents):,} files": file_digests.of_mapping(contents)}
     return CacheKey(
         {
-            "code": source_code.files(node.code) if node.code else {},
+            "code": _code(node),
             "parameters": dict(_flat(parameters)),
             "data": dict(contents),
             "inputs": dict(inputs),
@@ -85,12 +87,20 @@ def packages_of(node: KeyedNode) -> dict[str, str]:
 
 
 def _imported(node: KeyedNode) -> set[str]:
-    return set(node.packages) | (source_code.distributions(node.code) if node.code else set())
+    return {*node.packages, *(name for module in _modules(node) for name in source_code.distributions(module))}
 
 
 def code_of_nodes(nodes: Iterable[KeyedNode]) -> dict[str, dict[str, str]]:
     """Return the digest of each file of the project that a node runs, by node; nodes of TFX alone are left out."""
-    return {node.name: source_code.files(node.code) for node in nodes if node.code}
+    return {node.name: code for node in nodes if (code := _code(node))}
+
+
+def _code(node: KeyedNode) -> dict[str, str]:
+    return {path: digest for module in _modules(node) for path, digest in source_code.files(module).items()}
+
+
+def _modules(node: KeyedNode) -> tuple[str, ...]:
+    return (node.code, *node.steps) if node.code else node.steps
 
 
 def _packages(node: KeyedNode) -> dict[str, str]:

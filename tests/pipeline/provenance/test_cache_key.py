@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import hashlib
 import json
@@ -30,10 +31,11 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-# Node by node, all whose code is ours; the others are TFX's alone.
+# Nodes with components of ours; the others are TFX's, with steps of ours in some of their Beam jobs.
 WITH_CODE = {
     *("ExampleGen", "DataGate", "Transform", "Trainer", "Encode", "Evaluator", "Probe", "PushGate", "Pusher", "Report")
 }
+STEPS = "pipeline/orchestration/tfx"
 COMPUTING = {"Trainer", "Encode", "Evaluator", "PushGate", "Report"}
 
 # For each setting another value than the profile's, and the nodes that depend on it.
@@ -236,8 +238,9 @@ def test_the_content_of_every_input_counts(node):
 
 @pytest.fixture
 def components(tmp_path, monkeypatch):
-    """A copy of the package `components`, whose files are the ones that count."""
+    """A copy of the package `components`, and of the steps in Beam jobs, whose files are the ones that count."""
     copy = shutil.copytree(PROJECT / "components", tmp_path / "components")
+    shutil.copytree(PROJECT / STEPS, tmp_path / STEPS)
     monkeypatch.setattr(source_code, "_package_parent", lambda name: copy.parent)
     return copy
 
@@ -245,7 +248,7 @@ def components(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "affected"),
     [
-        ("__init__.py", WITH_CODE),
+        ("__init__.py", WITH_CODE | {"StatisticsGen"}),
         ("data/features.py", WITH_CODE - {"DataGate", "Pusher"}),
         ("errors.py", {"ExampleGen", "DataGate", "Trainer", "Report"}),
         ("data/tfds_reader.py", {"ExampleGen"}),
@@ -273,6 +276,38 @@ def test_a_changed_file_changes_the_keys_of_exactly_the_nodes_that_run_it(compon
     assert changed(before, after) == affected
     for node in affected:
         assert [str(change) for change in after[node].changes_since(before[node])] == [f"components/{name} changed"]
+
+
+@pytest.mark.parametrize(
+    ("name", "affected"),
+    [
+        ("examples_by_file.py", {"StatisticsGen", "Transform", "Evaluator"}),
+        ("ordered_sums.py", {"StatisticsGen", "Transform", "Evaluator"}),
+        ("statistics_by_file.py", {"StatisticsGen"}),
+        ("unique_values.py", {"StatisticsGen"}),
+        ("evaluation_by_file.py", {"Evaluator"}),
+        ("batch_evaluation.py", {"Evaluator"}),
+        ("local_runner.py", set()),
+    ],
+)
+def test_a_changed_step_of_a_beam_job_changes_the_keys_of_its_nodes(components, described, name, affected):
+    before = all_keys(described)
+    with open(components.parent / STEPS / name, "a", encoding="utf-8") as file:
+        file.write("\n")
+    after = all_keys(described)
+    assert changed(before, after) == affected
+    for node in affected:
+        assert [str(change) for change in after[node].changes_since(before[node])] == [f"{STEPS}/{name} changed"]
+
+
+def test_every_module_whose_steps_replace_those_of_libraries_is_in_a_key():
+    tree = ast.parse((PROJECT / STEPS / "beam_engine.py").read_text(encoding="utf-8"))
+    [replacement] = [one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name == "replacement"]
+    called = (one.func for one in ast.walk(replacement) if isinstance(one, ast.Call))
+    modules = {ast.unparse(one.value) for one in called if isinstance(one, ast.Attribute) and one.attr == "replacement"}
+    assert "statistics_by_file" in modules
+    in_keys = {file for files in cache_key.code_of_nodes(PIPELINE.nodes).values() for file in files}
+    assert {f"{STEPS}/{name}.py" for name in modules} <= in_keys
 
 
 def test_a_new_import_brings_its_file_into_the_key(components, described):
