@@ -1,8 +1,10 @@
-"""Artifact types of this project that more than one node uses."""
+"""Artifact types of this project that more than one node uses, and the type of what executors are given."""
 
 from __future__ import annotations
 
 from tfx.types import artifact
+
+Artifacts = dict[str, list[artifact.Artifact]]  # inputs or outputs of an executor, by their keys
 
 
 class PushDecision(artifact.Artifact):

@@ -20,7 +20,7 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.utils import io_utils, path_utils
 
-from components.artifact_types import Codes
+from components.artifact_types import Artifacts, Codes
 from components.codes import table
 from components.data import features, transformed_input
 from components.model import saved_model
@@ -32,12 +32,7 @@ logger = logging.getLogger(__name__)
 class EncodeExecutor(base_executor.BaseExecutor):
     """Encode the examples of the splits, in memory for one batch and one row group unless the split is there."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Write `codes`; its custom properties are the number of examples of each split, and of units."""
         transform = tft.TFTransformOutput(artifact_utils.get_single_uri(input_dict["transform_graph"]))
         model = tf.saved_model.load(path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"])))

@@ -24,6 +24,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 
 from components import atomic_file
+from components.artifact_types import Artifacts
 from components.data import features, tf_example, tfds_reader
 
 _STREAMS = 16  # at most, of a split; to start one, TensorFlow reads all records of the file before it
@@ -32,12 +33,7 @@ _STREAMS = 16  # at most, of a split; to start one, TensorFlow reads all records
 class TfdsExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
     """Write every split, one file per slice."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Run the Beam job.
 
         Raises:

@@ -20,7 +20,7 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.utils import io_utils
 
-from components.artifact_types import Codes, ProbeScores
+from components.artifact_types import Artifacts, Codes, ProbeScores
 from components.codes import table
 from components.data import features, transformed_input
 from components.evaluation import metrics, probe, probe_scores
@@ -37,12 +37,7 @@ _THREADS = "TF_NUM_INTRAOP_THREADS"
 class ProbeExecutor(base_executor.BaseExecutor):
     """Fit on the train split and score on the test split, in memory for a sample of each."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Write `scores`; its custom property `reason` is why nothing was measured, or empty."""
         uris = {key: artifact_utils.get_single_uri(artifacts) for key, artifacts in input_dict.items()}
         files = {

@@ -20,7 +20,7 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.utils import io_utils
 
-from components.artifact_types import PushDecision
+from components.artifact_types import Artifacts, PushDecision
 from components.data import features
 from components.evaluation import evaluator, metrics
 from components.push import decision
@@ -31,12 +31,7 @@ logger = logging.getLogger(__name__)
 class PushGateExecutor(base_executor.BaseExecutor):
     """Compare the candidate's loss with the baseline's."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Write `decision`; its custom properties are whether to push, and the reason."""
         standing = decision.standing_of(exec_properties[decision.STANDING])
         blessed = model_utils.is_model_blessed(artifact_utils.get_single_instance(input_dict["model_blessing"]))

@@ -16,7 +16,7 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.utils import path_utils
 
-from components.artifact_types import PushDecision
+from components.artifact_types import Artifacts, PushDecision
 from components.push import decision as push_decision
 from components.push import serving_dir as serving
 
@@ -24,12 +24,7 @@ from components.push import serving_dir as serving
 class PusherExecutor(base_executor.BaseExecutor):
     """Push the model if it is blessed, passed the push gate and is not superseded; record which."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Set the properties of `pushed_model`; its folder stays empty, the files are in the serving folder.
 
         A model that `sae rollback` or `sae promote` replaced is pushed again only by `sae promote`.

@@ -19,7 +19,7 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact, artifact_utils, component_spec, standard_artifacts
 from tfx.utils import io_utils, path_utils
 
-from components.artifact_types import ProbeScores
+from components.artifact_types import Artifacts, ProbeScores
 from components.data import features, transformed_input
 from components.evaluation import evaluator, metrics, probe_scores, thresholds
 from components.model import baselines, run_fn, saved_model
@@ -44,12 +44,7 @@ class Report(artifact.Artifact):
 class ReportExecutor(base_executor.BaseExecutor):
     """Run the model on the test split, for the pictures and the activity of its units."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Write `report`; its custom properties are the overall metrics."""
         uris = {key: artifact_utils.get_single_uri(artifacts) for key, artifacts in input_dict.items()}
         texts: dict[str, Any] = json.loads(exec_properties["texts"])

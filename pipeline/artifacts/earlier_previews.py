@@ -10,7 +10,7 @@ from typing import Any
 
 from components.evaluation import metrics
 from components.evaluation.thresholds import OVERALL, EpochLosses
-from pipeline.artifacts.payloads.features import Feature, table
+from pipeline.artifacts.payloads.features import Feature, table, tables
 from pipeline.artifacts.preview_writers import model_run, report
 from pipeline.artifacts.sections import (
     BarChart,
@@ -72,8 +72,7 @@ def _examples(values: Values) -> Iterator[Section]:
     for split in splits:
         if split["features"]:
             by_features.setdefault(_features(split["features"]), []).append(split["name"])
-    for features, names in by_features.items():
-        yield table("features" if len(by_features) == 1 else f"features of {', '.join(names)}", features)
+    yield from tables(by_features)
     for split in splits:
         if split["pictures"]:
             tiles = tuple(Tile(one["label"], (_picture(one, "image of "),)) for one in split["pictures"])

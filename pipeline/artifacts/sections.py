@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
+import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,6 +27,12 @@ class Picture:
     width: int
     height: int
     label: str = ""
+
+
+def picture_of(png: bytes, file: str, label: str) -> Picture:
+    """Return a PNG file as a picture, with the size in its header."""
+    width, height = struct.unpack(">II", png[16:24])
+    return Picture(file, width, height, label)
 
 
 @dataclasses.dataclass(frozen=True)

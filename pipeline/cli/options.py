@@ -99,7 +99,7 @@ class _ProfileOption(click.Option):
         return super().get_help_record(ctx)
 
 
-def _together(*decorators: _Decorator) -> _Decorator:
+def together(*decorators: _Decorator) -> _Decorator:
     """Return a decorator that applies several; the help lists their options in this order."""
     return lambda command: functools.reduce(lambda made, one: one(made), reversed(decorators), command)
 
@@ -153,7 +153,7 @@ map_option = click.option(
 )
 
 # The options that select the configuration; `request` reads them.
-setting_options = _together(
+setting_options = together(
     click.option(
         "--profile", cls=_ProfileOption, default="", metavar="NAME", shell_complete=completion.profiles, help=""
     ),
@@ -164,7 +164,7 @@ setting_options = _together(
 )
 
 # The options that select the nodes to execute.
-part_options = _together(
+part_options = together(
     node_option("--from-node", help="Run this node and the nodes after it; several separated by commas."),
     node_option("--to-node", help="Run this node and the nodes before it; several separated by commas."),
     run_option("--base", "base_run", help="Run whose outputs the other nodes provide.  [default: newest]"),
@@ -172,8 +172,15 @@ part_options = _together(
     click.option("--verify-cache", is_flag=True, help="Hash every file of reused artifacts, not only changed ones."),
 )
 
-run_argument = _together(explained(RUN_HELP), click.argument("run_id", metavar="RUN", shell_complete=completion.runs))
-artifact_argument = _together(
+# The options that say where the labels and the data of own files are.
+label_options = together(
+    click.option("--label", default="", metavar="COLUMN", help="Column or array of the labels."),
+    path_option("--labels", help="File of labels: CSV (for pictures with a column of file names), .npy or IDX."),
+    click.option("--no-labels", is_flag=True, help="Leave labels out; subfolders are none."),
+    click.option("--array", default="", metavar="NAME", help="Array of an .npz file with the data."),
+)
+run_argument = together(explained(RUN_HELP), click.argument("run_id", metavar="RUN", shell_complete=completion.runs))
+artifact_argument = together(
     explained(ARTIFACT_HELP), click.argument("artifact", metavar="ID", shell_complete=completion.artifacts)
 )
 node_argument = click.argument("node", metavar="NODE", shell_complete=completion.nodes)
@@ -238,18 +245,6 @@ def reading_options(command: _Command) -> _Command:
     with_options.__doc__ = command.__doc__
     with_options.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
     return root_option(metadata_option(json_option(with_options)))
-
-
-def label_options(command: _Command) -> _Command:
-    """Add the options that say where the labels and the data of own files are."""
-    for option in (
-        click.option("--array", default="", metavar="NAME", help="Array of an .npz file with the data."),
-        click.option("--no-labels", is_flag=True, help="Leave labels out; subfolders are none."),
-        path_option("--labels", help="File of labels: CSV (for pictures with a column of file names), .npy or IDX."),
-        click.option("--label", default="", metavar="COLUMN", help="Column or array of the labels."),
-    ):
-        command = option(command)
-    return command
 
 
 def check_label_options(label: str, labels: pathlib.Path | None, no_labels: bool) -> None:

@@ -6,14 +6,22 @@ import contextlib
 import datetime
 import functools
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
 
 from pipeline.cli import completion, output
 from pipeline.cli.command import command
-from pipeline.cli.options import LocalPath, request, resolve_root, root_option, schedule_argument, setting_options
+from pipeline.cli.options import (
+    LocalPath,
+    request,
+    resolve_root,
+    root_option,
+    schedule_argument,
+    setting_options,
+    together,
+)
 from pipeline.cli.schedule_read import note_damaged
 from pipeline.core import settings
 from pipeline.core.errors import NotFoundError, UsageError
@@ -37,52 +45,48 @@ def _duration(seconds: float) -> str:
     return f"[default: {seconds / size:g}{unit}]"
 
 
-def _policy_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options for overlapping, late, missed, failed and hung runs."""
-    duration = functools.partial(click.option, metavar="TIME")
-    options = [
-        click.option(
-            "--overlap",
-            type=click.Choice(["skip", "queue"]),
-            metavar="skip|queue",
-            help=f"When the root is locked by a run: skip the tick, or start it afterwards.  "
-            f"[default: {_DEFAULTS.overlap}]",
-        ),
-        click.option(
-            "--catch-up",
-            type=click.Choice(["none", "one", "all"]),
-            metavar="none|one|all",
-            help=f"Missed ticks to run later, newest first.  [default: {_DEFAULTS.catch_up}]",
-        ),
-        click.option(
-            "--catch-up-limit",
-            type=int,
-            metavar="N",
-            help=f"Maximum number of them, with all.  [default: {_DEFAULTS.catch_up_limit}]",
-        ),
-        duration(
-            "--max-late",
-            help=f"Start a tick up to TIME late; later it is missed.  {_duration(_DEFAULTS.max_late)}",
-        ),
-        duration("--jitter", help=f"Delay each start by up to TIME, to spread load.  {_duration(_DEFAULTS.jitter)}"),
-        click.option(
-            "--retries",
-            type=int,
-            metavar="N",
-            help=f"Maximum number of retries after a transient failure.  [default: {_DEFAULTS.retries}]",
-        ),
-        duration(
-            "--retry-wait", help=f"Wait before the first retry; doubled each time.  {_duration(_DEFAULTS.retry_wait)}"
-        ),
-        duration("--timeout", help="Interrupt a run that takes longer.  [default: never]"),
-        click.option(
-            "--on-failure", metavar="COMMAND", help="Run COMMAND after a failure, with the run's JSON on its input."
-        ),
-        click.option("--on-success", metavar="COMMAND", help="Run COMMAND after a success, in the same way."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+_time_option = functools.partial(click.option, metavar="TIME")
+# The options for overlapping, late, missed, failed and hung runs.
+_policy_options = together(
+    click.option(
+        "--overlap",
+        type=click.Choice(["skip", "queue"]),
+        metavar="skip|queue",
+        help=f"When the root is locked by a run: skip the tick, or start it afterwards.  "
+        f"[default: {_DEFAULTS.overlap}]",
+    ),
+    click.option(
+        "--catch-up",
+        type=click.Choice(["none", "one", "all"]),
+        metavar="none|one|all",
+        help=f"Missed ticks to run later, newest first.  [default: {_DEFAULTS.catch_up}]",
+    ),
+    click.option(
+        "--catch-up-limit",
+        type=int,
+        metavar="N",
+        help=f"Maximum number of them, with all.  [default: {_DEFAULTS.catch_up_limit}]",
+    ),
+    _time_option(
+        "--max-late",
+        help=f"Start a tick up to TIME late; later it is missed.  {_duration(_DEFAULTS.max_late)}",
+    ),
+    _time_option("--jitter", help=f"Delay each start by up to TIME, to spread load.  {_duration(_DEFAULTS.jitter)}"),
+    click.option(
+        "--retries",
+        type=int,
+        metavar="N",
+        help=f"Maximum number of retries after a transient failure.  [default: {_DEFAULTS.retries}]",
+    ),
+    _time_option(
+        "--retry-wait", help=f"Wait before the first retry; doubled each time.  {_duration(_DEFAULTS.retry_wait)}"
+    ),
+    _time_option("--timeout", help="Interrupt a run that takes longer.  [default: never]"),
+    click.option(
+        "--on-failure", metavar="COMMAND", help="Run COMMAND after a failure, with the run's JSON on its input."
+    ),
+    click.option("--on-success", metavar="COMMAND", help="Run COMMAND after a success, in the same way."),
+)
 
 
 @command("add")

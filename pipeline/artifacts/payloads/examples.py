@@ -6,7 +6,7 @@ import pathlib
 from typing import Any
 
 from pipeline.artifacts.payloads import files, messages, tfrecords
-from pipeline.artifacts.payloads.features import Feature, table
+from pipeline.artifacts.payloads.features import Feature, tables
 from pipeline.artifacts.sections import Preview, Section, Table, TableColumn, Text, Value
 from pipeline.artifacts.types import PNGs, StoredArtifact
 
@@ -60,18 +60,19 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
     if not rows:
         return None
     columns = (TableColumn("split"), TableColumn("files", "number"), TableColumn("bytes", "number"))
-    tables = [
-        table("features" if len(known) == 1 else f"features of {', '.join(names)}", features)
-        for features, names in known.items()
-    ]
-    return Preview("examples", (Table("splits", columns, tuple(rows)), *tables, *unread)), {}
+    return Preview("examples", (Table("splits", columns, tuple(rows)), *tables(known), *unread)), {}
 
 
 def _features(path: pathlib.Path) -> tuple[Feature, ...]:
-    """Return names, types and numbers of values of the first example of a file, sorted by name."""
+    """Return the features of the first example of a file."""
     record = next(tfrecords.read(path, _LARGEST_EXAMPLE), b"")
     example = files.parsed(_MESSAGES["Example"], record, path)
-    return tuple(_feature(name, one) for name, one in sorted(example.features.feature.items()))[:_MOST_FEATURES]
+    return features_of(example)[:_MOST_FEATURES]
+
+
+def features_of(example: Any) -> tuple[Feature, ...]:
+    """Return names, types and numbers of values of one example, sorted by name."""
+    return tuple(_feature(name, one) for name, one in sorted(example.features.feature.items()))
 
 
 def _feature(name: str, feature: Any) -> Feature:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pipeline.artifacts.sections import Table, TableColumn
 
@@ -21,3 +21,11 @@ def table(title: str, features: Sequence[Feature]) -> Table:
     """Return a table with a row for each feature."""
     columns = (TableColumn("feature"), TableColumn("type"), TableColumn("shape"))
     return Table(title, columns, tuple((one.name, one.type, one.shape or None) for one in features))
+
+
+def tables(splits: Mapping[tuple[Feature, ...], Sequence[str]]) -> list[Table]:
+    """Return a table for each set of features, with the names of its splits in the title if there are several."""
+    return [
+        table("features" if len(splits) == 1 else f"features of {', '.join(names)}", features)
+        for features, names in splits.items()
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 from pipeline.artifacts.payloads import saved_model, vocabularies
@@ -12,19 +13,19 @@ from pipeline.artifacts.payloads.saved_model import Layer
 from pipeline.artifacts.sections import Box, Diagram, Pairs, Preview, Section, Table, TableColumn, Value
 from pipeline.artifacts.types import PNGs, StoredArtifact
 
-MOST_LAYERS = 500
+_MOST_LAYERS = 500
 MOST_BOXES = 12  # layers of a diagram that fit a page
 _MOST_FOLDERS = 1_000  # that are searched for a SavedModel
 _MOST_TENSORS = 1_000
 _EVALUATED = ("Format-TFMA", "eval_model_dir")  # folders of a model that is only evaluated
-LAYERS = (
+_LAYERS = (
     TableColumn("layer"),
     TableColumn("inputs", "number"),
     TableColumn("outputs", "number"),
     TableColumn("activation"),
     TableColumn("parameters", "number"),
 )
-SIGNATURES = tuple(TableColumn(title) for title in ("signature", "direction", "tensor", "type", "shape"))
+_SIGNATURES = tuple(TableColumn(title) for title in ("signature", "direction", "tensor", "type", "shape"))
 
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
@@ -39,19 +40,30 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
         facts["TensorFlow version"] = str(version)
     sections: list[Section] = [Pairs("SavedModel", facts)]
     if 1 < len(layers) <= MOST_BOXES and _is_chain(layers):
-        sections.append(Diagram("layers of the model", tuple((_box(layer),) for layer in layers)))
+        sections.append(Diagram("layers of the model", tuple((layer_box(layer),) for layer in layers)))
     if layers:
-        rows = ((one.name, *one.sizes, one.activation or None, one.parameters) for one in layers[:MOST_LAYERS])
-        sections.append(Table("layers", LAYERS, tuple(rows)))
+        sections.append(layer_table(layers))
     sections += [signatures(graph), *vocabularies.sections(folder)]
     return Preview("model", tuple(sections)), {}
+
+
+def layer_table(layers: Sequence[Any]) -> Table:
+    """Return a table of the first layers: each a `saved_model.Layer`, or a `SavedLayer` of `components`."""
+    rows = ((one.name, *one.sizes, one.activation or None, one.parameters) for one in layers[:_MOST_LAYERS])
+    return Table("layers", _LAYERS, tuple(rows))
+
+
+def layer_box(layer: Any) -> Box:
+    """Return the box of such a layer in a diagram, with its sizes and activation."""
+    sizes = " → ".join(f"{size:,}" for size in layer.sizes if size is not None)
+    return Box(layer.name, ", ".join(part for part in (sizes, layer.activation) if part))
 
 
 def signatures(graph: Any) -> Table:
     """Return a table with a row for each tensor of the signatures."""
     found = saved_model.signatures(graph)[:_MOST_TENSORS]
     rows = ((one.signature, one.direction, one.tensor, one.type, one.shape or None) for one in found)
-    return Table("signatures", SIGNATURES, tuple(rows))
+    return Table("signatures", _SIGNATURES, tuple(rows))
 
 
 def _find(folder: pathlib.Path) -> pathlib.Path | None:
@@ -68,8 +80,3 @@ def _find(folder: pathlib.Path) -> pathlib.Path | None:
 
 def _is_chain(layers: list[Layer]) -> bool:
     return all(one.sizes[1] == other.sizes[0] for one, other in itertools.pairwise(layers))
-
-
-def _box(layer: Layer) -> Box:
-    sizes = " → ".join(f"{size:,}" for size in layer.sizes if size is not None)
-    return Box(layer.name, ", ".join(part for part in (sizes, layer.activation) if part))

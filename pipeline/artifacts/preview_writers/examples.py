@@ -21,9 +21,10 @@ from PIL import Image
 from components.data import features
 from components.report import png
 from pipeline.artifacts.payloads import files
-from pipeline.artifacts.payloads.features import Feature, table
+from pipeline.artifacts.payloads.examples import features_of
+from pipeline.artifacts.payloads.features import Feature, tables
 from pipeline.artifacts.preview_writers import splits
-from pipeline.artifacts.sections import Picture, Pictures, Preview, Section, Table, TableColumn, Tile
+from pipeline.artifacts.sections import Picture, Pictures, Preview, Section, Table, TableColumn, Tile, picture_of
 from pipeline.artifacts.types import PNGs, StoredArtifact
 
 RECORDS = 300  # read of each split: enough to contain each of ten labels
@@ -35,7 +36,6 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_HEADER = 24  # bytes up to the end of width and height
 _GREY_16 = b"\x10\0"  # bits and colour type, which follow
 _SIZES = (features.HEIGHT, features.WIDTH, features.CHANNELS)
-_TYPES = {"bytes_list": "bytes", "int64_list": "int64", "float_list": "float32"}
 
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
@@ -48,34 +48,18 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
         found = splits.first(folder, RECORDS)
         counts.append((name, _count(artifact, name, folder)))
         if found:
-            known.setdefault(_features(found[0]), []).append(name)
+            known.setdefault(features_of(found[0]), []).append(name)
         if pictures := _pictures(found, number):
             pngs |= {picture.file: png for picture, png in pictures}
             tiles = tuple(Tile(one.label.partition(" ")[2].removeprefix("of "), (one,)) for one, _ in pictures)
             images.append(Pictures(f"{_kind(found[0])}s of {name}", tiles))
     columns = (TableColumn("split"), TableColumn("examples", "number"))
-    tables = [
-        table("features" if len(known) == 1 else f"features of {', '.join(names)}", features)
-        for features, names in known.items()
-    ]
-    return Preview("examples", (Table("splits", columns, tuple(counts)), *tables, *images)), pngs
+    return Preview("examples", (Table("splits", columns, tuple(counts)), *tables(known), *images)), pngs
 
 
 def _count(artifact: StoredArtifact, split: str, folder: pathlib.Path) -> int:
     recorded = artifact.properties.get(f"{split}_examples")
     return recorded if isinstance(recorded, int) else splits.count(folder)
-
-
-def _features(example: Any) -> tuple[Feature, ...]:
-    """Return names, types and numbers of values of one example, sorted by name."""
-    found = []
-    for name, feature in sorted(example.features.feature.items()):
-        kind = feature.WhichOneof("kind")
-        if kind is None:
-            found.append(Feature(name, "empty"))
-        else:
-            found.append(Feature(name, _TYPES[kind], f"({len(getattr(feature, kind).value)},)"))
-    return tuple(found)
 
 
 def _pictures(examples: Sequence[Any], split: int) -> list[tuple[Picture, bytes]]:
@@ -89,7 +73,7 @@ def _pictures(examples: Sequence[Any], split: int) -> list[tuple[Picture, bytes]
         if by_label[label] < IMAGES_PER_LABEL and (png := drawn.png(example)):
             # By number: the name of a split need not be valid in a file name.
             file = f"split{split}-label{label}-{by_label[label]}.png"
-            chosen.append((label, _picture(file, png, f"{_kind(example)} of label {label}"), png))
+            chosen.append((label, picture_of(png, file, f"{_kind(example)} of label {label}"), png))
             by_label[label] += 1
     chosen.sort(key=lambda one: one[0])
     return [(picture, png) for _, picture, png in chosen[:_MOST_PICTURES]]
@@ -99,13 +83,8 @@ def _unlabelled(examples: Sequence[Any], drawn: _Drawn, split: int) -> list[tupl
     found = []
     for number, example in enumerate(examples[:_UNLABELLED_PICTURES]):
         if png := drawn.png(example):
-            found.append((_picture(f"split{split}-{number}.png", png, f"{_kind(example)} {number}"), png))
+            found.append((picture_of(png, f"split{split}-{number}.png", f"{_kind(example)} {number}"), png))
     return found
-
-
-def _picture(file: str, png: bytes, label: str) -> Picture:
-    width, height = struct.unpack(">II", png[16:_PNG_HEADER])
-    return Picture(file, width, height, label)
 
 
 def _labelled(examples: Sequence[Any]) -> Iterator[tuple[int, Any]]:

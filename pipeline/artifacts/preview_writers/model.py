@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import pathlib
 import re
-import struct
 from typing import Any
 
 import numpy as np
@@ -27,13 +26,11 @@ from pipeline.artifacts.sections import (
     Box,
     Diagram,
     Pairs,
-    Picture,
     Pictures,
     Preview,
     Section,
-    Table,
     Tile,
-    Value,
+    picture_of,
 )
 from pipeline.artifacts.types import PNGs, StoredArtifact
 from pipeline.core.text import counted, number_text
@@ -59,10 +56,10 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
     sections: list[Section] = [Pairs("size", {"parameters": sum(layer.parameters for layer in layers)})]
     if 1 < len(layers) <= model.MOST_BOXES:
         start = [Box("input", counted(layers[0].sizes[0], "value"), data=True)] if layers[0].sizes[0] else []
-        boxes = [*start, *(_box(layer) for layer in layers)]
+        boxes = [*start, *map(model.layer_box, layers)]
         sections.append(Diagram("layers of the model", tuple((box,) for box in boxes)))
     if layers:
-        sections.append(Table("layers", model.LAYERS, tuple(_row(layer) for layer in layers[: model.MOST_LAYERS])))
+        sections.append(model.layer_table(layers))
     sections.append(model.signatures(graph))
     if tiles:
         text = (
@@ -71,16 +68,6 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
         )
         sections.append(Pictures("the decoder's answer to each unit", tiles, text))
     return Preview("model", tuple(sections)), shown
-
-
-def _box(layer: SavedLayer) -> Box:
-    inputs, outputs = layer.sizes
-    sizes = " → ".join(f"{size:,}" for size in (inputs, outputs) if size is not None)
-    return Box(layer.name, ", ".join(part for part in (sizes, layer.activation) if part))
-
-
-def _row(layer: SavedLayer) -> tuple[Value, ...]:
-    return layer.name, *layer.sizes, layer.activation or None, layer.parameters
 
 
 def variables_of(folder: pathlib.Path) -> dict[str, npt.NDArray[Any]]:
@@ -126,8 +113,7 @@ def _units(layers: tuple[SavedLayer, ...], artifact: StoredArtifact) -> tuple[tu
     for unit, (mean, answer) in enumerate(zip(means, answers, strict=True)):
         if mean > 0:
             content = png.png_of(answer)
-            width, height = struct.unpack(">II", content[16:24])  # the header of a PNG file
-            picture = Picture(f"unit{unit}.png", width, height, f"the decoder's answer to unit {unit}")
+            picture = picture_of(content, f"unit{unit}.png", f"the decoder's answer to unit {unit}")
             shown[picture.file] = content
             tiles.append(Tile(f"unit {unit}", (picture,), number_text(float(mean))))
         else:

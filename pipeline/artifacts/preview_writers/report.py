@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -24,6 +23,7 @@ from pipeline.artifacts.sections import (
     Text,
     Tile,
     Value,
+    picture_of,
 )
 from pipeline.artifacts.types import PNGs, StoredArtifact
 from pipeline.core.text import number_text
@@ -43,10 +43,9 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
 
     def picture(name: str, label: str) -> Picture:
         png = (artifact.folder / name).read_bytes()
-        width, height = struct.unpack(">II", png[16:24])  # the header of a PNG file
         file = name.rpartition("/")[2]
         pictures[file] = png
-        return Picture(file, width, height, label)
+        return picture_of(png, file, label)
 
     tiles = tuple(
         Tile(
