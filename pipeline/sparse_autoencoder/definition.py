@@ -460,10 +460,8 @@ def _settings_in_report(config: PipelineConfig, dataset: ImageDataset) -> dict[s
     resolved = {"model.loss": f"auto ({config.loss})"} if config.model.loss == "auto" else {}
     return {
         name: resolved.get(name, str(value))
-        for name, value in config.values().items()
-        if declared[name].affects_results
-        and config.has_effect(name)
-        and declared[name].in_report
+        for name, value in config.affecting_results().items()
+        if declared[name].in_report
         and name not in unused
         and (declared[name].default_in_report or not usual or value != declared[name].default)
     }

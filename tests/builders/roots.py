@@ -25,7 +25,7 @@ from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import CachedNode, MetadataWriter
 from pipeline.orchestration.cache import NodeCache
-from pipeline.provenance import cache_key
+from pipeline.provenance import cache_key, source_code
 from pipeline.sparse_autoencoder import baseline, dataset_cache
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.sparse_autoencoder.image_dataset import ImageDataset
@@ -199,6 +199,7 @@ class Recorded:
     def decider(self, *assignments: str, source: ImageDataset | None = None, **options: Any) -> NodeCache:
         return NodeCache(self.root, self.store(), self.configured(*assignments, source=source), **options)
 
+    @source_code.read_once()
     def decisions(self, *assignments: str, **options: Any) -> dict[str, Any]:
         """What becomes of each node, by its name."""
         return {one.node: one for one in self.decider(*assignments, **options).decide_all()}
@@ -210,6 +211,7 @@ class Recorded:
     def folder_of(self, run_id: str, node: str, key: str) -> pathlib.Path:
         return pathlib.Path(self.outputs(run_id, node)[key].uri)
 
+    @source_code.read_once()
     def run(
         self,
         run_id: str,
