@@ -95,24 +95,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             if item.get_closest_marker("sqlite_file"):
                 item.add_marker(pytest.mark.skip("it needs the SQLite file"))
     config.stash[LOADED_BY_COLLECTION] = frozenset(sys.modules)
-    late = {item.path: 2 for item in items if _loads_tensorflow(item)}
-    items.sort(key=lambda item: 1 if E2E in item.path.parents else late.get(item.path, 0))
+    trained = {item.path for item in items if "trained" in getattr(item, "fixturenames", ())}
+    modules = {item.path: getattr(item, "module", None) for item in items}
+    known: dict[str, bool] = {}
+    order = {path: _order(path, path in trained or _is_lazy(module, known)) for path, module in modules.items()}
+    items.sort(key=lambda item: order[item.path])
 
 
-def _loads_tensorflow(item: pytest.Item) -> bool:
-    return (
-        bool(NODES & {*item.path.parents})
-        or "trained" in getattr(item, "fixturenames", ())
-        or _is_lazy(getattr(item, "module", None))
-    )
+def _order(path: pathlib.Path, loads_tensorflow: bool) -> int:
+    if E2E in path.parents:
+        return 1
+    return 2 if loads_tensorflow or NODES & {*path.parents} else 0
 
 
-def _is_lazy(module: object) -> bool:
-    """Whether a module of the tests, or one that it imports, imports a library when it is used."""
+def _is_lazy(module: object, known: dict[str, bool]) -> bool:
+    """Whether a module of the tests, or one that it imports, imports a library when it is used. Fills in `known`."""
     if isinstance(module, lazy.Module):
         return True
-    is_ours = isinstance(module, ModuleType) and module.__name__.startswith("tests.")
-    return is_ours and any(_is_lazy(value) for value in vars(module).values())
+    if not isinstance(module, ModuleType) or not module.__name__.startswith("tests."):
+        return False
+    if module.__name__ not in known:
+        known[module.__name__] = any(_is_lazy(value, known) for value in vars(module).values())
+    return known[module.__name__]
 
 
 @pytest.fixture(autouse=True)

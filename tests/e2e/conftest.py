@@ -41,15 +41,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     The first file makes that run, for which processes that begin with another such file would wait.
     """
-    ours = [item for item in items if pathlib.Path(__file__).parent in item.path.parents]
+    folder = pathlib.Path(__file__).parent
+    here = {path: folder in path.parents for path in {item.path for item in items}}
+    ours = [item for item in items if here[item.path]]
     asks: dict[pathlib.Path, bool] = {}  # by file, whether its first test does
     for item in ours:
         item.add_marker(pytest.mark.e2e)
         asks.setdefault(item.path, "sample_run" in getattr(item, "fixturenames", ()))
     first = next((path for path, needed in asks.items() if needed), None)
     ours.sort(key=lambda item: 0 if item.path == first else 1 + asks[item.path])
-    others = [item for item in items if pathlib.Path(__file__).parent not in item.path.parents]
-    items[:] = [*others, *ours]
+    items[:] = [*(item for item in items if not here[item.path]), *ours]
 
 
 @pytest.fixture(autouse=True, scope="module")
