@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import pathlib
 import shutil
@@ -87,6 +88,7 @@ def visible_folder() -> Iterator[pathlib.Path]:
         shutil.rmtree(folder)
 
 
+@functools.cache
 def _need(*command: str) -> None:
     if sys.platform != "linux" or shutil.which("unshare") is None:
         pytest.skip("needs the namespaces of Linux")

@@ -346,9 +346,8 @@ def test_the_next_daemon_ends_what_is_left_of_a_hook_before_it_runs_it_again(pla
     told = place.root / "told"
     daemon = place.start()
     wait = "true" if ends else "wait"
-    place.add(
-        "bad", "exit:1", retries=0, on_failure=f"sleep 600 & echo $! >> {told}; {wait}; while [ -e go ]; do :; done"
-    )
+    stay = "while [ -e go ]; do sleep 0.05; done"
+    place.add("bad", "exit:1", retries=0, on_failure=f"sleep 600 & echo $! >> {told}; {wait}; {stay}")
     place.let_runs_end()
     place.trigger("bad")
     place.until(lambda: told.exists() and told.read_text().endswith("\n"))
