@@ -22,7 +22,7 @@ def test_a_run_is_followed_to_its_end(chromium, sample_run, tmp_path):
     root = sample_run.copy(tmp_path / "root")
     with served("--root", root) as address, visiting(chromium, address) as visitor:
         page = visitor.visit("/")
-        process = begin(root, "--set", "training.epochs=40")
+        process = begin(root, "--set", "training.epochs=8")
         copied = root / "manifests" / f"{sample_run.run_id}.json"
         while not (begun := set((root / "manifests").glob("*.json")) - {copied}):
             assert process.poll() is None, process.communicate()
@@ -32,7 +32,7 @@ def test_a_run_is_followed_to_its_end(chromium, sample_run, tmp_path):
         visitor.visit(f"/runs/{manifest.stem}")
         page.evaluate("window.first = true")
         page.get_by_text("running").first.wait_for()
-        page.get_by_text(re.compile(r"epoch \d+ of 40|\d+/40|epoch \d+", re.IGNORECASE)).first.wait_for(timeout=90_000)
+        page.get_by_text(re.compile(r"epoch \d+ of 8|\d+/8|epoch \d+", re.IGNORECASE)).first.wait_for(timeout=90_000)
         page.locator("main", has_text="succeeded").wait_for(timeout=600_000)
         assert page.evaluate("window.first") is True  # the same page all the time
         output, errors = process.communicate(timeout=300)
