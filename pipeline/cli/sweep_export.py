@@ -11,7 +11,6 @@ from components.errors import cause_text
 from pipeline.cli import output
 from pipeline.cli.command import command
 from pipeline.cli.options import current_pipeline, path_option, resolve_root, root_option, sweep_argument
-from pipeline.cli.sweep_read import open_store
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.core.text import closest
 from pipeline.sweeps import frontier, results
@@ -46,7 +45,7 @@ def export_command(name: str, target: pathlib.Path, split: str, y: str, root: st
     if target.exists() or target.is_symlink():
         raise UsageError(f"--to {target} exists already: choose another name, or remove it")
     place, pipeline = resolve_root(root), current_pipeline()
-    with open_store(place, pipeline) as reader:
+    with results.reader_of(place, pipeline) as reader:
         found = results.read(place, pipeline, reader, name)
         known = frontier.choices(found, pipeline)
         if y and y not in known:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-
 import click
 
 from pipeline.cli import output
@@ -12,11 +9,7 @@ from pipeline.cli.command import command
 from pipeline.cli.models import reason_option, write_served
 from pipeline.cli.options import current_pipeline, json_option, resolve_root, root_option, sweep_argument
 from pipeline.core.errors import NotFoundError
-from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
-from pipeline.inspection.locations import open_reader
-from pipeline.inspection.reader import Reader
-from pipeline.metadata import root_store
 from pipeline.registry import promotion
 from pipeline.sweeps import results
 from pipeline.sweeps.definition import Objective
@@ -29,28 +22,13 @@ by_option = click.option(
 )
 
 
-@contextlib.contextmanager
-def open_store(root: Root, pipeline: Pipeline) -> Iterator[Reader | None]:
-    """Open the store of a root; None if it has none yet."""
-    if root_store.of(root).is_empty():
-        yield None
-        return
-    with open_reader(pipeline, None, root) as reader:
-        yield reader
-
-
-def _read(root: Root, pipeline: Pipeline, name: str) -> Sweep:
-    with open_store(root, pipeline) as reader:
-        return results.read(root, pipeline, reader, name)
-
-
 @command("list")
 @root_option
 @json_option
 def list_command(root: str | None, as_json: bool) -> None:
     """List the sweeps of a root, the one that started last first."""
     place, pipeline = resolve_root(root), current_pipeline()
-    with open_store(place, pipeline) as reader:
+    with results.reader_of(place, pipeline) as reader:
         found = results.rows(place, pipeline, reader, lambda why: output.note(f"left out: {why}"))
     if as_json:
         output.write_json({"sweeps": found})
@@ -67,7 +45,7 @@ def list_command(root: str | None, as_json: bool) -> None:
 def show_command(name: str, root: str | None, as_json: bool) -> None:
     """Show a sweep: the mean and the 95 % interval of each combination over its seeds, and all points."""
     pipeline = current_pipeline()
-    found = _read(resolve_root(root), pipeline, name)
+    found = results.read_from(resolve_root(root), pipeline, name)
     output.write_result(as_json, found, lambda: sweeps_text.as_text(output.screen(), found, pipeline.declared_metrics))
 
 
@@ -82,7 +60,7 @@ def best_command(name: str, by: str, root: str | None, as_json: bool) -> None:
     With --by, all combinations, the best one first.
     """
     pipeline = current_pipeline()
-    found = _read(resolve_root(root), pipeline, name)
+    found = results.read_from(resolve_root(root), pipeline, name)
     chosen = _objective(found, pipeline, by)
     ranked = results.ranked(found, chosen) if by else list(found.best)
     if not ranked:
@@ -106,7 +84,7 @@ def promote_command(name: str, by: str, reason: str, root: str | None) -> None:
     Exit code 4: the model was not blessed.
     """
     place, pipeline = resolve_root(root), current_pipeline()
-    found = _read(place, pipeline, name)
+    found = results.read_from(place, pipeline, name)
     chosen = _objective(found, pipeline, by)
     point = results.best_point(found, chosen)
     output.note(f"point {point.number} of sweep {name} is the best by {chosen.chosen_by}: run {point.run}")

@@ -128,6 +128,11 @@ def of_values(values: Mapping[str, Value], config_type: type[Configuration] = Pi
     )
 
 
+def text_of(value: object) -> str:
+    """Return a value as `--set` takes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def assignments(resolved: Settings) -> tuple[str, ...]:
     """Return the values of `--set` that give these settings with the profile; also for a resumed run or a rerun."""
     config_type, values = type(resolved.config), resolved.config.values()
@@ -140,7 +145,7 @@ def assignments(resolved: Settings) -> tuple[str, ...]:
 
     base = config_type.build({name: value for name, value in profile.items() if applies(name)}).values()
     return tuple(
-        f"{name}={str(value).lower() if isinstance(value, bool) else value}"
+        f"{name}={text_of(value)}"
         for name, value in values.items()
         if value != base[name] and declared[name].option != "--root"
     )

@@ -60,7 +60,7 @@ def from_exit_code(exit_code: int, run: Mapping[str, str], output: str, interrup
         return AttemptResult("interrupted", exit_code, interrupted or "the run was interrupted")
     if exit_code < 0:
         return AttemptResult("failed", exit_code, f"the run was killed by {signal_name(-exit_code)}", transient=True)
-    reason = run.get("error") or _last_error(output) or f"sae run ended with {exit_code}"
+    reason = run.get("error") or last_error(output) or f"sae run ended with {exit_code}"
     return AttemptResult("failed", exit_code, _one_line(reason), transient=exit_code in TRANSIENT)
 
 
@@ -77,8 +77,8 @@ def from_store(run: Mapping[str, str], interrupted: str) -> AttemptResult:
     return AttemptResult("failed", None, f"{reason}, and did not finish", transient=True, observed=False)
 
 
-def _last_error(output: str) -> str:
-    """Return the last error in the output."""
+def last_error(output: str) -> str:
+    """Return the last line of an output that begins with `error: `, without that; empty if there is none."""
     lines = [line for line in output.splitlines() if line.startswith("error: ")]
     return lines[-1].removeprefix("error: ") if lines else ""
 

@@ -163,7 +163,7 @@ def resolve_base(
         return settings.resolve(request)
     except UsageError:
         varied = _always_varied(over, search, groups)
-        first = [f"{name}={_text(value)}" for name, value in varied.items()]
+        first = [f"{name}={settings.text_of(value)}" for name, value in varied.items()]
         with contextlib.suppress(UsageError):
             return settings.resolve(dataclasses.replace(request, assignments=(*request.assignments, *first)))
         raise
@@ -254,7 +254,7 @@ def make(
     seen = set()
     for combination in listed:
         if (key := frozenset(combination.items())) in seen:
-            named = ", ".join(f"{name} = {_text(value)}" for name, value in combination.items())
+            named = ", ".join(f"{name} = {settings.text_of(value)}" for name, value in combination.items())
             raise UsageError(f"two groups of points have the combination {named}: leave one out")
         seen.add(key)
         settings_of(found, pipeline, combination, seeds - 1)
@@ -340,11 +340,7 @@ def assignments(found: Definition, pipeline: Pipeline, combination: Mapping[str,
         first = values.get(name, pipeline.configuration.profiles.get(found.profile, {}).get(name))
         first = pipeline.configuration.settings()[name].default if first is None else first
         values[name] = int(first) + seed
-    return tuple(f"{name}={_text(value)}" for name, value in values.items())
-
-
-def _text(value: Value) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return tuple(f"{name}={settings.text_of(value)}" for name, value in values.items())
 
 
 def to_json(found: Definition) -> dict[str, Any]:

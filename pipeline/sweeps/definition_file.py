@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.errors import cause_text
+from pipeline.core import settings
 from pipeline.core.errors import UsageError
 from pipeline.core.text import closest
 from pipeline.core.tfx_versions import tomllib
@@ -87,4 +88,4 @@ def _axis(name: str, values: Any) -> str | Listed:
 def _text(value: Any) -> str:
     if isinstance(value, list):  # a value that is a list itself
         return ",".join(map(str, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return settings.text_of(value)

@@ -18,7 +18,6 @@ from pipeline.core.events import EpochEnded
 from pipeline.core.pipeline_root import Root
 from pipeline.core.text import signal_name
 from pipeline.definition.spec import Pipeline
-from pipeline.inspection.locations import open_reader
 from pipeline.metadata import root_store, run_properties
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.sweeps import definition as definitions
@@ -76,10 +75,7 @@ def begin_round(root: Root, pipeline: Pipeline, found: Definition) -> Definition
       pipeline: the pipeline.
       found: its definition.
     """
-    if root_store.of(root).is_empty():
-        return found
-    with open_reader(pipeline, None, root) as reader:
-        points = results.read(root, pipeline, reader, found.name, brief=True).points
+    points = results.read_from(root, pipeline, found.name, brief=True).points
     if sum(one.state.is_final for one in points) < found.size:
         return found
     begun = dataclasses.replace(found, since=datetime.datetime.now(datetime.timezone.utc).isoformat())
@@ -151,11 +147,7 @@ class _Engine:
 
     def read(self) -> Sweep:
         """Read the sweep from its runs."""
-        name = self._definition.name
-        if root_store.of(self._root).is_empty():
-            return results.read(self._root, self._pipeline, None, name)
-        with open_reader(self._pipeline, None, self._root) as reader:
-            return results.read(self._root, self._pipeline, reader, name)
+        return results.read_from(self._root, self._pipeline, self._definition.name)
 
     def run(self) -> None:
         """Run until no point is left that this process has not tried."""

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.core.text import closest
 from pipeline.definition.spec import Pipeline
+from pipeline.inspection.locations import open_reader
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.views import RunRow, RunState
-from pipeline.metadata import run_properties
+from pipeline.metadata import root_store, run_properties
 from pipeline.metadata import sweep_trigger as trigger
 from pipeline.metadata.types import RunContext
 from pipeline.orchestration import recovery
@@ -48,6 +50,22 @@ def rows(
     return sorted(
         found, key=lambda one: (one.started is None, -one.started.timestamp() if one.started else 0, one.name)
     )
+
+
+@contextlib.contextmanager
+def reader_of(root: Root, pipeline: Pipeline) -> Iterator[Reader | None]:
+    """Open the store of a root; yield None if it has none yet."""
+    if root_store.of(root).is_empty():
+        yield None
+        return
+    with open_reader(pipeline, None, root) as reader:
+        yield reader
+
+
+def read_from(root: Root, pipeline: Pipeline, name: str, brief: bool = False) -> Sweep:
+    """Open the store of a root, and return a sweep; the arguments and errors are those of `read`."""
+    with reader_of(root, pipeline) as reader:
+        return read(root, pipeline, reader, name, brief)
 
 
 def read(root: Root, pipeline: Pipeline, reader: Reader | None, name: str, brief: bool = False) -> Sweep:

@@ -20,6 +20,7 @@ from pipeline.core import memory, regular_file, root_lock
 from pipeline.core.pipeline_root import Root
 from pipeline.core.project import PROJECT
 from pipeline.metadata import sweep_trigger as trigger
+from pipeline.scheduler import attempt_result
 from pipeline.scheduler.run_process import Child, GatedChild, Watch
 from pipeline.sweeps import files
 from pipeline_config import EngineConfig
@@ -167,10 +168,9 @@ class LocalTrial:
 
 
 def last_error(output: pathlib.Path) -> str:
-    """Return the last line of an output that begins with `error: `, without that; empty if there is none."""
+    """Return the last error in a file with the output of `sae run`; empty if there is none."""
     with contextlib.suppress(OSError):
-        lines = regular_file.text(output, "replace").splitlines()
-        return next((one.removeprefix("error: ") for one in reversed(lines) if one.startswith("error: ")), "")
+        return attempt_result.last_error(regular_file.text(output, "replace"))
     return ""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from components.evaluation.metrics import Metric, by_split
 from pipeline.artifacts.sections import Preview, Table
-from pipeline.core import shell
+from pipeline.core import settings, shell
 from pipeline.core.text import counted, error_line, escaped, number_text, seconds_text, short_digest, when_text
 from pipeline.inspection.views import ArtifactUse, NodeRun, NodeRunState, Run
 from pipeline.metadata.run_properties import RunAttempt
@@ -208,7 +208,4 @@ def _content(use: ArtifactUse) -> Cell:
 
 
 def _settings(configuration: Mapping[str, object]) -> list[tuple[str, str]]:
-    def text(value: object) -> str:
-        return str(value).lower() if isinstance(value, bool) else str(value)
-
-    return [(name, text(value)) for name, value in configuration.items()]
+    return [(name, settings.text_of(value)) for name, value in configuration.items()]
