@@ -27,15 +27,16 @@ def find_run(wanted: str, run_ids: Sequence[str]) -> str:
     """
     if not wanted:
         raise NotFoundError(f"the id of the run is empty ({LATEST} is the newest; `sae runs` lists all)")
+    if not run_ids:
+        raise NotFoundError(f"no run {wanted}: no run is recorded yet")
     if wanted in run_ids:
         return wanted
     if _BACK.fullmatch(wanted):
         back = steps_back(wanted)
         if back is not None and back < len(run_ids):
             return run_ids[back]
-        if run_ids:
-            oldest = f"there are {len(run_ids)}, the oldest is {LATEST}~{len(run_ids) - 1}"
-            raise NotFoundError(f"no run {wanted}: {oldest if len(run_ids) > 1 else f'the only one is {LATEST}'}")
+        oldest = f"there are {len(run_ids)}, the oldest is {LATEST}~{len(run_ids) - 1}"
+        raise NotFoundError(f"no run {wanted}: {oldest if len(run_ids) > 1 else f'the only one is {LATEST}'}")
     found = [run_id for run_id in run_ids if wanted and run_id.startswith(wanted)]
     if len(found) == 1:
         return found[0]

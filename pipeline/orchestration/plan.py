@@ -17,6 +17,8 @@ from pipeline.orchestration.request import RunRequest
 from pipeline.provenance import numeric_variables, remembered, source_code
 from pipeline_config import EngineConfig
 
+_NOTHING_RAN = "nothing ran in this root yet"
+
 
 @dataclasses.dataclass(frozen=True)
 class PlannedNode:
@@ -61,7 +63,7 @@ def plan_run(request: RunRequest) -> Plan:
     lookup = pipeline.data.look_up(resolved)
     decisions: dict[str, CacheDecision] = {}
     changes: dict[str, list[str]] = {}  # since the base run, of each reused node
-    dataset, base, reason = "", "", "nothing ran in this root yet"
+    dataset, base, reason = "", "", _NOTHING_RAN
     found = None if lookup and not lookup.good else pipeline.data.recall(root, request.settings, resolved)
     if needed or store_of_root.exists():
         store = open_store(root, read_only=True)
@@ -132,12 +134,14 @@ def _profile(resolved: settings.Settings, request: RunRequest) -> str:
 
 
 def _unknown_dataset(root: Root, store: Store, profile: str) -> str:
-    """Return that the data set is not known, with that of the runs in the root, and their profile if it is another."""
+    """Return why nothing can be cached: no run yet, or an unknown data set, with that of the runs and their profile."""
+    newest = next(iter(store.run_contexts()), None)
+    if newest is None:
+        return _NOTHING_RAN
     chosen = f"the data set of profile {profile}" if profile else "the data set"
     text = f"{chosen} is not known in this root, or may be another one now"
     if (dataset := root.dataset()) is None:
         return text
     text += f"; its runs are on {dataset}"
-    newest = next(iter(store.run_contexts()), None)
-    used = run_properties.headline_of(newest.properties).profile if newest else None
+    used = run_properties.headline_of(newest.properties).profile
     return f"{text}: add --profile {used}" if used and used != profile else text

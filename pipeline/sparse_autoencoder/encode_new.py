@@ -18,7 +18,7 @@ from components.data.own_data.records import OptionError, Options, listed
 from components.errors import DataError, cause_text
 from components.evaluation import metrics
 from components.push import serving_dir
-from pipeline.core import errors
+from pipeline.core import errors, shell
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.text import counted
@@ -115,7 +115,9 @@ def _find_model(
         return folder, new_data.TrainingData()
     known = serving_dir.versions(root.serving)
     if not known:
-        raise NotFoundError(f"no model is served in {root.path}: `sae run` pushes a model that passes its gates")
+        options = dataset_folder.run_options(held) if (held := root.dataset()) else ()
+        command = shell.joined(("sae", "run", *options))
+        raise NotFoundError(f"no model is served in {root.path}: `{command}` pushes a model that passes its gates")
     if number is not None and number not in known:
         raise NotFoundError(f"there is no version {number}: choose from {', '.join(map(str, known))}, or {_LATEST}")
     version = max(known) if number is None else number

@@ -12,9 +12,11 @@ _REASONS = 8  # of a node that are listed; a changed tree of source files gives 
 
 def as_text(found: Plan) -> str:
     """Return the plan as lines, then which nodes run on a cluster, and how many run."""
-    dataset = found.dataset or (f"data set: {found.data}" if found.data else "data set not known yet")
     profile = f"profile {found.profile}" if found.profile else "no profile"
-    lines = [f"{dataset}, {profile}, {found.root}", ""]
+    if found.dataset or not found.data:
+        lines = [f"{found.dataset or 'data set not known yet'}, {profile}, {found.root}", ""]
+    else:
+        lines = [f"{profile}, {found.root}", f"data set: {found.data}", ""]
     reasons_of_nodes = [line.reasons for line in found.nodes if line.reasons]
     # Without a data set each node would run for the same reason.
     shared = not found.dataset and len(reasons_of_nodes) > 1 and len({*reasons_of_nodes}) == 1

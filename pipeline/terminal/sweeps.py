@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 from components.evaluation.metrics import Metric
@@ -209,6 +210,8 @@ def _estimate(found: Estimate | None, metric: Metric | None) -> str:
     """Write `0.2730 ± 0.0012`."""
     if found is None:
         return ""
+    if metric is not None and found.count > 1:  # a mean of whole numbers is none
+        metric = dataclasses.replace(metric, decimals=max(1, metric.decimals))
     half = found.half_width
     return _value(found.mean, metric) + (f" ± {_value(half, metric)}" if half is not None else "")
 

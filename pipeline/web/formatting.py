@@ -42,8 +42,8 @@ def words(name: str) -> str:
 
 
 def capitalized(text: str) -> str:
-    """Write a text with a capital first letter."""
-    return text[:1].upper() + text[1:]
+    """Write a text with a capital first letter, unless that is a symbol: `k-NN accuracy`."""
+    return text if text[1:2] == "-" else text[:1].upper() + text[1:]
 
 
 class DeclaredMetrics:

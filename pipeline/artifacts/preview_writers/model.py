@@ -63,8 +63,8 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
     sections.append(model.signatures(graph))
     if tiles:
         text = (
-            "One unit is set to its mean activation over the images on which it is active, all others to 0. The number "
-            "below is that mean."
+            f"One unit is set to its mean activation over those of the first {IMAGES} images of the validation split "
+            "on which it is active, all others to 0. The number below is that mean; a dead unit is active on none."
         )
         sections.append(Pictures("the decoder's answer to each unit", tiles, text))
     return Preview("model", tuple(sections)), shown

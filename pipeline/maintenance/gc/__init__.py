@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from pipeline.core import root_lock
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
 from pipeline.maintenance.gc import collect
@@ -18,13 +19,14 @@ __all__ = ["Collected", "apply", "look"]
 
 
 def look(pipeline: Pipeline, root: Root, policy: RetentionConfig) -> Collected:
-    """Return what would be deleted, and delete nothing; also while a run is in progress, which is kept.
+    """Return what would be deleted, and delete nothing; a run in progress is kept, with its outputs.
 
     Raises:
       NotFoundError: there is no store in the root.
       UnavailableError: the store cannot be opened.
     """
-    return collect.plan(pipeline, root, open_store(root, read_only=True), policy)
+    is_written = root_lock.holder(root.lock_file) is not None
+    return collect.plan(pipeline, root, open_store(root, read_only=True), policy, is_written=is_written)
 
 
 def apply(pipeline: Pipeline, root: Root, policy: RetentionConfig) -> Collected:

@@ -116,8 +116,14 @@ class Collected:
         return 0 < self.limit < self.bytes - self.freed
 
 
-def plan(pipeline: Pipeline, root: Root, store: Store, policy: RetentionConfig) -> Collected:
-    """Return what a policy deletes; write nothing."""
+def plan(
+    pipeline: Pipeline, root: Root, store: Store, policy: RetentionConfig, *, is_written: bool = False
+) -> Collected:
+    """Return what a policy deletes; write nothing.
+
+    Args:
+      is_written: whether another process holds the lock of the root: what it has not finished is not left over.
+    """
     pushes = versions.pushes(store, root)
     candidates = list(_candidates(pipeline, root, store))
     sizes = {one.id: {folder.parts[-4]: _size(folder) for folder in _folders(root, one)} for one in candidates}
@@ -125,7 +131,7 @@ def plan(pipeline: Pipeline, root: Root, store: Store, policy: RetentionConfig) 
     of_run = {run.id: _artifacts_of_run(store, run.id) for run in kept.runs}
     before = _sizes_by_directory(root.path)
     contradictions = retention.contradictions(root, store, pushes)
-    leftovers = tuple(_left_over(root, store, with_orphans=not contradictions))
+    leftovers = tuple(_left_over(root, store, with_orphans=not contradictions, is_written=is_written))
     pushed = {push.version for push in pushes}
     while True:
         kept_ids = set().union(*(of_run[run.id] for run in kept.runs))
@@ -255,15 +261,17 @@ def _versions(root: Root) -> list[int]:
     return list(serving_dir.versions(root.serving))
 
 
-def _left_over(root: Root, store: Store, with_orphans: bool) -> Iterator[LeftOver]:
+def _left_over(root: Root, store: Store, with_orphans: bool, is_written: bool) -> Iterator[LeftOver]:
     """Yield half-written outputs, as `sae fsck` finds them; other files of killed processes; and replaced stores."""
     places = []
-    for finding in orphans.findings(root, store) if with_orphans else ():
+    for finding in orphans.findings(root, store) if with_orphans and not is_written else ():
         # Anything that is not the output of a node may be a user's file.
         path = pathlib.Path(finding.path)
         if finding.kind == FindingKind.ORPHANED and finding.output and int64.parsed(path.name) is not None:
             places.append(path)
-    places += [root.path / rerun.SCRATCH, *left_over.of_killed_processes(root), *left_over.if_unlocked(root)]
+    if not is_written:
+        places += [root.path / rerun.SCRATCH, *left_over.if_unlocked(root)]
+    places += left_over.of_killed_processes(root)
     for cause in replaced_stores.Cause:
         for store_file in replaced_stores.paths(root, cause)[_REPLACED_STORES:]:
             places += [store_file, *root.path.glob(f"{store_file.name}-[wjs]*")]  # SQLite's files beside it

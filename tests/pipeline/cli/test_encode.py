@@ -56,6 +56,14 @@ def test_it_refuses_in_one_line(arguments, code, said, sae, array):
     assert pathlib.Path("there.csv").read_text() == "kept"
 
 
+def test_without_a_served_model_the_run_that_is_named_is_one_on_the_data_set_of_the_root(sae, array, tmp_path):
+    root = Recorded(tmp_path / "cells").root
+    root.claim_dataset("cells")
+    code, _, errors = sae("encode", array, "--to", "a.csv", "--root", str(root.path))
+    assert code == 3
+    assert "--set data.dataset=cells" in errors
+
+
 @pytest.mark.parametrize("manifest", [None, "{", '{"schema_version": 99}'])
 def test_a_version_without_its_manifest_is_used_like_a_folder_with_one_warning(manifest, sae, array, tmp_path):
     recorded = Recorded(tmp_path / "recorded")

@@ -51,6 +51,14 @@ def test_a_run_that_is_none_or_several_is_said_to_be(wanted, said):
     assert str(error.value).startswith(said)
 
 
+@pytest.mark.parametrize("wanted", ["latest", "latest~1", "20261124"])
+def test_of_no_runs_none_is_found_and_no_list_of_them_is_promised(wanted):
+    with pytest.raises(NotFoundError) as error:
+        references.find_run(wanted, [])
+    assert wanted in str(error.value)
+    assert "sae runs" not in str(error.value)
+
+
 def test_of_many_runs_that_begin_so_five_are_named():
     with pytest.raises(NotFoundError, match=r"9.*r1, r2, r3, r4, r5 and 4 more"):
         references.find_run("r", [f"r{number}" for number in range(1, 10)])

@@ -1,8 +1,11 @@
-"""The list of sweeps as text."""
+"""Sweeps as text."""
+
+import pytest
 
 from pipeline.sparse_autoencoder.definition import PIPELINE
-from pipeline.sweeps.definition import Objective
-from pipeline.sweeps.views import SweepRow, SweepState
+from pipeline.sweeps.definition import Definition, Objective
+from pipeline.sweeps.statistics import estimate
+from pipeline.sweeps.views import Combination, Point, PointState, Sweep, SweepRow, SweepState
 from pipeline.terminal import sweeps
 from pipeline.terminal.table import Screen
 
@@ -15,3 +18,15 @@ def test_objectives_are_told_apart():
     row = SweepRow("a", SweepState.STOPPED, "search", ("model.l1",), objectives, 3, {"waiting": 3}, None, 0.0)
     text = sweeps.rows(Screen(None), [row], PIPELINE.declared_metrics)
     assert "minimise test BCE, chosen by validation BCE; maximise linear probe" in text
+
+
+@pytest.mark.parametrize(("dead_units", "shown"), [([0.0, 1.0], "0.5 ± 6.4"), ([1.0], "1")])
+def test_a_mean_of_counts_has_a_digit_after_the_point(dead_units, shown):
+    by = Objective("dead_units", "lower", "dead_units")
+    seeds = len(dead_units)
+    combination = Combination(1, {}, tuple(range(seeds)), seeds, True, {"dead_units": estimate(dead_units)})
+    row = SweepRow("a", SweepState.COMPLETE, "grid", (), (by,), seeds, {}, None, 0.0)
+    sweep = Sweep(row, Definition("a", "sample", {}, seeds=seeds), ("dead_units",), (combination,), ())
+    points = [Point(1, 1, {}, 0, PointState.SUCCEEDED, "run-1")]
+    text = sweeps.best(Screen(None), sweep, by, [combination], points, PIPELINE.declared_metrics)
+    assert text.splitlines()[-1].strip().split("  ")[0] == shown

@@ -51,6 +51,7 @@ def test_the_unit_of_a_metric_is_that_of_the_data():
 
 def test_counts_and_words():
     assert formatting.words("bce_to_mean_image") == "BCE to mean image"
+    assert METRICS.label("knn_accuracy") == "k-NN accuracy"
     assert counted(1, "node") == "1 node"
     assert counted(2_000, "use is", "uses are") == "2,000 uses are"
     assert formatting.cut("x" * 10, 4) == "xxx…"

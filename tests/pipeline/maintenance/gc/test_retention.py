@@ -17,7 +17,7 @@ from pipeline.artifacts import previews
 from pipeline.core import unfinished_folder
 from pipeline.core.errors import LockedError, NotFoundError
 from pipeline.core.pipeline_root import Root
-from pipeline.maintenance import fsck, gc
+from pipeline.maintenance import fsck, gc, rerun
 from pipeline.maintenance.fsck import FindingKind
 from pipeline.maintenance.gc import collect
 from pipeline.maintenance.gc.policy import Reason
@@ -323,6 +323,15 @@ def test_a_run_that_holds_the_root_is_left_alone(four):
     with four.root.lock(), pytest.raises(LockedError):
         gc.apply(PIPELINE, four.root, ONE)
     assert tree(four.root.artifacts) == before
+
+
+def test_what_a_run_in_progress_has_not_finished_is_not_left_over(four):
+    unfinished = [four.root.artifacts / "Trainer" / "model" / "999", four.root.path / rerun.SCRATCH]
+    for folder in unfinished:
+        write(folder / "file", "1")
+    with four.root.lock():
+        assert gc.look(PIPELINE, four.root, ONE).left_over == ()
+    assert {pathlib.Path(one.path) for one in gc.look(PIPELINE, four.root, ONE).left_over} == {*unfinished}
 
 
 def test_a_root_without_runs_is_refused_and_not_made(tmp_path):
