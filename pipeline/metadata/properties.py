@@ -50,6 +50,7 @@ SINCE_PUBLISHED = (RAW_DIGEST, FILES, EARLIER_FILES, OUT_OF_USE, DELETED, RESTOR
 # Properties of an execution.
 KEY = "key"  # digest of its cache key; each part of the key, as JSON, is in `key_<part>`
 REASONS = "reasons"  # why it was executed, as JSON
+CODE_CHANGED = "code_changed"  # files of its code that changed while it ran, so that its result is not reused
 CANCEL_REASON = "sae_cancelled"  # why it was cancelled
 KILL_REASON = "sae_broken_off"  # of an execution whose process was killed: how that was detected
 EXECUTION_RESULT = "__execution_result__"  # TFX's record of an executor; missing in a cached execution

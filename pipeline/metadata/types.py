@@ -133,6 +133,11 @@ class Execution:
         return node_key.of_properties(self.properties)
 
     @property
+    def code_changed(self) -> str:
+        """The files of its code that changed while it ran; it may have run either bytes of them. Empty if none did."""
+        return str(self.properties.get(names.CODE_CHANGED, ""))
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """Why it was executed; empty if it was cached, or nothing was recorded."""
         return tuple(map(str, json_of(self.properties.get(names.REASONS), list)))

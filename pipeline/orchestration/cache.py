@@ -99,6 +99,9 @@ class NodeCache:
         for candidate in self.store.executions_with_key(key.digest):
             if candidate.state != NodeState.EXECUTED:
                 continue
+            if candidate.code_changed:
+                reasons.append(f"{candidate.code_changed} changed while it ran")
+                continue
             outputs = self.store.outputs(candidate.id)
             damaged, unusable = self._check_outputs(node, outputs)
             damage += [one for one in damaged if one not in damage]
@@ -140,7 +143,7 @@ class NodeCache:
         self, node: Node, candidate: Execution, inputs: Mapping[str, Artifact], outputs: Mapping[str, Artifact]
     ) -> bool:
         """Whether the result of an earlier attempt at the same run is still valid and undamaged."""
-        if candidate.key is None or candidate.key.digest != self._key(node, inputs).digest:
+        if candidate.code_changed or candidate.key is None or candidate.key.digest != self._key(node, inputs).digest:
             return False
         damage, unusable = self._check_outputs(node, outputs)
         properties = self._runtime_properties(node, inputs)

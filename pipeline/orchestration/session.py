@@ -20,7 +20,7 @@ from pipeline.orchestration.cache import CacheVerdict, NodeCache
 from pipeline.orchestration.recorder import RunRecorder
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import Summary
-from pipeline.provenance import manifest, remembered, source_code
+from pipeline.provenance import cache_key, manifest, remembered, source_code
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,12 @@ class RunSession:
 
     def execute(self) -> Summary:
         """Run to the end; signals are handled from the first import on."""
-        with cancellation.cancellable(self._record_cancelled), remembered.in_file(self.root.answers, write=True):
+        with (
+            cancellation.cancellable(self._record_cancelled),
+            remembered.in_file(self.root.answers, write=True),
+            # The keys are of the code as it is before it is imported: an edit during the run does not change what runs.
+            source_code.read_once(),
+        ):
             return self._execute()
 
     def _record_cancelled(self) -> None:
@@ -85,11 +90,10 @@ class RunSession:
         if request.from_node or not request.use_cache:
             return None
         to_run, _ = part_of_run.nodes_of(request.pipeline, "", request.to_node)
-        with source_code.read_once():
-            decisions = self._cache(configured).decide_all(to_run)
-            if any(decision.verdict != CacheVerdict.CACHED for decision in decisions):
-                return None
-            writer = self._recorder.begin(self.store, configured)
+        decisions = self._cache(configured).decide_all(to_run)
+        if any(decision.verdict != CacheVerdict.CACHED for decision in decisions):
+            return None
+        writer = self._recorder.begin(self.store, configured)
         result = replay.replay(request.pipeline, decisions, writer, self.run_id, self.tell)
         return self._recorder.end(self.store, result, configured)
 
@@ -98,6 +102,7 @@ class RunSession:
 
         checks.require(self.resolved.config.engine, self.request.pipeline, self.root, write=True)
         self.tell(Note("loading TensorFlow and TFX"))
+        cache_key.code_of_nodes(self.request.pipeline.nodes)  # read before it is imported
         with imports.heavy_imports():
             from pipeline.definition.pipeline import create_pipeline
             from pipeline.orchestration.tfx import local_runner, partial_run

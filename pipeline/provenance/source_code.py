@@ -9,7 +9,7 @@ import hashlib
 import importlib.util
 import os
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from pipeline.core import file_digests
@@ -73,6 +73,11 @@ def files(module: str) -> dict[str, str]:
     }
 
 
+def changed_since(recorded: Mapping[str, str]) -> list[str]:
+    """Return which of the files that `files` returned have other bytes now, or none; also while `read_once` lasts."""
+    return [path for path, digest in recorded.items() if _current(path) != digest]
+
+
 def distributions(module: str) -> frozenset[str]:
     """Return the names of the installed distributions that these modules import; not what those require in turn.
 
@@ -99,6 +104,13 @@ def project_digest() -> str:
 def _relative(path: str, project: pathlib.Path) -> str:
     """Return a path in a project relative to it. `os.path.relpath` asks for the working directory each time."""
     return path.removeprefix(os.path.join(project, ""))
+
+
+def _current(path: str) -> str:
+    try:
+        return file_digests.of_file(os.path.join(_package_parent(path.partition("/")[0]) or PROJECT, path))
+    except OSError:
+        return ""
 
 
 @_once

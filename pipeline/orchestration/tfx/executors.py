@@ -19,10 +19,12 @@ from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2
 
 from pipeline.core import root_lock
 from pipeline.definition.spec import Node
+from pipeline.metadata.properties import CODE_CHANGED
 from pipeline.orchestration.portable import attempts
 from pipeline.orchestration.portable.cluster_job import ClusterJob
 from pipeline.orchestration.tfx import publish
 from pipeline.orchestration.tfx.beam_engine import make_beam_pipeline
+from pipeline.provenance import cache_key, source_code
 from pipeline_config import EngineConfig
 
 logger = logging.getLogger(__name__)
@@ -62,6 +64,7 @@ def executor_operators(
     """
     workers = config.beam_workers if node.any_workers else 1
     job = job if node.any_workers else None
+    code = cache_key.code_of_nodes([node]).get(node.name, {})  # in `read_once`, as in its cache key
 
     def make_pipeline() -> Any:
         if job is None:
@@ -69,6 +72,15 @@ def executor_operators(
         from pipeline.orchestration.tfx import portable_runner
 
         return portable_runner.make_beam_pipeline(job)
+
+    def describe(
+        execution_info: data_types.ExecutionInfo, output: execution_result_pb2.ExecutorOutput
+    ) -> execution_result_pb2.ExecutorOutput:
+        if changed := source_code.changed_since(code):
+            output.execution_properties[CODE_CHANGED].string_value = text = ", ".join(changed)
+            message = "%s: %s changed while it ran, so its result is not reused by later runs"
+            logger.warning(message, node.name, text, extra={"note": True})
+        return publish.describe_outputs(execution_info, output)
 
     class BeamOperator(beam_executor_operator.BeamExecutorOperator):
         def run_executor(
@@ -78,14 +90,14 @@ def executor_operators(
                 output = super().run_executor(execution_info, make_pipeline)
                 if job is not None:
                     attempts.remove(one.uri for planned in execution_info.output_dict.values() for one in planned)
-                return publish.describe_outputs(execution_info, output)
+                return describe(execution_info, output)
             except Exception as error:
                 return failures.record(error)
 
     class PythonOperator(python_executor_operator.PythonExecutorOperator):
         def run_executor(self, execution_info: data_types.ExecutionInfo) -> execution_result_pb2.ExecutorOutput:
             try:
-                return publish.describe_outputs(execution_info, super().run_executor(execution_info))
+                return describe(execution_info, super().run_executor(execution_info))
             except Exception as error:
                 return failures.record(error)
 

@@ -222,6 +222,27 @@ def test_what_is_out_of_use_is_passed_over_for_an_older_copy(after_a_run):
     assert (one.verdict, one.run_id) == (CACHED, "r1")
 
 
+def test_a_result_whose_code_changed_while_it_ran_is_not_used_again(recorded):
+    made = recorded.run("r1", names=["ExampleGen"])
+    [execution] = recorded.writer.store.get_executions_by_id([made["ExampleGen"]])
+    execution.custom_properties["code_changed"].string_value = "components/a.py"
+    recorded.writer.store.put_executions([execution])
+    one = recorded.decisions()["ExampleGen"]
+    assert (one.verdict, one.reasons) == (RUN, ("components/a.py changed while it ran",))
+    store = recorded.store()
+    ended = store.execution(execution.id)
+    node, outputs = PIPELINE.by_name["ExampleGen"], store.outputs(ended.id)
+    assert not recorded.decider().is_reusable(node, ended, {}, outputs)
+    assert recorded.decider().is_reusable(
+        node,
+        dataclasses.replace(
+            ended, properties={name: value for name, value in ended.properties.items() if name != "code_changed"}
+        ),
+        {},
+        outputs,
+    )
+
+
 def test_an_output_that_was_not_published_cannot_be_used(recorded):
     made = recorded.run("r1", names=["ExampleGen"])
     store = recorded.writer.store

@@ -12,8 +12,9 @@ import pytest
 from pipeline.core import settings
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import client
-from pipeline.orchestration import process_setup, run
+from pipeline.orchestration import imports, process_setup, run
 from pipeline.orchestration.request import RunRequest
+from pipeline.provenance import cache_key, source_code
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal.progress import display
 from tests.builders.roots import Recorded
@@ -108,3 +109,20 @@ def test_a_log_has_each_line_once_though_a_library_logs_to_standard_error(root):
     finally:
         logging.getLogger().removeHandler(library)
     assert log.read_text().count("a job was started") == 1
+
+
+def test_keys_are_of_the_code_as_it_was_before_it_was_imported(tmp_path, monkeypatch):
+    """An edit after that changes the files, and not what runs."""
+    before = cache_key.code_of_nodes(PIPELINE.nodes)
+    found = []
+
+    def edit_and_stop():
+        monkeypatch.setattr(source_code.file_digests, "of_file", lambda path: "edited")
+        found.append(cache_key.code_of_nodes(PIPELINE.nodes))
+        raise RuntimeError("stop")
+
+    monkeypatch.setattr(imports, "heavy_imports", edit_and_stop)
+    request = RunRequest(PIPELINE, settings.Request(profile="sample", root=str(tmp_path / "root")))
+    with pytest.raises(RuntimeError, match="stop"):
+        run.run(request, display)
+    assert found == [before]

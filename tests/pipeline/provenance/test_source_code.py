@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 
 import pytest
 
@@ -272,3 +273,15 @@ def test_names_that_only_begin_alike_are_no_parts_of_a_module(project):
         "components/a.py",
         "components/a.txt",
     ]
+
+
+def test_a_file_that_changed_since_it_was_read_is_named_also_while_files_are_read_once(project, tmp_path):
+    project({"a.py": "import components.b, components.c", "b.py": "x = 1", "c.py": ""})
+    with source_code.read_once():
+        read = source_code.files("components.a")
+        assert source_code.changed_since(read) == []
+        os.utime(tmp_path / "components" / "a.py", (1, 1))
+        assert source_code.changed_since(read) == []
+        project({"b.py": "x = 2"})
+        (tmp_path / "components" / "c.py").unlink()
+        assert source_code.changed_since(read) == ["components/b.py", "components/c.py"]
