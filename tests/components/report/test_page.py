@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import dataclasses
 import html.parser
-import io
 import math
 import pathlib
 import re
@@ -152,9 +151,7 @@ def page(folder: pathlib.Path) -> Page:
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests of the page's words: leaves out the slow part."""
-    file = io.BytesIO()
-    Image.new("RGB", (2, 2)).save(file, "PNG")
-    monkeypatch.setattr(figures, "render", lambda draw, theme: file.getvalue())
+    monkeypatch.setattr(figures, "pixels", lambda draw, theme: Image.new("RGB", (2, 2)))
 
 
 def texts(figure: Figure) -> list[str]:
@@ -361,6 +358,7 @@ def test_curves_in_words_and_numbers(page: Page) -> None:
     assert ["3", "0.1467", "0.1477", "0.1627", "0.1637"] in page.rows
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_parameters_are_in_the_header(tmp_path: pathlib.Path) -> None:
     source = write(make_data(parameters={"model.l1": "0.001", "training.seed": "<7>"}), tmp_path).source
     header = source[source.index("<header>") : source.index("</header>")]
@@ -444,6 +442,7 @@ def test_squared_errors_and_vectors_without_labels(tmp_path: pathlib.Path) -> No
     ]
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("loss", ["bce", "mse"])
 def test_a_report_on_vectors_names_neither_images_nor_pixels(tmp_path: pathlib.Path, loss: str) -> None:
     vectors = np.linspace(0, 1, 20, dtype=np.float32).reshape(2, 10)
@@ -461,6 +460,7 @@ def test_a_report_on_vectors_names_neither_images_nor_pixels(tmp_path: pathlib.P
         assert figure.axes[0].get_title() == f"active on % of {word}"
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_squared_errors_by_label(tmp_path: pathlib.Path) -> None:
     data = make_mse()
     page = write(dataclasses.replace(data, per_label={"0": data.metrics, "1": data.metrics}), tmp_path)
@@ -472,6 +472,7 @@ def test_squared_errors_by_label(tmp_path: pathlib.Path) -> None:
 BETWEEN = "the model lies between"
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("make", [make_data, make_mse])
 def test_the_caption_of_losses_by_label_says_where_the_model_is(
     make: Callable[..., report_page.ReportData], tmp_path: pathlib.Path
