@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pathlib
 import shutil
@@ -37,7 +36,8 @@ def fashion_data(make_dataset: MakeDataset) -> pathlib.Path:
 def fashion(fashion_data: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> Summary:
     """A run in a root of its own, not to be changed."""
     root = tmp_path_factory.mktemp("fashion") / "root"
-    return run_here(root, *SMALL, "training.epochs=20", f"data.data_dir={fashion_data}", profile="fashion_mnist")
+    settings = (*SMALL, "training.epochs=20", f"data.data_dir={fashion_data}")
+    return run_here(root, *settings, profile="fashion_mnist", to_node="Evaluator")
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +56,9 @@ def root_like(summary: Summary, place: pathlib.Path) -> pathlib.Path:
     return place
 
 
-def test_fashion_mnist_runs_end_to_end(fashion: Summary) -> None:
-    assert states(fashion) == dict.fromkeys(PIPELINE.names, "executed")
+def test_fashion_mnist_is_trained_on_and_evaluated(fashion: Summary) -> None:
+    ran = {node for node, state in states(fashion).items() if state == "executed"}
+    assert ran == set(PIPELINE.names) - {"Encode", "Probe", "PushGate", "Pusher", "Report"}
     assert fashion.dataset == "fashion_mnist 1.0.0"
     assert fashion.metrics["test_bce"] < fashion.metrics["mean_image_bce"]
 
@@ -189,17 +190,6 @@ def test_what_is_damaged_while_the_run_goes_on_fails_the_node_that_would_read_it
     assert states(broken)["StatisticsGen"] == "failed"
     assert broken.error.startswith("StatisticsGen: ")
     assert "--from-node ExampleGen" in broken.error
-
-
-def test_more_data_than_may_stay_in_memory_is_streamed(sample_run: SampleRun, tmp_path: pathlib.Path) -> None:
-    root = sample_run.copy(tmp_path / "root")
-    summary = run_here(root, *QUICK, "training.resident_mib=0", to_node="Trainer")
-    assert states(summary)["Trainer"] == "executed"
-    assert "streamed" in pathlib.Path(summary.log).read_text()
-    store = open_store(Root(root))
-    outputs = store.outputs(store.executions(summary.run_id)["Trainer"].id)
-    history = json.loads((pathlib.Path(outputs["model_run"].uri) / "history.json").read_text())
-    assert history[-1]["val_reconstruction"] < 0.6
 
 
 def test_without_data_and_network_mnist_becomes_the_sample_and_says_so(

@@ -177,13 +177,13 @@ def test_what_is_gone_is_made_again_with_what_it_takes_and_is_a_hit(root: pathli
     executions = store.executions(run_id)
     gone = [
         store.outputs(executions[node].id)[key]
-        for node, key in (("Transform", "transform_graph"), ("Trainer", "model"))
+        for node, key in (("StatisticsGen", "statistics"), ("ExampleValidator", "anomalies"))
     ]
     for output in gone:
         shutil.rmtree(output.uri)
     done = sae("restore", str(gone[1].id), "--root", root, "--json")
     assert done.returncode == 0, done.stderr
     restored = {one["output"]: one["content"] for one in json.loads(done.stdout)["restored"]}
-    assert restored == {"transform_graph": gone[0].content, "model": gone[1].content}
+    assert restored == {"statistics": gone[0].content, "anomalies": gone[1].content}
     planned = sae("plan", *QUICK_OPTIONS, "--json", "--root", root, "--verify-cache")
     assert {node["verdict"] for node in json.loads(planned.stdout)["nodes"]} == {"cached"}
