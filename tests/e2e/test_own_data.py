@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 import pytest
-import sklearn.datasets
 from PIL import Image
 
 from pipeline import cli
 from tests import lazy
 
+datasets = lazy.module("sklearn.datasets")
 tf = lazy.module("tensorflow")
 tfds = lazy.module("tensorflow_datasets")
 
@@ -116,7 +116,7 @@ def table(folder: pathlib.Path) -> Files:
 
 def digits(folder: pathlib.Path) -> Files:
     """Save the digits of scikit-learn: 8x8 pixels from 0 to 16."""
-    found = sklearn.datasets.load_digits()
+    found = datasets.load_digits()
     images = found.images.astype(np.float32)
     np.savez(folder / "digits.npz", images=images, labels=found.target)
     numbers = [str(number) for number in range(len(images))]

@@ -7,10 +7,13 @@ from concurrent import futures
 
 import numpy as np
 import pytest
-from sklearn.neighbors import KNeighborsClassifier
 
 from components.codes import table
-from components.evaluation import probe, probe_scores
+from components.evaluation import probe_scores
+from tests import lazy
+
+probe = lazy.module("components.evaluation.probe")
+neighbors = lazy.module("sklearn.neighbors")
 
 
 def blobs(count: int, seed: int, labels: int = 3, values: int = 4) -> tuple[probe.Array, probe.Labels]:
@@ -49,7 +52,7 @@ def test_the_linear_probe_is_logistic_regression_on_standardised_values() -> Non
 
 def test_k_nn_agrees_with_scikit_learn() -> None:
     (train, labels), (test, wanted) = blobs(700, 3), blobs(1_100, 4)  # test: three chunks
-    reference = KNeighborsClassifier(5, algorithm="brute").fit(train.astype(np.float64), labels)
+    reference = neighbors.KNeighborsClassifier(5, algorithm="brute").fit(train.astype(np.float64), labels)
     own = probe.knn_accuracy(train + 1_000, labels + 5, test + 1_000, wanted + 5)
     assert own == pytest.approx(reference.score(test.astype(np.float64), wanted), abs=0.002)
 

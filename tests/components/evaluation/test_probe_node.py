@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from sklearn.decomposition import PCA
-from sklearn.neighbors import KNeighborsClassifier
 
 from components.codes import table
 from components.evaluation import metrics, probe_scores
@@ -17,6 +15,8 @@ from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests import lazy, nodes
 from tests.components.conftest import Trained
 
+decomposition = lazy.module("sklearn.decomposition")
+neighbors = lazy.module("sklearn.neighbors")
 tft = lazy.module("tensorflow_transform")
 transformed_input = lazy.module("components.data.transformed_input")
 
@@ -44,13 +44,13 @@ def test_its_scores_are_those_of_scikit_learn(trained: Trained, codes: Any, scor
     train, test = (rows.filter(splits == split) for split in ("train", "test"))
     images = {split: images_of(trained, split) for split in ("train", "test")}
     assert (found.units, found.components, found.pixels) == (4, 4, images["train"].shape[1])
-    pca = PCA(4, svd_solver="full").fit(images["train"])
+    pca = decomposition.PCA(4, svd_solver="full").fit(images["train"])
     for kind, (fitted, scored) in {
         metrics.CODE: (table.codes_of(train), table.codes_of(test)),
         metrics.PCA: (pca.transform(images["train"]), pca.transform(images["test"])),
         metrics.PIXELS: (images["train"], images["test"]),
     }.items():
-        knn = KNeighborsClassifier(5).fit(fitted, train["label"].to_numpy())
+        knn = neighbors.KNeighborsClassifier(5).fit(fitted, train["label"].to_numpy())
         assert found.metrics[f"{kind}knn_accuracy"] == pytest.approx(knn.score(scored, test["label"].to_numpy()))
     assert found.metrics.keys() == {one.name for one in metrics.METRICS if one.source == "probe"}
     assert found.metrics["pixels_linear_probe_accuracy"] == 1  # each label has rows of its own
