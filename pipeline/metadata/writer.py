@@ -105,8 +105,9 @@ class MetadataWriter:
         of_all = of_node[0][:2]  # the pipeline's and the run's
         sources = {one.id: one for one in self._client.get_executions_by_id([one.execution_id for one in nodes])}
         executions = [_cached_execution(sources[one.execution_id], one) for one in nodes]
-        for execution in executions:
+        for execution, one in zip(executions, nodes, strict=True):
             execution.last_known_state = pb.Execution.RUNNING
+            execution.custom_properties[names.COMPONENT_ID].string_value = one.node  # until it is in its node's context
         artifacts = self._client.get_artifacts_by_id(sorted({used.id for one in nodes for used, _ in one.used}))
         places = {artifact.id: place for place, artifact in enumerate(artifacts)}
         events = [(number, places[used.id], event) for number, one in enumerate(nodes) for used, event in one.used]
@@ -127,6 +128,7 @@ class MetadataWriter:
         )
         for execution, number in zip(executions, ids, strict=True):
             execution.id = number
+            del execution.custom_properties[names.COMPONENT_ID]
             execution.last_known_state = pb.Execution.CACHED
         self._client.put_executions(executions)
 
@@ -143,11 +145,9 @@ class MetadataWriter:
         for execution in self._client.get_executions_by_id(unended) if unended else []:
             execution.last_known_state = pb.Execution.FAILED if killed else pb.Execution.CANCELED
             execution.custom_properties[names.KILL_REASON if killed else names.CANCEL_REASON].string_value = reason
-            # Without a node while `record_all_cached` was interrupted; it made no files.
-            if node := self._store.owner(execution.id).node:
-                closed.append(node)
-                # The files first: if this is interrupted, the next call finds the execution again.
-                remove_outputs(self._root, node, execution.id)
+            closed.append(node := self._store.owner(execution.id).node)
+            # The files first: if this is interrupted, the next call finds the execution again.
+            remove_outputs(self._root, node, execution.id)
             self._client.put_executions([execution])
         return closed
 

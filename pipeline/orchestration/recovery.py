@@ -36,7 +36,7 @@ def _close(root: Root, store: Store, run_id: str) -> str:
     executions = store.executions(run_id)
     states = [one.state for one in executions.values()]
     error = _error(closed, list(executions))
-    removed = f"; the unfinished output of {' and '.join(closed)} was removed" if closed else ""
+    removed = f"; the unfinished output of {closed[0]} was removed" if len(closed) == 1 else ""
     text = f"run {run_id} {error}{removed}; {_next_step(root, store, run_id)}"
     end = Headline(
         state="failed",
@@ -55,8 +55,10 @@ def _next_step(root: Root, store: Store, run_id: str) -> str:
 
 
 def _error(closed: list[str], begun: list[str]) -> str:
-    if closed:
-        where = f"in {' and '.join(closed)}"
+    if len(closed) > 1:  # nodes run one after the other, but cached ones are recorded together
+        where = f"while it recorded {len(closed)} cached nodes"
+    elif closed:
+        where = f"in {closed[0]}"
     elif begun:
         where = f"after {begun[-1]}"
     else:

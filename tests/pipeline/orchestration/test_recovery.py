@@ -59,6 +59,15 @@ def test_a_running_node_is_closed_as_failed_and_its_output_removed(recorded):
     assert close(recorded) == {}
 
 
+def test_nodes_that_were_recorded_together_are_counted_and_nothing_of_them_was_removed(recorded):
+    begin(recorded, "r1")
+    for node in PIPELINE.names:
+        recorded.writer.execution("r1", node, STATE.RUNNING)
+    text = close(recorded)["r1"]
+    assert headline(recorded, "r1").error == f"died while it recorded 13 cached nodes: {recovery.REASON}"
+    assert text == f"run r1 died while it recorded 13 cached nodes: {recovery.REASON}; `sae resume r1` resumes it"
+
+
 def test_a_partial_run_is_repeated_rather_than_resumed(recorded):
     begin(recorded, "r1")
     MetadataWriter(recorded.root).end_run("r1", RunOptions(part="--from-node Trainer").properties())
