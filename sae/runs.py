@@ -61,7 +61,8 @@ class RunList(Sequence[RunRow]):
             import pandas
         except ImportError as error:
             raise UnavailableError("pandas is not installed: run `pip install pandas`") from error
-        fields = [field.name for field in dataclasses.fields(RunRow) if field.name not in ("id", "metrics")]
+        apart = ("id", "metrics", "settings")  # the index, and what has columns of its own
+        fields = [field.name for field in dataclasses.fields(RunRow) if field.name not in apart]
         names = [one.run_key for one in self.columns]
         settings = list(dict.fromkeys(name for row in self.rows for name in row.settings))
         return pandas.DataFrame(

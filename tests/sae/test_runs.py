@@ -61,6 +61,7 @@ def test_runs_of_squared_errors_show_them_and_can_be_sorted_by_them(root: Pipeli
 
 def test_runs_become_a_table_of_pandas(root: PipelineRoot) -> None:
     table = root.runs().to_pandas()
+    assert not {"metrics", "settings"} & set(table.columns)
     assert list(table.index) == [FAILED, SECOND, FIRST]
     assert table.loc[FIRST, "test_bce"] == 0.0943
     assert math.isnan(table.loc[FAILED, "test_bce"])
