@@ -98,11 +98,19 @@ class Visitor:
         return self.page.evaluate("document.scrollingElement.scrollWidth - document.documentElement.clientWidth")
 
 
-@pytest.fixture
-def visitor(chromium, site):
-    """A visitor of the site, as wide as a desktop; it must have nothing to complain of in the end."""
+@pytest.fixture(scope="package")
+def shared_visitor(chromium, site):
+    """A visitor of the site, as wide as a desktop: for all tests one, because the window of a new one takes longer."""
     with visiting(chromium, site.address) as found:
         yield found
+
+
+@pytest.fixture
+def visitor(shared_visitor):
+    """A visitor that must have nothing to complain of at the end of the test."""
+    yield shared_visitor
+    complaints, shared_visitor.complaints = shared_visitor.complaints, []
+    assert complaints == []
 
 
 @contextlib.contextmanager

@@ -59,24 +59,33 @@ class Seen:
 OF_THE_VIEW = ("color-contrast", "scrollable-region-focusable", "target-size")
 
 
-@pytest.fixture(
-    scope="module",
-    params=[(PHONE, "dark", OF_THE_VIEW), (DESKTOP, "light", ())],
-    ids=["phone, dark", "desktop, light"],
-)
-def seen(request, chromium, site):
-    """Each page, by name."""
-    size, scheme, rules = request.param
-    found = {}
-    with visiting(chromium, site.address, viewport=size, color_scheme=scheme) as visitor:
+# Of each view: the size of the window, the colour scheme, and rules of axe-core, all if none.
+VIEWS = {"desktop, light": (DESKTOP, "light", ()), "phone, dark": (PHONE, "dark", OF_THE_VIEW)}
+
+
+@pytest.fixture(scope="module")
+def views(chromium, site):
+    """Each page by name, for each view: visited once, because rendering it takes longer than changing the window."""
+    found = {view: {} for view in VIEWS}
+    with visiting(chromium, site.address) as visitor:
         for name, path in paths(site).items():
             page = visitor.visit(path)
-            problems = visitor.violations(*rules)
-            if wider := visitor.too_wide():
-                problems.append(f"{wider} px wider than the window")
-            found[name] = Seen(page.title(), page.inner_text("main"), problems)
+            for view, (size, scheme, rules) in VIEWS.items():
+                page.set_viewport_size(size)
+                page.emulate_media(color_scheme=scheme)
+                page.evaluate("new Promise(requestAnimationFrame)")  # the page has heard of its new size by then
+                problems = visitor.violations(*rules)
+                if wider := visitor.too_wide():
+                    problems.append(f"{wider} px wider than the window")
+                found[view][name] = Seen(page.title(), page.inner_text("main"), problems)
         visitor.visit("/")
     return found
+
+
+@pytest.fixture(params=VIEWS)
+def seen(request, views):
+    """Each page in a view, by name."""
+    return views[request.param]
 
 
 def test_every_page_is_accessible_and_fits(seen):
