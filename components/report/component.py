@@ -23,7 +23,7 @@ from components.artifact_types import Artifacts, ProbeScores
 from components.data import features, transformed_input
 from components.evaluation import evaluator, metrics, probe_scores, thresholds
 from components.model import baselines, run_fn, saved_model
-from components.report import page, png, split_activity, unit_details, unit_file
+from components.report import png, split_activity, unit_details, unit_file
 from components.report.split_activity import Floats, Measured, Numbers
 
 SUMMARY_FILE = "summary.json"
@@ -46,6 +46,8 @@ class ReportExecutor(base_executor.BaseExecutor):
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Write `report`; its custom properties are the overall metrics."""
+        from components.report import page  # imports matplotlib, for which runs without a report need not wait
+
         uris = {key: artifact_utils.get_single_uri(artifacts) for key, artifacts in input_dict.items()}
         texts: dict[str, Any] = json.loads(exec_properties["texts"])
         evaluated = evaluator.read_evaluation(uris["evaluation"])
