@@ -64,6 +64,17 @@ def test_threads_count_the_same_neighbours() -> None:
     assert threaded == probe.knn_accuracy(train, labels, test, wanted)
 
 
+def test_threads_fit_the_same_regressions() -> None:
+    given = [
+        (*blobs(600, seed, values=values), *blobs(2_000, seed + 9, values=values))
+        for seed, values in ((1, 4), (2, 32), (3, 99))
+    ]
+    with futures.ThreadPoolExecutor(3) as pool:
+        threaded = list(pool.map(lambda one: probe.linear_accuracy(*one), given))
+    assert threaded == [probe.linear_accuracy(*one) for one in given]
+    assert len(set(threaded)) == len(given)
+
+
 def test_of_equal_majorities_the_smallest_label_counts() -> None:
     train = np.float32([[0], [1], [2], [3]])
     assert probe.knn_accuracy(train, np.array([4, 2, 4, 2]), np.float32([[1]]), np.array([2])) == 1.0
