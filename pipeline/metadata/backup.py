@@ -63,13 +63,25 @@ def make(root: Root, run_id: str, keep: int) -> None:
     # files do not say which backup is the newest: the clock may have been ahead, or the root copied.
     about = {_PATH: str(root.path), _SEQUENCE: 1 + max(map(_sequence, copies(root)), default=0)}
     atomic_file.write(target.with_suffix(_ABOUT), json.dumps(about) + "\n")
-    if reason := sqlite.copy_in_child(root.metadata, target):
+    for left in target.parent.glob(f".*{sqlite.UNFINISHED}"):  # by a run that was killed, and its child process with it
+        sqlite.remove(left)
+    if reason := sqlite.in_child(_copy, root.metadata, target, run_id):
         raise UnavailableError(f"{root.metadata} was not backed up: {reason}")
-    if run_id not in store.Store(target, read_only=True).run_ids():
-        raise UnavailableError(f"the backup {target} does not contain run {run_id}")
     for old in copies(root)[keep:]:
         sqlite.remove(old)
         old.with_suffix(_ABOUT).unlink(missing_ok=True)
+
+
+def _copy(source: pathlib.Path, target: pathlib.Path, run_id: str) -> None:
+    """Copy the store, and check with ML Metadata that the copy contains a run. To be called in a child process."""
+    from ml_metadata.proto.metadata_store_pb2 import SqliteMetadataSourceConfig
+
+    from pipeline.metadata.client import ReadingClient, sqlite_config
+
+    sqlite.copy(source, target)
+    client = ReadingClient(sqlite_config(target, SqliteMetadataSourceConfig.READONLY), str(target))
+    if run_id not in store.Store(client).run_ids():
+        raise UnavailableError(f"the backup {target} does not contain run {run_id}")
 
 
 def copies(root: Root) -> list[pathlib.Path]:

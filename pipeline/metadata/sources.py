@@ -31,7 +31,7 @@ from ml_metadata.proto.metadata_store_pb2 import SqliteMetadataSourceConfig
 
 from components.errors import cause_text
 from pipeline.core.errors import NotFoundError, UnavailableError
-from pipeline.metadata import database_stores, rows
+from pipeline.metadata import database_stores, rows, sqlite
 from pipeline.metadata.client import ReadingClient, first_line, schema_versions, sqlite_config, without_logged_errors
 from pipeline.metadata.isolation import IsolatedClient, Processes, ReaderDiedError, UnreadableError, Worker
 
@@ -46,8 +46,6 @@ _WAL, _JOURNAL = "-wal", "-journal"  # suffixes of the files in which SQLite kee
 # table that it could not read for missing, so an error after a wait says nothing about the file.
 _WAITED = 1.0  # seconds; without a writer, opening takes milliseconds
 _PATIENCE = 10.0  # seconds for which to try again to open or to copy a file that a writer holds
-_BACKUP_DONE = 101  # SQLITE_DONE; before that, the backup is unfinished or waits for a writer
-_BUSY = "busy"
 _ADVICE = "give the SQLite file in which a pipeline records its runs"
 _DAMAGED = ("malformed", "not a database", "disk I/O error")
 
@@ -266,17 +264,11 @@ class StoreFile:
 
     def _back_up_to(self, copy: pathlib.Path) -> None:
         """Copy what is committed, also while a writer continues."""
-        deadline = time.monotonic() + _PATIENCE
-
-        def check_deadline(status: int, remaining: int, total: int) -> None:
-            if status != _BACKUP_DONE and time.monotonic() > deadline:
-                raise TimeoutError(_BUSY)
-
         with (
             contextlib.closing(sqlite3.connect(f"{self._path.as_uri()}?mode=ro", timeout=1, uri=True)) as original,
             contextlib.closing(sqlite3.connect(copy)) as target,
         ):
-            original.backup(target, progress=check_deadline)
+            sqlite.back_up(original, target, _PATIENCE)
 
     def _copy_files_to(self, copy: pathlib.Path) -> None:
         """Copy the file and SQLite's files beside it, again if a writer changed them meanwhile."""
@@ -291,7 +283,7 @@ class StoreFile:
             if self.state() == before:
                 return
             if time.monotonic() > deadline:
-                raise TimeoutError(_BUSY)
+                raise TimeoutError(sqlite.BUSY)
 
 
 Source = StoreFile | database_stores.Server
@@ -328,7 +320,7 @@ def _connect(path: pathlib.Path, name: str) -> mlmd.MetadataStore:
             if time.monotonic() - started < _WAITED:
                 raise
             if time.monotonic() > deadline:
-                raise TimeoutError(_BUSY) from error
+                raise TimeoutError(sqlite.BUSY) from error
 
 
 def _upgrade(copy: pathlib.Path) -> None:
@@ -345,7 +337,7 @@ def _upgrade(copy: pathlib.Path) -> None:
 def _reason(error: Exception) -> str:
     """Return the end of a sentence that begins with the file's name."""
     text = str(error)
-    if text == _BUSY:
+    if text == sqlite.BUSY:
         return f"is busy: a writer held it for more than {_PATIENCE:.0f} s; try again"
     if schemas := schema_versions(text):
         return (

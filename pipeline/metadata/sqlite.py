@@ -1,23 +1,26 @@
 """Copy, check and number the SQLite file of ML Metadata, also from a process that has it open.
 
 When a process closes any handle of a file, it loses all its locks on that file, and Python's SQLite does not know the
-handles of ML Metadata's SQLite. So a process that has the store open works on it in a child process (`..._in_child`).
-This module is that child's program, so it imports only the standard library.
+handles of ML Metadata's SQLite. So a process that has the store open works on it in a child process (`in_child`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import pathlib
 import sqlite3
-import subprocess
-import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
 
-_TIMEOUT = 30.0  # seconds to wait for a writer, and for the child
+from pipeline.core.errors import SaeError
+
+_TIMEOUT = 30.0  # seconds to wait for a writer
+BUSY = "busy: a writer held it for too long"
 LARGEST_ID = 2**53  # a store never counts up to larger ones
+_BACKUP_DONE = 101  # SQLITE_DONE; before that, the backup is unfinished or waits for a writer
+UNFINISHED = ".unfinished"  # end of the temporary name of a copy
 _WAL, _SHM, _JOURNAL = "-wal", "-shm", "-journal"
 
 
@@ -25,10 +28,10 @@ def copy(source: pathlib.Path, target: pathlib.Path) -> None:
     """Copy what is committed, also in a WAL file, to a temporary name, check the copy, then rename it to `target`.
 
     Raises:
-      sqlite3.Error: the file is damaged, or a writer held it for too long; there is no copy.
-      OSError: the copy cannot be written.
+      sqlite3.Error: the file is damaged; there is no copy.
+      OSError: the copy cannot be written, or a writer held the file for too long.
     """
-    unfinished = target.with_name(f".{target.name}.unfinished")
+    unfinished = target.with_name(f".{target.name}{UNFINISHED}")
     remove(unfinished)
     try:
         with (
@@ -37,7 +40,7 @@ def copy(source: pathlib.Path, target: pathlib.Path) -> None:
         ):
             for pragma in ("synchronous", "journal_mode"):  # an interrupted copy is never renamed
                 made.execute(f"PRAGMA {pragma} = OFF")
-            original.backup(made)
+            back_up(original, made, _TIMEOUT)
             made.execute("PRAGMA journal_mode = DELETE")  # one file, without a WAL file
             _check(made)
         with open(unfinished, "rb") as file:
@@ -47,9 +50,15 @@ def copy(source: pathlib.Path, target: pathlib.Path) -> None:
         remove(unfinished)
 
 
-def copy_in_child(source: pathlib.Path, target: pathlib.Path) -> str:
-    """Copy in a child process, for a process that has the file open. Return why that failed; empty if it did not."""
-    return _in_child("copy", source, str(target))
+def back_up(original: sqlite3.Connection, made: sqlite3.Connection, seconds: float) -> None:
+    """Copy what is committed. Raise `TimeoutError` if a writer holds the file for more seconds."""
+    deadline = time.monotonic() + seconds
+
+    def check_deadline(status: int, remaining: int, total: int) -> None:
+        if status != _BACKUP_DONE and time.monotonic() > deadline:
+            raise TimeoutError(BUSY)
+
+    original.backup(made, progress=check_deadline)
 
 
 def last_ids(path: pathlib.Path) -> dict[str, int]:
@@ -80,18 +89,23 @@ def raise_last_ids(path: pathlib.Path, ids: Mapping[str, int]) -> None:
             database.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?", (number, table))
 
 
-def raise_last_ids_in_child(path: pathlib.Path, ids: Mapping[str, int]) -> str:
-    """Do so for a process that has the file open. Return why that failed; empty if it did not."""
-    return _in_child("number", path, json.dumps(dict(ids)))
+def in_child(function: Callable[..., object], *arguments: Any) -> str:
+    """Call a function of a module in a child process, for a process that has the file open.
 
+    The child is forked, because Python takes 30 ms to start.
 
-def _in_child(action: str, path: pathlib.Path, argument: str) -> str:
-    command = [sys.executable, "-I", "-S", __file__, action, str(path), argument]
+    Returns:
+      Why it failed; empty if it did not.
+    """
+    from pipeline.metadata.isolation import Processes, ReaderDiedError  # imports ML Metadata
+
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=2 * _TIMEOUT, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
+        Processes().run(function, *arguments)
+    except ReaderDiedError as error:
+        return str(error) or "the process that does so was killed"
+    except (SaeError, RuntimeError, sqlite3.Error, OSError) as error:
         return str(error)
-    return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    return ""
 
 
 def check(path: pathlib.Path) -> str:
@@ -134,17 +148,3 @@ def _check(database: sqlite3.Connection) -> None:
     found = [str(row[0]) for row in database.execute("PRAGMA quick_check(1)")]
     if found != ["ok"]:
         raise sqlite3.DatabaseError("; ".join(" ".join(line.split()) for line in found))
-
-
-def _main(action: str, path: str, argument: str) -> None:
-    try:
-        if action == "copy":
-            copy(pathlib.Path(path), pathlib.Path(argument))
-        else:
-            raise_last_ids(pathlib.Path(path), json.loads(argument))
-    except (sqlite3.Error, OSError) as error:
-        sys.exit(str(error))
-
-
-if __name__ == "__main__":
-    _main(*sys.argv[1:])

@@ -78,10 +78,10 @@ class SqliteStore(RootStore):
         return sources.query(self._path, function)
 
     def raise_last_ids(self, ids: Mapping[str, int]) -> str:
-        return sqlite.raise_last_ids_in_child(self._path, ids)
+        return sqlite.in_child(sqlite.raise_last_ids, self._path, dict(ids))
 
     def copy_to(self, target: pathlib.Path) -> str:
-        return sqlite.copy_in_child(self._path, target)
+        return sqlite.in_child(sqlite.copy, self._path, target)
 
     def back_up(self, run_id: str, keep: int) -> None:
         backup.make(self.root, run_id, keep)

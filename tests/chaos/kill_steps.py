@@ -219,10 +219,10 @@ def _in_child(work: Callable[[], object], root: pathlib.Path | None = None, step
 
 def _kill_at(root: pathlib.Path, step: int) -> None:
     """Kill this process just before it writes to a root for the N-th time. It cannot be undone."""
-    count = itertools.count(1)
+    count, process = itertools.count(1), os.getpid()
 
     def writes() -> None:
-        if next(count) == step:
+        if os.getpid() == process and next(count) == step:  # not one that it forked
             os.kill(os.getpid(), signal.SIGKILL)
 
     def hook(event: str, arguments: tuple[object, ...]) -> None:

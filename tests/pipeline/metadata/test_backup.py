@@ -10,7 +10,7 @@ from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.maintenance import fsck
 from pipeline.maintenance.restore_store import RestoredStore
-from pipeline.metadata import backup
+from pipeline.metadata import backup, sqlite
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.writer import rewrite_moved_uris
 from pipeline.terminal import maintenance as maintenance_text
@@ -71,6 +71,14 @@ def test_copies_of_earlier_versions_are_older_than_new_ones_and_sorted_by_run(re
         if run_id != "r1":
             about.unlink() if beside is None else about.write_text(beside)
     assert names(recorded.root) == ["r1", "r9", "r8"]
+
+
+def test_what_a_killed_run_left_of_a_copy_is_removed(recorded):
+    recorded.run("r2", names=["SchemaGen"])
+    recorded.root.metadata_copies.mkdir()
+    (recorded.root.metadata_copies / f".r1.sqlite{sqlite.UNFINISHED}").write_bytes(b"half")
+    make(recorded, "r2")
+    assert sorted(os.listdir(recorded.root.metadata_copies)) == ["r2.json", "r2.sqlite"]
 
 
 def test_none_are_made_where_none_are_to_be_kept(recorded):

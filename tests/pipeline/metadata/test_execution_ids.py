@@ -70,8 +70,8 @@ def test_the_counters_of_a_file_only_rise(tmp_path):
     assert sqlite.last_ids(path) == {"kept": 20}
     sqlite.raise_last_ids(path, {"kept": 4, "empty": 6})
     assert sqlite.last_ids(path) == {"kept": 20, "empty": 6}
-    assert sqlite.raise_last_ids_in_child(path, {"kept": 30}) == ""
+    assert sqlite.in_child(sqlite.raise_last_ids, path, {"kept": 30}) == ""
     assert sqlite.last_ids(path) == {"kept": 30, "empty": 6}
     path.write_bytes(b"not a database")
     assert sqlite.last_ids(path) == sqlite.last_ids(tmp_path / "missing") == {}
-    assert "not a database" in sqlite.raise_last_ids_in_child(path, {"kept": 31})
+    assert "not a database" in sqlite.in_child(sqlite.raise_last_ids, path, {"kept": 31})

@@ -54,7 +54,7 @@ def test_a_copy_has_what_was_committed_also_in_the_log_of_a_killed_writer(path, 
     if how == "here":
         sqlite.copy(path, target)
     else:
-        assert sqlite.copy_in_child(path, target) == ""
+        assert sqlite.in_child(sqlite.copy, path, target) == ""
     assert numbers(target) == [1, 2]
     assert mode(target) == b"\1\1"
     assert not [name for name in beside(path) if name.endswith("unfinished")]
@@ -77,7 +77,7 @@ def test_a_damaged_file_is_named_so_and_not_copied(path):
     target = path.with_name("copy.sqlite")
     with pytest.raises(sqlite3.DatabaseError):
         sqlite.copy(path, target)
-    assert sqlite.copy_in_child(path, target) != ""
+    assert sqlite.in_child(sqlite.copy, path, target) != ""
     assert beside(path) == []
     assert path.read_bytes() == before
     path.write_bytes(b"not a database")
@@ -89,8 +89,22 @@ def test_a_copy_that_fails_leaves_the_one_before(path):
     target = path.with_name("copy.sqlite")
     sqlite.copy(path, target)
     damage(path)
-    assert sqlite.copy_in_child(path, target) != ""
+    assert sqlite.in_child(sqlite.copy, path, target) != ""
     assert numbers(target) == [1]
+
+
+@pytest.mark.parametrize("child", [False, True])
+def test_a_file_that_a_writer_holds_for_too_long_is_not_copied(path, monkeypatch, child):
+    monkeypatch.setattr(sqlite, "_TIMEOUT", 0.1)
+    target = path.with_name("copy.sqlite")
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        if child:
+            assert "busy" in sqlite.in_child(sqlite.copy, path, target)
+        else:
+            with pytest.raises(TimeoutError, match="busy"):
+                sqlite.copy(path, target)
+    assert beside(path) == []
 
 
 def test_a_file_that_is_set_aside_takes_its_log_along(path):
