@@ -145,9 +145,10 @@ class MetadataWriter:
         for execution in self._client.get_executions_by_id(unended) if unended else []:
             execution.last_known_state = pb.Execution.FAILED if killed else pb.Execution.CANCELED
             execution.custom_properties[names.KILL_REASON if killed else names.CANCEL_REASON].string_value = reason
-            closed.append(node := self._store.owner(execution.id).node)
-            # The files first: if this is interrupted, the next call finds the execution again.
-            remove_outputs(self._root, node, execution.id)
+            if node := self._store.owner(execution.id).node:  # else a decision
+                closed.append(node)
+                # The files first: if this is interrupted, the next call finds the execution again.
+                remove_outputs(self._root, node, execution.id)
             self._client.put_executions([execution])
         return closed
 

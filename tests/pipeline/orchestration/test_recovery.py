@@ -68,6 +68,13 @@ def test_nodes_that_were_recorded_together_are_counted_and_nothing_of_them_was_r
     assert text == f"run r1 died while it recorded 13 cached nodes: {recovery.REASON}; `sae resume r1` resumes it"
 
 
+def test_an_execution_that_belongs_to_no_node_is_no_node_in_which_the_run_died(recorded):
+    begin(recorded, "r1")
+    MetadataWriter(recorded.root).record_decision("sae.Pin", "r1", {}, {}, ended=False)
+    close(recorded)
+    assert headline(recorded, "r1").error == f"died before its first node: {recovery.REASON}"
+
+
 def test_a_partial_run_is_repeated_rather_than_resumed(recorded):
     begin(recorded, "r1")
     MetadataWriter(recorded.root).end_run("r1", RunOptions(part="--from-node Trainer").properties())
