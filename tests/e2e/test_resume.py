@@ -23,7 +23,7 @@ from pipeline.orchestration import run
 from pipeline.orchestration.summary import Summary
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal.progress import display
-from tests import PROJECT, metadata_stores
+from tests import PROJECT
 from tests.builders.roots import tree
 from tests.chaos import kill_points as kills
 from tests.e2e.conftest import QUICK, QUICK_OPTIONS, SampleRun, run_here
@@ -55,9 +55,9 @@ class Survived:
 
 
 @pytest.fixture(scope="module")
-def survived(tmp_path_factory: pytest.TempPathFactory) -> Survived:
-    folder = tmp_path_factory.mktemp("survived") / "root"
-    metadata_stores.give_first_run(folder)
+def survived(sample_run: SampleRun, tmp_path_factory: pytest.TempPathFactory) -> Survived:
+    """In a copy of the root of the sample: the nodes before the Trainer are cached."""
+    folder = sample_run.copy(tmp_path_factory.mktemp("survived") / "root")
     process = subprocess.Popen(
         kills.command(folder, *OPTIONS), cwd=PROJECT, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -82,7 +82,7 @@ def test_commands_that_read_show_it_as_broken_off_and_write_nothing(survived: Su
     assert f"`sae resume {survived.run_id}` resumes it" in survived.unfinished.row.error
     states = {node.node: node.state for node in survived.unfinished.nodes}
     assert states["Trainer"] is NodeRunState.UNFINISHED
-    assert states["Transform"] is NodeRunState.EXECUTED
+    assert states["Transform"] is NodeRunState.CACHED
     assert survived.untouched
 
 
@@ -98,7 +98,8 @@ def test_it_ends_under_its_id_and_what_had_ended_is_not_run_again(survived: Surv
     told = {node["id"]: node["reason"] for node in survived.summary.nodes}
     assert [name for name, reason in told.items() if reason == "it ended in an earlier attempt"] == [*_KEPT, "Trainer"]
     store = open_store(survived.root, read_only=True)
-    assert store.run_ids() == [survived.run_id]
+    assert store.run_ids()[0] == survived.run_id
+    assert len(store.run_ids()) == 2  # with that of the sample
     for name in _KEPT:
         assert len(store.executions_of(survived.run_id, name)) == 1, name
 
@@ -109,7 +110,8 @@ def test_each_attempt_is_kept_with_its_reason(survived: Survived) -> None:
     assert (found.row.state, found.row.error) == (RunState.SUCCEEDED, "")
     assert [one.state for one in found.attempts] == ["failed", "failed", "succeeded"]
     assert found.attempts[0].error.startswith("died in Trainer")
-    assert [node.state for node in found.nodes] == [NodeRunState.EXECUTED] * len(PIPELINE.names)
+    executed = [NodeRunState.EXECUTED] * (len(PIPELINE.names) - len(_KEPT))
+    assert [node.state for node in found.nodes] == [NodeRunState.CACHED] * len(_KEPT) + executed
     store = open_store(survived.root, read_only=True)
     failed, ended = (store.execution(one) for one in store.executions_of(survived.run_id, "Trainer"))
     assert (failed.state, ended.state) == (NodeState.FAILED, NodeState.EXECUTED)
@@ -124,8 +126,8 @@ def test_nothing_is_left_half_done(survived: Survived) -> None:
     assert not list(survived.root.path.rglob("*.unfinished"))
     # The store is one file again, and the run that succeeded has left a copy of it; of a database none is made.
     assert not list(survived.root.path.glob("metadata.sqlite-*"))
-    copies = [] if survived.root.metadata_url() else [survived.run_id]
-    assert [copy.stem for copy in backup.copies(survived.root)] == copies
+    copies = [copy.stem for copy in backup.copies(survived.root)]
+    assert (survived.run_id in copies) == (not survived.root.metadata_url())
 
 
 def test_the_bits_are_those_of_an_unbroken_training(survived: Survived) -> None:
