@@ -19,6 +19,7 @@ from pipeline.cli import entry
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import of_root
 from pipeline.orchestration import imports, process_setup
+from pipeline.provenance import source_code
 from pipeline_config import EngineConfig
 
 
@@ -40,6 +41,7 @@ def main() -> None:
     arguments = ["run", *json.loads(line)]
     if _changed_since(began):
         os.execv(sys.executable, [sys.executable, "-m", "pipeline", *arguments])
+    source_code.imported_at(began)  # a file may still change before the run reads it
     sys.argv = [str(pathlib.Path(pipeline.__file__).with_name("__main__.py")), *arguments]
     entry.main()
 

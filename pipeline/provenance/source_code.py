@@ -22,6 +22,7 @@ _SHARED = "components"  # nodes of other packages may import it
 # Fields of statements, handlers of exceptions and cases of `match` that contain statements.
 _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 _read: dict[Any, Any] | None = None  # results by function and arguments, while `read_once` lasts
+_imported_at = float("inf")  # see `imported_at`
 
 
 @contextlib.contextmanager
@@ -74,8 +75,17 @@ def files(module: str) -> dict[str, str]:
 
 
 def changed_since(recorded: Mapping[str, str]) -> list[str]:
-    """Return which of the files that `files` returned have other bytes now, or none; also while `read_once` lasts."""
+    """Return which of the files that `files` returned have other bytes now, or none; also while `read_once` lasts.
+
+    After `imported_at`, also those that were written since then.
+    """
     return [path for path, digest in recorded.items() if _current(path) != digest]
+
+
+def imported_at(time: float) -> None:
+    """Let `changed_since` know that this process imported code from `time` on, in seconds as `time.time`."""
+    global _imported_at
+    _imported_at = time
 
 
 def distributions(module: str) -> frozenset[str]:
@@ -108,7 +118,8 @@ def _relative(path: str, project: pathlib.Path) -> str:
 
 def _current(path: str) -> str:
     try:
-        return file_digests.of_file(os.path.join(_package_parent(path.partition("/")[0]) or PROJECT, path))
+        place = os.path.join(_package_parent(path.partition("/")[0]) or PROJECT, path)
+        return file_digests.of_file(place) if os.stat(place).st_ctime < _imported_at else ""
     except OSError:
         return ""
 

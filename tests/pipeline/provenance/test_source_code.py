@@ -285,3 +285,14 @@ def test_a_file_that_changed_since_it_was_read_is_named_also_while_files_are_rea
         project({"b.py": "x = 2"})
         (tmp_path / "components" / "c.py").unlink()
         assert source_code.changed_since(read) == ["components/b.py", "components/c.py"]
+
+
+def test_a_file_written_since_the_process_imported_it_counts_as_changed(project, tmp_path, monkeypatch):
+    project({"a.py": "import components.b", "b.py": "x = 1"})
+    written = (tmp_path / "components" / "b.py").stat().st_ctime
+    read = source_code.files("components.a")
+    monkeypatch.setattr(source_code, "_imported_at", source_code._imported_at)
+    source_code.imported_at(written + 1)
+    assert source_code.changed_since(read) == []
+    source_code.imported_at(written)
+    assert "components/b.py" in source_code.changed_since(read)
