@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import re
-import shlex
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -236,16 +234,3 @@ def test_a_data_set_of_another_form_is_named_alike_by_doctor_plan_and_run(
     assert ended == DATA
     assert f"data set mine in {folder} {reason}" in " ".join((output + messages).split())
     assert "prepare it again with TFDS, or remove that folder" in " ".join((output + messages).split())
-
-
-@pytest.mark.component
-def test_the_commands_suggested_after_add_find_the_data_set(sae: Any, data: pathlib.Path) -> None:
-    np.save("many.npy", np.random.default_rng(1).normal(size=(50, 3)))
-    for given in ([], ["--data-dir", "other folder"]):
-        ended, _, messages = sae("data", "add", "mine", "many.npy", *given)
-        assert ended == 0
-        show, run = (shlex.split(command)[1:] for command in re.findall("`(.*?)`", messages)[-2:])
-        assert sae(*show)[0] == 0
-        # The default root may contain runs on another data set.
-        where = ["--set", f"data.data_dir={pathlib.Path('other folder').absolute()}"] if given else []
-        assert run == ["run", "--set", "data.dataset=mine", *where, "--root", "mine_root"]
