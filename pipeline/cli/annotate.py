@@ -18,7 +18,8 @@ from pipeline.registry import run_annotations
 def tag_command(run_id: str, tags: tuple[str, ...], remove: bool, root: str | None) -> None:
     """Add tags to a run; `sae runs --where tag=TAG` lists the runs that have one."""
     found, recorded = run_annotations.tag(resolve_root(root), run_id, tags, remove)
-    output.note(f"run {found} has {'the tags ' + ', '.join(recorded.tags) if recorded.tags else 'no tags'}")
+    several = "s" * (len(recorded.tags) > 1)
+    output.note(f"run {found} has {f'the tag{several} ' + ', '.join(recorded.tags) if recorded.tags else 'no tags'}")
 
 
 @command("note", may_be_empty=["text"])

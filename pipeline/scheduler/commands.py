@@ -9,6 +9,8 @@ import subprocess
 import sys
 from typing import Any
 
+from components.evaluation import thresholds
+from components.evaluation.thresholds import Gate
 from pipeline.core.project import PROJECT
 from pipeline.scheduler.types import Work
 
@@ -68,9 +70,9 @@ def _error(run: dict[str, Any]) -> str:
         return str(run["row"]["error"])
     titles: dict[str, str] = run.get("slice_titles", {})
     found = [str(node["error"]) for node in run.get("nodes", ()) if node["error"]]
-    found += [
-        f"{one['metric']} ({titles.get(one['slice'], one['slice'])}) is {one['value']:g}, the limit is {one['limit']:g}"
+    found += thresholds.reasons(
+        Gate(one["metric"], titles.get(one["slice"], one["slice"]), one["value"], one["limit"], one["passed"])
         for one in run.get("thresholds", ())
-        if not one["passed"] and one["value"] is not None and one["limit"] is not None
-    ]
+        if one["value"] is not None and one["limit"] is not None
+    )
     return "; ".join(dict.fromkeys(found))

@@ -23,7 +23,7 @@ def as_text(found: Plan) -> str:
     if shared and found.data not in reasons_of_nodes[0]:
         lines += [*reasons_of_nodes[0], ""]
     for line in found.nodes:
-        verdict = "run" if line.verdict == "depends" else line.verdict
+        verdict = "may run" if line.verdict == "depends" else line.verdict
         own = () if shared else line.reasons
         reasons = (*([f"outputs of run {line.of_run}"] if line.of_run else []), *own) or ("",)
         shown = [*reasons[:_REASONS]]
