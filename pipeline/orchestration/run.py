@@ -196,7 +196,10 @@ def _writes_to_output(handler: logging.Handler) -> bool:
 
 @contextlib.contextmanager
 def _logging(log: pathlib.Path, listener: Listener) -> Iterator[None]:
-    """Write all log records to the run's log, once, and turn some into events."""
+    """Write all log records to the run's log, once, and turn some into events.
+
+    Records that cannot be written are lost, as on a full disk: the run ends as it would have without them.
+    """
     file = logging.FileHandler(log, encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     handlers = (file, _EventHandler(listener))
@@ -211,4 +214,5 @@ def _logging(log: pathlib.Path, listener: Listener) -> Iterator[None]:
     finally:
         logger.handlers = before
         logger.setLevel(level)
-        file.close()
+        with contextlib.suppress(OSError):  # its last records: this error would hide that of the run, or its success
+            file.close()

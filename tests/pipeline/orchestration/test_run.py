@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime
 import logging
+import pathlib
 import re
 import time
 
 import pytest
 
 from pipeline.core import settings
+from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import client
 from pipeline.orchestration import imports, process_setup, run
@@ -109,6 +111,21 @@ def test_a_log_has_each_line_once_though_a_library_logs_to_standard_error(root):
     finally:
         logging.getLogger().removeHandler(library)
     assert log.read_text().count("a job was started") == 1
+
+
+@pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_log_on_a_full_disk_changes_neither_a_success_nor_an_error(monkeypatch):
+    monkeypatch.setattr(logging, "raiseExceptions", False)  # which prints that a record was not written
+
+    def log_on_full_disk(error: Exception | None = None) -> None:
+        with run._logging(pathlib.Path("/dev/full"), lambda event: None):
+            logging.getLogger("pipeline").info("a record")
+            if error is not None:
+                raise error
+
+    log_on_full_disk()
+    with pytest.raises(UnavailableError, match="manifest"):
+        log_on_full_disk(UnavailableError("cannot write the manifest"))
 
 
 def test_keys_are_of_the_code_as_it_was_before_it_was_imported(tmp_path, monkeypatch):
