@@ -120,24 +120,18 @@ def _is_lazy(module: object, known: dict[str, bool]) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def restored_logging() -> Iterator[None]:
-    """Take back what a command in the process of a test sets for its own: where its log goes, and from which level.
+def restored_process() -> Iterator[None]:
+    """Take back what a command in the process of a test sets for its own: the environment, and where its log goes.
 
-    Its handler would go on writing to the standard error of that test, which is closed.
+    Its handlers would go on writing to the standard error of that test, which is closed.
     """
     loggers = [logging.getLogger(name) for name in ("", "pipeline", "uvicorn", "uvicorn.access")]
     before = [(logger.level, logger.handlers[:]) for logger in loggers]
-    yield
+    with environment.restored():
+        yield
     for logger, (level, handlers) in zip(loggers, before, strict=True):
         logger.setLevel(level)
         logger.handlers[:] = handlers
-
-
-@pytest.fixture
-def restored_environment() -> Iterator[None]:
-    """For a test in whose process a run runs."""
-    with environment.restored():
-        yield
 
 
 @pytest.fixture

@@ -15,6 +15,9 @@ def restored() -> Iterator[None]:
     try:
         yield
     finally:
-        os.environ.clear()
-        os.environ.update(before)
+        for name in {*before, *os.environ}:  # a thread of a library may read the others
+            if name not in before:
+                del os.environ[name]
+            elif os.environ.get(name) != before[name]:
+                os.environ[name] = before[name]
         tempfile.tempdir = temporary

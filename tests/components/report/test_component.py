@@ -20,6 +20,7 @@ from tests.tfds_builders import HEIGHT, WIDTH
 
 adapter = lazy.module("components.model.adapter")
 model_preview = lazy.module("pipeline.artifacts.preview_writers.model")
+page = lazy.module("components.report.page")
 report = lazy.module("components.report.component")
 saved_layers = lazy.module("components.model.saved_layers")
 tft = lazy.module("tensorflow_transform")
@@ -52,12 +53,12 @@ def make_report(
 ) -> Callable[[], Written]:
     """Returns what runs the Report node on the trained model."""
     model = {"examples": trained.examples, "model": trained.model}
-    write = report.page.write_report
+    write = page.write_report
 
     def make() -> Written:
         given: list[Any] = []
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(report.page, "write_report", lambda *data: given.append(data[0]) or write(*data))
+            patch.setattr("components.report.page.write_report", lambda *data: given.append(data[0]) or write(*data))
             outputs = nodes.run(
                 trained.components["Report"],
                 tmp_path_factory.mktemp("report"),

@@ -28,7 +28,6 @@ _COMMANDS = {
 
 
 @pytest.mark.component
-@pytest.mark.usefixtures("restored_environment")
 @pytest.mark.parametrize("kind", ODD)
 def test_no_command_waits_for_a_file_that_is_none(
     tmp_path: pathlib.Path, kind: str, capsys: pytest.CaptureFixture[str]

@@ -74,9 +74,7 @@ def test_only_the_id_itself_counts_as_taken(root):
 
 
 @pytest.mark.sqlite_file
-def test_a_run_waits_for_a_program_that_reads_the_store_and_shows_it(
-    tmp_path, restored_environment, monkeypatch, capfd
-):
+def test_a_run_waits_for_a_program_that_reads_the_store_and_shows_it(tmp_path, monkeypatch, capfd):
     monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
     recorded = Recorded(tmp_path)
     recorded.run("r1")

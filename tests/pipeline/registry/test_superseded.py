@@ -57,7 +57,7 @@ def test_a_decision_rebuilds_it(rolled_back, decide):
     assert fsck.check(rolled_back.root).findings == ()
 
 
-def test_a_run_rebuilds_it_before_its_first_node_and_says_so(rolled_back, restored_environment, monkeypatch, capfd):
+def test_a_run_rebuilds_it_before_its_first_node_and_says_so(rolled_back, monkeypatch, capfd):
     monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
     rolled_back.remember("training.seed=4")
     request = RunRequest(PIPELINE, settings.Request(assignments=("training.seed=4",), root=str(rolled_back.root.path)))
