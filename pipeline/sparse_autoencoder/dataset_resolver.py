@@ -143,10 +143,15 @@ def _prepared_or_downloaded(
 
 
 def _or_sample(root: Root) -> str:
-    """Suggest a run on the sample, unless the root contains runs on another data set and so refuses it."""
-    if root.dataset() not in (None, sample_path.NAME):
+    """Suggest a run on the sample, unless the root contains runs on another data set.
+
+    An empty root is not suggested: the run would reserve it for the sample.
+    """
+    held = root.dataset()
+    if held not in (None, sample_path.NAME):
         return ""
-    return f", or run `sae run --profile {SAMPLE_PROFILE}` on the embedded digits"
+    place = "" if held else " --root sample_root"
+    return f", or run `sae run --profile {SAMPLE_PROFILE}{place}` on the embedded digits"
 
 
 def unreachable(urls: list[str], timeout: float) -> str:

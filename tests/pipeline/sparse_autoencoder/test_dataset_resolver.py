@@ -114,8 +114,9 @@ def test_another_data_set_than_mnist_is_never_replaced_by_the_sample(
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nothing listens on the discard port
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    with pytest.raises(UnavailableError, match=r"fashion_mnist.*TFDS_DATA_DIR"):
+    with pytest.raises(UnavailableError, match=r"fashion_mnist.*TFDS_DATA_DIR") as raised:
         find(request(tmp_path, "fashion_mnist"), root, prepare)
+    assert "`sae run --profile sample --root sample_root`" in str(raised.value)  # this root stays free for other data
 
 
 @pytest.mark.parametrize(("asked", "meant"), [("cell", "cells"), ("fashion_mnst", "fashion_mnist"), ("qqqqq", "")])
