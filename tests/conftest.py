@@ -8,6 +8,7 @@ import os
 import pathlib
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -34,6 +35,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # nohup does the same with SIGHUP. A handler is not inherited by a program that is started; this process goes on.
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda number, frame: None)
+# Python finds the folder by writing a file, when it is first asked for: perhaps in a test with a full disk.
+tempfile.gettempdir()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -119,8 +122,15 @@ def _is_lazy(module: object, known: dict[str, bool]) -> bool:
     return known[module.__name__]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def restored_after_module() -> Iterator[None]:
+    """Take back what runs in fixtures of a module set; a fixture that lives longer does that itself."""
+    with environment.restored():
+        yield
+
+
 @pytest.fixture(autouse=True)
-def restored_process() -> Iterator[None]:
+def restored_process(restored_after_module: None) -> Iterator[None]:
     """Take back what a command in the process of a test sets for its own: the environment, and where its log goes.
 
     Its handlers would go on writing to the standard error of that test, which is closed.

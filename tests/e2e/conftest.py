@@ -53,12 +53,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = [*(item for item in items if not here[item.path]), *ours]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _environment() -> Iterator[None]:
-    with environment.restored():
-        yield
-
-
 Run = Callable[..., Summary]
 
 

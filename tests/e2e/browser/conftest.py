@@ -17,6 +17,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from pipeline.core.pipeline_root import Root
 from pipeline.scheduler import triggers
 from pipeline.scheduler.store import ScheduleDatabase
+from tests import environment
 from tests.builders import schedules as examples
 from tests.e2e.conftest import PROJECT, QUICK, SampleRun, run_here
 
@@ -181,6 +182,7 @@ def put_odd_things(metadata: pathlib.Path) -> int:
 
 @pytest.fixture(scope="package")
 def site(chromium, sample_run, tmp_path_factory):
-    found = Site(sample_run, tmp_path_factory.mktemp("site") / "root")
+    with environment.restored():
+        found = Site(sample_run, tmp_path_factory.mktemp("site") / "root")
     with served("--root", found.root) as found.address:
         yield found
