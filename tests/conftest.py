@@ -130,7 +130,7 @@ def restored_after_module() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def restored_process(restored_after_module: None) -> Iterator[None]:
+def restored_process() -> Iterator[None]:
     """Take back what a command in the process of a test sets for its own: the environment, and where its log goes.
 
     Its handlers would go on writing to the standard error of that test, which is closed.

@@ -15,7 +15,6 @@ from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import DEFAULT_PIPELINE
 from pipeline.orchestration import imports
 from pipeline_config import PipelineConfig
-from tests import environment
 
 SECOND = ("--pipeline", "tests.second_pipeline.definition:PIPELINE")
 Run = Callable[..., tuple[object, str, str]]
@@ -31,8 +30,7 @@ def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> I
             cli.main([*words])
         return (end.value.code, *capfd.readouterr())
 
-    with environment.restored():
-        yield call
+    yield call
     logging.captureWarnings(False)
 
 
