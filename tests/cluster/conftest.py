@@ -130,7 +130,7 @@ def running(engine: ClusterEngine, parts_folder: pathlib.Path, folder: pathlib.P
 @pytest.fixture(scope="session")
 def of_one_machine(tmp_path_factory: pytest.TempPathFactory) -> Digests:
     """The content digests of the sample without a cluster."""
-    return sample_runs.on_one_machine(tmp_path_factory.mktemp("local") / "root")
+    return sample_runs.on_one_machine(tmp_path_factory.mktemp("local") / "root", settings=sample_runs.MANY_FILES)
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,8 @@ SECONDS = 900.0  # at most, for a run; it takes two minutes on a free machine
 BEAM_NODES = ("ExampleGen", "StatisticsGen", "Evaluator")
 LAST_BEAM_NODE = "Evaluator"  # later nodes run where `sae` does
 EPOCHS = "2"
+# Beam draws which host gets a file: of few files, one host may get all.
+MANY_FILES = {"data.shard_examples": "50"}
 
 Digests = dict[tuple[str, str], str]
 

@@ -9,7 +9,7 @@ import pytest
 from pipeline.core.errors import ExitCode
 from tests.cluster import sample_runs, small_job
 from tests.cluster.conftest import HostCluster
-from tests.cluster.sample_runs import BEAM_NODES, SECONDS, Digests, digests, ended
+from tests.cluster.sample_runs import BEAM_NODES, MANY_FILES, SECONDS, Digests, digests, ended
 
 pytestmark = [
     pytest.mark.cluster,
@@ -29,7 +29,7 @@ def test_both_hosts_work(spark_hosts: HostCluster, tmp_path: pathlib.Path) -> No
 def test_the_digests_are_those_of_one_machine(
     spark_hosts: HostCluster, of_one_machine: Digests, tmp_path: pathlib.Path
 ) -> None:
-    run_id = ended(sample_runs.start(tmp_path / "root", spark_hosts.cluster.settings))
+    run_id = ended(sample_runs.start(tmp_path / "root", {**MANY_FILES, **spark_hosts.cluster.settings}))
     assert digests(tmp_path / "root", run_id) == of_one_machine
     for node in BEAM_NODES:
         # A log is named after the host and the process of its `sae worker`.
