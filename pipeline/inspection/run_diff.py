@@ -21,6 +21,7 @@ from pipeline_config import Configuration
 OVERALL = "overall"
 _ABSENT = "not there"
 _LONGEST_VALUE = 60  # characters of a property in the reason of a difference
+_ROOT = "paths.root"  # runs compared are in one root, however each gave its path
 _SUCCEEDED = (NodeRunState.EXECUTED, NodeRunState.CACHED)
 
 
@@ -208,7 +209,11 @@ def _shared(words: Callable[[Any], Mapping[str, str]], recorded: Sequence[Manife
 def _manifest_differences(config_type: type[Configuration], found: Sequence[Manifest]) -> list[SettingDifference]:
     first, *others = found
     by_run = [
-        {(one.group, one.field): one for one in manifest_diff.differences(first, other, config_type)}
+        {
+            (one.group, one.field): one
+            for one in manifest_diff.differences(first, other, config_type)
+            if one.field != _ROOT
+        }
         for other in others
     ]
     order = list(manifest_diff.Group)

@@ -67,6 +67,13 @@ def test_settings_that_differ_have_a_value_for_each_run(recorded):
     assert not found.same
 
 
+def test_paths_of_one_root_are_no_difference(recorded):
+    for run_id, root in (("r1", "root"), ("r2", str(recorded.root.path))):
+        recorded.run(run_id, names=["SchemaGen"])
+        write(recorded, run_id, configuration={**RECORDED.configuration, "paths.root": root})
+    assert compared(recorded, "r1", "r2").settings == ()
+
+
 def test_groups_come_in_one_order_and_say_what_has_no_effect(recorded):
     for run_id in ("r1", "r2"):
         recorded.run(run_id, names=["SchemaGen"])
