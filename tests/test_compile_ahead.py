@@ -26,7 +26,10 @@ MODULES = {
     "by_rare.py": "",
     "parts/__init__.py": "import by_rare\n",
     "parts/one.py": "",
-    "pipeline/sparse_autoencoder/nodes.py": "def node():\n    import in_function, rare, parts.one\n",
+    "named.py": "",
+    "pipeline/sparse_autoencoder/nodes.py": (
+        "def node():\n    import in_function, rare, parts.one\nnode('named.Class', 'a.b')\n"
+    ),
 }
 
 
@@ -57,10 +60,10 @@ def test_a_missing_module_is_told_and_a_broken_one_is_not(tmp_path):
     assert compiled(tmp_path, "missing", "near.missing", "caught")[0] == [False, False, True]
 
 
-def test_imports_in_functions_are_followed_where_nodes_are_declared(tmp_path):
+def test_imports_in_functions_and_by_texts_are_followed_where_nodes_are_declared(tmp_path):
     rarely_used = {"rare": False, "parts": True}
     _, files = compiled(tmp_path, "pipeline.sparse_autoencoder.nodes", rarely_used=rarely_used)
-    assert files == {"pipeline/sparse_autoencoder/nodes.py", "in_function.py", "parts/one.py"}
+    assert files == {"pipeline/sparse_autoencoder/nodes.py", "in_function.py", "parts/one.py", "named.py"}
 
 
 def test_what_is_imported_first_is_compiled_last(tmp_path):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.machinery
 import modulefinder
 import os
+import re
 import sys
 import types
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +35,7 @@ STARTS = (
     "pipeline.sparse_autoencoder",
     "pipeline.cli.run",
 )
-IMPORTS_IN_FUNCTIONS = ("pipeline.sparse_autoencoder.",)
+IMPORTS_IN_FUNCTIONS = ("pipeline.sparse_autoencoder.",)  # or by texts
 # What is imported in `if TYPE_CHECKING` or put off by the library itself; as in `imports.rarely_used`.
 NOT_IMPORTED = {
     "dns": False,
@@ -45,6 +46,7 @@ NOT_IMPORTED = {
     "tensorflow_datasets": True,
 }
 _FINDER = modulefinder.ModuleFinder()
+_DOTTED = re.compile(r"[a-z_]\w*(\.\w+)+")  # names components of nodes
 
 
 class Compiler:
@@ -116,7 +118,13 @@ def _source(name: str, folders: Sequence[str]) -> tuple[str, Sequence[str] | Non
 
 
 def _imports(code: types.CodeType, package: str, in_functions: bool) -> Iterator[tuple[str, Sequence[str]]]:
-    """Yield names of modules that code imports, and of what is imported from each, which may be modules."""
+    """Yield names of modules that code imports, and of what is imported from each, which may be modules.
+
+    Args:
+      code: of a module or function.
+      package: to which relative imports are relative.
+      in_functions: whether to look into functions, and at texts that may name a module or something in it.
+    """
     for kind, found in _FINDER.scan_opcodes(code):
         if kind == "absolute_import":
             yield found[1], [member for member in found[0] or () if member != "*"]
@@ -128,6 +136,8 @@ def _imports(code: types.CodeType, package: str, in_functions: bool) -> Iterator
         for constant in code.co_consts:
             if isinstance(constant, types.CodeType):
                 yield from _imports(constant, package, in_functions)
+            elif isinstance(constant, str) and _DOTTED.fullmatch(constant):
+                yield constant, ()
 
 
 def main() -> None:
