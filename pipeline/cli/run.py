@@ -95,7 +95,7 @@ def run_command(
 def resume_command(run_id: str, root: str | None, as_json: bool) -> None:
     """Resume a failed, interrupted or killed run under its id; nodes that succeeded are not executed again.
 
-    RUN is an id, its unique beginning, `latest` or `latest~1`; without it, the newest run that can be resumed. The
+    RUN is an id, its unique beginning, `latest` or `latest~1`; without it, the newest run, if it did not succeed. The
     command refuses if code, settings, packages or data differ from those of the run.
     """
     _end_with(run.resume(current_pipeline(), resolve_root(root), run_id, _display()), as_json)

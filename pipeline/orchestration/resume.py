@@ -30,11 +30,12 @@ def find(pipeline: Pipeline, root: Root, store: Store, wanted: str) -> tuple[Man
       pipeline: the pipeline of the run.
       root: the root of the run.
       store: its store.
-      wanted: a run id, its unique beginning, or `latest`; empty: the newest run that failed or was interrupted.
+      wanted: a run id, its unique beginning, or `latest`; empty: the newest run, which must have failed or been
+        interrupted. Points of sweeps do not count.
 
     Raises:
       NotFoundError: there is no such run, or its manifest is missing.
-      UsageError: the run succeeded, or ran only a part of the pipeline.
+      UsageError: the run succeeded, or ran only a part of the pipeline; or `wanted` is empty and the newest succeeded.
       UnavailableError: code, configuration, packages, machine or data changed since the run began; names the changes.
     """
     run_id = store.find_run(wanted) if wanted else _newest(root, store)
@@ -89,9 +90,19 @@ def current_manifest(pipeline: Pipeline, recorded: Manifest) -> Manifest:
 
 
 def _newest(root: Root, store: Store) -> str:
+    """Return the newest run that failed or was interrupted, unless a newer one succeeded."""
+    newer = ""
     for run_id in store.run_ids():
         found = run_properties.headline_of(store.run_properties(run_id))
-        is_point = sweep_trigger.parse(found.trigger or "") is not None  # which only its sweep continues
-        if found.state in _RESUMABLE_STATES and not is_point:
+        if sweep_trigger.parse(found.trigger or "") is not None:  # which only its sweep continues
+            continue
+        if found.state == "succeeded":
+            newer = newer or run_id
+        elif found.state in _RESUMABLE_STATES:
+            if newer:  # the model of the older run could replace the newer one's
+                raise UsageError(
+                    f"the newest run, {newer}, succeeded; the newest that did not is older: `sae resume {run_id}` "
+                    "resumes it"
+                )
             return run_id
     raise NotFoundError(f"no run in {root.path} failed or was interrupted, so there is nothing to resume (`sae runs`)")

@@ -67,7 +67,7 @@ def resume(pipeline: Pipeline, root: Root, wanted: str, display: Display) -> Sum
     Args:
       pipeline: the pipeline of the run.
       root: the root of the run.
-      wanted: a run id, its unique beginning, or `latest`; empty: the newest run that can be resumed.
+      wanted: a run id, its unique beginning, or `latest`; empty: the newest run, if it did not succeed.
       display: as for `run`.
 
     Raises:

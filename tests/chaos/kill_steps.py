@@ -23,7 +23,7 @@ from components.push import serving_dir
 from pipeline.core import settings
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.maintenance import fsck, gc, restore_store
-from pipeline.metadata import backup
+from pipeline.metadata import backup, run_properties
 from pipeline.metadata.types import Artifact
 from pipeline.orchestration import run
 from pipeline.orchestration.request import RunRequest
@@ -62,7 +62,10 @@ def _run_killed_in_nodes(recorded: Recorded) -> None:
 
 def _resume(recorded: Recorded) -> None:
     """Resume the run that `prepare` killed, or a newer one; PushGate runs again if another model is served by now."""
-    ended = run.resume(PIPELINE, recorded.root, "", lambda stream: contextlib.nullcontext(lambda event: None))
+    store = recorded.store()
+    states = {run_id: run_properties.headline_of(store.run_properties(run_id)).state for run_id in store.run_ids()}
+    wanted = next((run_id for run_id, state in states.items() if state != "succeeded"), "")
+    ended = run.resume(PIPELINE, recorded.root, wanted, lambda stream: contextlib.nullcontext(lambda event: None))
     assert ended.state == "succeeded", ended.error
 
 

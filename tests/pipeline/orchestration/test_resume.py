@@ -47,20 +47,26 @@ def find(recorded, wanted=""):
     return resume.find(PIPELINE, recorded.root, open_store(recorded.root), wanted)
 
 
-def test_without_a_name_it_is_the_newest_that_failed_or_was_interrupted(recorded):
-    for run_id, state in (("a", "failed"), ("b", "cancelled"), ("c", "succeeded")):
+def test_without_a_name_it_is_the_newest_unless_that_succeeded(recorded):
+    for run_id, state in (("a", "failed"), ("b", "cancelled")):
         record(recorded, run_id, state)
     assert find(recorded)[0].run_id == "b"
     assert find(recorded, "a")[0].run_id == "a"
-    record(recorded, "d")
-    assert find(recorded)[0].run_id == "d"
-    assert find(recorded, "latest~3")[0].run_id == "a"
+    record(recorded, "c", "succeeded")
+    record(recorded, "d", "succeeded")
+    with pytest.raises(UsageError, match=r"newest run, d, succeeded.*`sae resume b`"):
+        find(recorded)
+    assert find(recorded, "b")[0].run_id == "b"
+    record(recorded, "e")
+    assert find(recorded)[0].run_id == "e"
+    assert find(recorded, "latest~4")[0].run_id == "a"
 
 
 def test_without_a_name_runs_of_sweeps_are_left_out(recorded):
     record(recorded, "a")
     point = RunOptions(part="--to-node Evaluator")
     record(recorded, "b", "cancelled", options=point, run_trigger=sweep_trigger.as_text("l1", 3))
+    record(recorded, "c", "succeeded", options=point, run_trigger=sweep_trigger.as_text("l1", 3))
     assert find(recorded)[0].run_id == "a"
     with pytest.raises(UsageError, match="ran a part"):
         find(recorded, "b")
