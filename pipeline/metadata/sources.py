@@ -34,6 +34,7 @@ from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.metadata import database_stores, rows, sqlite
 from pipeline.metadata.client import ReadingClient, first_line, schema_versions, sqlite_config, without_logged_errors
 from pipeline.metadata.isolation import IsolatedClient, Processes, ReaderDiedError, UnreadableError, Worker
+from pipeline.metadata.sqlite import BusyError
 
 T = TypeVar("T")
 
@@ -283,7 +284,7 @@ class StoreFile:
             if self.state() == before:
                 return
             if time.monotonic() > deadline:
-                raise TimeoutError(sqlite.BUSY)
+                raise BusyError
 
 
 Source = StoreFile | database_stores.Server
@@ -320,7 +321,7 @@ def _connect(path: pathlib.Path, name: str) -> mlmd.MetadataStore:
             if time.monotonic() - started < _WAITED:
                 raise
             if time.monotonic() > deadline:
-                raise TimeoutError(sqlite.BUSY) from error
+                raise BusyError from error
 
 
 def _upgrade(copy: pathlib.Path) -> None:
@@ -336,9 +337,9 @@ def _upgrade(copy: pathlib.Path) -> None:
 
 def _reason(error: Exception) -> str:
     """Return the end of a sentence that begins with the file's name."""
-    text = str(error)
-    if text == sqlite.BUSY:
+    if isinstance(error, BusyError):
         return f"is busy: a writer held it for more than {_PATIENCE:.0f} s; try again"
+    text = str(error)
     if schemas := schema_versions(text):
         return (
             f"has schema {schemas[0]} of ML Metadata, and this version reads schemas up to {schemas[1]}: read it with "

@@ -17,11 +17,17 @@ from typing import Any
 from pipeline.core.errors import SaeError
 
 _TIMEOUT = 30.0  # seconds to wait for a writer
-BUSY = "busy: a writer held it for too long"
 LARGEST_ID = 2**53  # a store never counts up to larger ones
 _BACKUP_DONE = 101  # SQLITE_DONE; before that, the backup is unfinished or waits for a writer
 UNFINISHED = ".unfinished"  # end of the temporary name of a copy
 _WAL, _SHM, _JOURNAL = "-wal", "-shm", "-journal"
+
+
+class BusyError(TimeoutError):
+    """A writer held the file for too long."""
+
+    def __str__(self) -> str:
+        return "busy: a writer held it for too long"
 
 
 def copy(source: pathlib.Path, target: pathlib.Path) -> None:
@@ -29,7 +35,7 @@ def copy(source: pathlib.Path, target: pathlib.Path) -> None:
 
     Raises:
       sqlite3.Error: the file is damaged; there is no copy.
-      OSError: the copy cannot be written, or a writer held the file for too long.
+      OSError: the copy cannot be written, or a writer held the file for too long (`BusyError`).
     """
     unfinished = target.with_name(f".{target.name}{UNFINISHED}")
     remove(unfinished)
@@ -51,12 +57,12 @@ def copy(source: pathlib.Path, target: pathlib.Path) -> None:
 
 
 def back_up(original: sqlite3.Connection, made: sqlite3.Connection, seconds: float) -> None:
-    """Copy what is committed. Raise `TimeoutError` if a writer holds the file for more seconds."""
+    """Copy what is committed. Raise `BusyError` if a writer holds the file for more seconds."""
     deadline = time.monotonic() + seconds
 
     def check_deadline(status: int, remaining: int, total: int) -> None:
         if status != _BACKUP_DONE and time.monotonic() > deadline:
-            raise TimeoutError(BUSY)
+            raise BusyError
 
     original.backup(made, progress=check_deadline)
 
