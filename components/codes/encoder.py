@@ -16,7 +16,7 @@ import tensorflow_datasets as tfds
 from tensorflow_data_validation.statistics import stats_impl
 
 from components.codes import table
-from components.codes.new_data import BATCH, Batch, TrainingData, Values
+from components.codes.new_data import BATCH, Batch, TrainingData, Values, check_shape, image_text
 from components.data import data_gate, features, preprocessing, tf_example, tfds_reader
 from components.errors import DataError, first_line
 from components.evaluation import metrics
@@ -25,7 +25,6 @@ from components.model.signature_call import on_rows
 from components.text import counted
 
 _WORSE = 2.0  # times the loss on the test split: seeds and labels of one data set differ by less
-_COLOURS = {1: "grey", 3: "colour"}  # by number of channels
 
 
 class Encoder:
@@ -102,16 +101,13 @@ class Encoder:
         if self._training.size is not None and given.ndim == 3 and given.shape[:2] != self._training.size:
             given = tfds_reader.resample(given, *self._training.size)
         if self.shape is not None and given.dtype.name == self.dtype and given.ndim == 3:
-            if given.shape != self.shape:
-                raise DataError(
-                    f"record {name} is {_image_text(given.shape)}, the model encodes {_image_text(self.shape)}"
-                )
+            check_shape(name, given.shape, self.shape)
             return tf_example.png_file(given)
         if self.shape is not None and given.dtype.kind != "f":
             raise DataError(f"record {name} is an image of {given.dtype}, the model encodes {self.dtype}: convert it")
         if given.size != self.size:
             found = "an image" if given.ndim == 3 else "a vector"
-            model = f"images of {_image_text(self.shape)}" if self.shape else f"vectors of {self.size:,}"
+            model = f"images of {image_text(self.shape)}" if self.shape else f"vectors of {self.size:,}"
             raise DataError(
                 f"record {name} is {found} of {counted(given.size, 'number')}, the model encodes {model}: give such "
                 "data, or choose another model with --model"
@@ -180,8 +176,8 @@ class Encoder:
             found, wanted = (description.shape, description.dtype), (self.shape, self.dtype)
             if found != wanted:
                 raise DataError(
-                    f"the data set {description.name} has images of {_image_text(found[0])}, {found[1]}: the model "
-                    f"encodes {_image_text(self.shape)}, {self.dtype}"
+                    f"the data set {description.name} has images of {image_text(found[0])}, {found[1]}: the model "
+                    f"encodes {image_text(self.shape)}, {self.dtype}"
                 )
         for split in description.split_sizes:
             number = 0
@@ -211,10 +207,6 @@ def _decoded_images(signature: Any) -> tuple[tuple[int, ...] | None, str]:
             shape = tuple(dim.size for dim in nodes["EnsureShape"].attr["shape"].shape.dim)
             return shape, tf.as_dtype(nodes["DecodePng"].attr["dtype"].type).name
     return None, "float32"
-
-
-def _image_text(shape: Sequence[int]) -> str:
-    return f"{shape[0]}x{shape[1]}, {_COLOURS[shape[2]]}"
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from components.data.own_data.records import Options, Record, Source, Unreadable
 from components.errors import DataError
 
 BATCH = 1_000  # records
+_COLOURS = {1: "grey", 3: "colour"}  # by number of channels
 
 Values = npt.NDArray[Any]
 
@@ -32,6 +33,8 @@ class TrainingData:
       scaling: the setting `data.scaling`.
       size: height and width that ExampleGen resampled images to, pixels (the setting `data.size`).
       conversion: how `sae data add` converted the images before.
+      shape: height, width and channels of its images, resampled; None if they are unknown or no images.
+      dtype: of their pixels.
       label_names: the name of each label, in the order of their numbers.
     """
 
@@ -40,6 +43,8 @@ class TrainingData:
     scaling: str = "auto"
     size: tuple[int, int] | None = None
     conversion: Conversion = dataclasses.field(default_factory=Conversion)
+    shape: tuple[int, ...] | None = None
+    dtype: str = "uint8"
     label_names: tuple[str, ...] = ()
 
 
@@ -60,6 +65,37 @@ class Batch:
     labels: npt.NDArray[np.int64] | None = None
     label_names: list[str] | None = None
     split: str = ""
+
+
+def image_text(shape: Sequence[int]) -> str:
+    """Return an image's height, width and channels in words: `28x28, grey`."""
+    return f"{shape[0]}x{shape[1]}, {_COLOURS[shape[2]]}"
+
+
+def check_shape(name: str, found: Sequence[int], wanted: Sequence[int]) -> None:
+    """Raise `DataError` if the image of a record has another height, width or number of channels than the model's."""
+    if tuple(found) == tuple(wanted):
+        return
+    size = f" --size {wanted[0]}x{wanted[1]}" if tuple(found[:2]) != tuple(wanted[:2]) else ""
+    colour = f" --{_COLOURS[wanted[2]]}" if found[2] != wanted[2] else ""
+    raise DataError(
+        f"record {name} is {image_text(found)}, the model encodes {image_text(wanted)}: `sae data add NAME "
+        f"PATH{size}{colour}` makes a data set of such images, which `sae encode NAME --to FILE` takes"
+    )
+
+
+def check_first(source: Source, training: TrainingData) -> None:
+    """Check the first record of a source, before TensorFlow is imported to encode them all.
+
+    Raises:
+      DataError: it is an image of another height, width or number of channels than the model's.
+    """
+    record = next(iter(source.read()), None)
+    if record is None or training.shape is None:
+        return
+    image = _converted(record, source.kind, metadata.converting(training.conversion), pixels=False)
+    if image.dtype.name == training.dtype and image.ndim == len(training.shape):
+        check_shape(record.id, (*(training.size or image.shape[:2]), image.shape[2]), training.shape)
 
 
 def read(source: Source, training: TrainingData, pixels: bool) -> Iterator[Batch]:

@@ -153,6 +153,8 @@ def _training_data(
         scaling=known.scaling,
         size=known.height_and_width,
         conversion=data.conversion,
+        shape=(data.height, data.width, data.channels) if data.kind == "image" else None,
+        dtype=data.dtype,
         label_names=data.label_names,
     )
 
@@ -197,6 +199,7 @@ def _reader(
         source = forms.open_source(path, given)
         if source.ignored:
             note(f"ignored {counted(len(source.ignored), 'other file')}: {listed(source.ignored)}")
+        new_data.check_first(source, training)
         return lambda encoder: new_data.read(source, training, encoder.shape is not None)
     try:
         data = DataConfig(dataset=request.data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import pathlib
 import struct
@@ -82,6 +83,31 @@ def test_pictures_are_converted_as_those_of_the_training_data(tmp_path: pathlib.
     [batch] = read(tmp_path, conversion=conversion)
     np.testing.assert_array_equal(batch.values[0], np.full((2, 3, 3), 7, np.uint8))
     np.testing.assert_array_equal(batch.values[1], np.full((2, 3, 3), 9, np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("shape", "training", "refused"),
+    [
+        ((5, 3, 4), {}, ""),  # of the model nothing is known
+        ((5, 3, 4), {"shape": (3, 4, 1)}, ""),
+        ((5, 3, 4), {"shape": (4, 3, 1)}, r"record 0 is 3x4, grey, the model encodes 4x3, grey: .* --size 4x3` makes"),
+        ((5, 3, 4), {"shape": (3, 4, 3)}, r"record 0 is 3x4, grey, the model encodes 3x4, colour: .* PATH --colour` "),
+        ((5, 3, 4, 3), {"shape": (6, 6, 1)}, r"3x4, colour, the model encodes 6x6, grey: .* --size 6x6 --grey` "),
+        ((5, 3, 4), {"shape": (6, 6, 1), "size": (6, 6)}, ""),  # resampled by the encoder
+        ((5, 3, 4, 3), {"shape": (6, 6, 1), "size": (6, 6)}, r"6x6, colour, .* 6x6, grey: .*PATH --grey"),
+        ((5, 3, 4), {"shape": (6, 6, 1), "conversion": Conversion(size=(6, 6), resampling="box")}, ""),
+        ((5, 3, 4), {"shape": (6, 6, 1), "dtype": "uint16"}, ""),  # the encoder names the type
+        ((5, 12), {"shape": (6, 6, 1)}, ""),
+        ((0, 3, 4), {"shape": (6, 6, 1)}, ""),
+    ],
+)  # fmt: skip
+def test_the_first_image_is_compared_with_those_of_the_model(
+    shape: tuple[int, ...], training: dict[str, Any], refused: str, tmp_path: pathlib.Path
+) -> None:
+    np.save(tmp_path / "a.npy", np.zeros(shape, np.uint8))
+    source = forms.open_source(tmp_path / "a.npy", Options())
+    with pytest.raises(DataError, match=refused) if refused else contextlib.nullcontext():
+        new_data.check_first(source, TrainingData(**training))
 
 
 @pytest.mark.parametrize(

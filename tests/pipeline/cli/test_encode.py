@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 
 import numpy as np
 import pytest
 
+from pipeline.provenance import manifest
 from tests.builders.roots import Recorded
+from tests.pipeline.provenance.test_manifest import RECORDED
 
 
 @pytest.fixture
@@ -78,3 +81,16 @@ def test_a_version_without_its_manifest_is_used_like_a_folder_with_one_warning(m
     for part in ("warning", "run-1", "training data", "resized"):
         assert part in warning
     assert "none.npy does not exist" in refusal
+
+
+def test_images_of_another_size_are_refused_before_the_model_is_loaded(sae, array, tmp_path):
+    recorded = Recorded(tmp_path / "recorded")
+    recorded.run("run-1")
+    manifest.write(recorded.root.path, dataclasses.replace(RECORDED, run_id="run-1"))
+    np.save("wide.npy", np.zeros((2, 60, 80), np.uint8))
+    code, output, errors = sae("encode", "wide.npy", "--to", "a.csv", "--root", str(recorded.root.path))
+    assert (code, output) == (6, "")
+    assert "record 0 is 60x80, grey, the model encodes 28x28, grey: `sae data add NAME PATH --size 28x28`" in errors
+    assert f"`sae encode NAME --to FILE --root {recorded.root.path}`" in errors
+    _, _, errors = sae("encode", array, "--to", "a.csv", "--root", str(recorded.root.path))
+    assert "is no SavedModel" in errors
