@@ -49,8 +49,8 @@ def wait_for(process: subprocess.Popen[str], words: str) -> str:
 
 
 def workers_of(process: int) -> list[psutil.Process]:
-    """Beam's workers of a run that are there by now."""
-    commands = {one: one.as_dict(["cmdline"])["cmdline"] or () for one in psutil.Process(process).children()}
+    """Beam's processes of a run that are there by now: the one that forks workers, and these."""
+    commands = {one: one.as_dict(["cmdline"])["cmdline"] or () for one in psutil.Process(process).children(True)}
     return [one for one, words in commands.items() if any("beam_worker" in word for word in words)]
 
 
@@ -62,7 +62,7 @@ def test_a_closed_terminal_cancels_the_run_and_ends_beam_s_worker_processes(tmp_
         os.chdir(PROJECT)
         options = ("--profile", "sample", "--root", str(root), "--set", "engine.beam_workers=2")
         os.execv(sys.executable, [sys.executable, "-m", "pipeline", "run", *options])
-    while len(workers := workers_of(process)) < 2:
+    while not (workers := workers_of(process)):
         os.read(terminal, 65_536)  # raises OSError if the run has ended
     os.close(terminal)  # sends SIGHUP, and no more can be written
     deadline = time.monotonic() + 60

@@ -14,7 +14,7 @@ import weakref
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineRunner
 from apache_beam.transforms import core
@@ -28,6 +28,8 @@ from pipeline.orchestration.tfx import (
     ordered_sums,
     statistics_by_file,
 )
+
+_PROCESSES = "multi_processing"  # Beam's name of the mode
 
 
 def make_beam_pipeline(workers: int, batch_size: int) -> beam.Pipeline:
@@ -43,7 +45,7 @@ def make_beam_pipeline(workers: int, batch_size: int) -> beam.Pipeline:
     beam_workers.register()
     options = {"direct_num_workers": workers}
     if workers > 1:
-        options["direct_running_mode"] = "multi_processing"  # type: ignore[assignment]
+        options["direct_running_mode"] = _PROCESSES  # type: ignore[assignment]
     # flags=[]: otherwise Beam parses this process's own command line.
     return ReplacingPipeline(batch_size, _Runner(), CachedOptions(flags=[], **options))
 
@@ -126,5 +128,7 @@ class ReplacingPipeline(beam.Pipeline):
 
 class _Runner(FnApiRunner):
     def run_pipeline(self, pipeline: beam.Pipeline, options: PipelineOptions) -> Any:
+        if options.view_as(DirectOptions).direct_running_mode != _PROCESSES:
+            return super().run_pipeline(pipeline, options)
         with beam_workers.supervised():
             return super().run_pipeline(pipeline, options)

@@ -35,7 +35,7 @@ from pipeline.orchestration import checkpoints, replay
 from pipeline.orchestration.cache import CacheDecision, CacheVerdict, Damage, NodeCache
 from pipeline.orchestration.portable import cluster_job
 from pipeline.orchestration.summary import RunResult
-from pipeline.orchestration.tfx import executors, metadata_view, partial_run
+from pipeline.orchestration.tfx import beam_workers, executors, metadata_view, partial_run
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         self._tell(RunStarted(self._run_id, tuple(node.node_info.id for node in nodes)))
         results: list[NodeEnded] = []
         failed: NodeEnded | None = None
-        with self._pipeline.around_nodes():
+        with self._pipeline.around_nodes(), beam_workers.shared():
             for node in nodes:
                 name = node.node_info.id
                 if failed:

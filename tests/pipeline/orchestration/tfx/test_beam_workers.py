@@ -18,39 +18,57 @@ pytestmark = pytest.mark.component
 workers = lazy.module("pipeline.orchestration.tfx.beam_workers")
 
 PROGRAM = """
-import json, pathlib, sys
+import json, os, pathlib, sys
 import apache_beam as beam
+import psutil
 from pipeline.core.pipeline_root import Root
 from pipeline.orchestration import process_setup
 from pipeline_config import EngineConfig
 place = Root(pathlib.Path(sys.argv[1]))
 place.create()
 process_setup.set_environment(place, EngineConfig())
-from pipeline.orchestration.tfx import beam_engine
+from pipeline.orchestration.tfx import beam_engine, beam_workers
 
-for end in sys.argv[2:]:
+def drawn(number):
+    import numpy, os, time
+    time.sleep(0.2)  # the other worker takes some
+    return os.getpid(), os.getppid(), os.environ["JOB"], float(numpy.random.random())
 
-    def bound(number, end=end):
-        import os, signal
-        if number == 3:
-            exec(end)
-        return number
+jobs = []
+with beam_workers.shared():
+    for end in sys.argv[2:]:
 
-    error = ["", ""]
-    try:
+        def bound(number, end=end):
+            import os, signal
+            if number == 3:
+                exec(end)
+            return number
+
+        error = ["", ""]
+        try:
+            with beam_engine.make_beam_pipeline(2, 10) as pipeline:
+                count = pipeline | beam.Create(range(6)) | beam.Map(bound) | beam.combiners.Count.Globally()
+                _ = count | beam.Map(print)
+        except Exception as raised:
+            error = [type(raised).__name__, str(raised)]
+        print(json.dumps(error))
+        if len(jobs) == 3:
+            break
+        os.environ["JOB"] = end
+        folder = place.path / f"job {len(jobs)}"
         with beam_engine.make_beam_pipeline(2, 10) as pipeline:
-            _ = pipeline | beam.Create(range(6)) | beam.Map(bound) | beam.combiners.Count.Globally() | beam.Map(print)
-    except Exception as raised:
-        error = [type(raised).__name__, str(raised)]
-    print(json.dumps(error))
+            lines = pipeline | beam.Create(range(20)) | beam.Reshuffle() | beam.Map(drawn) | beam.Map(json.dumps)
+            _ = lines | beam.io.WriteToText(str(folder / "drawn"))
+        jobs.append([json.loads(line) for path in folder.iterdir() for line in path.open()])
+print(json.dumps({"jobs": jobs, "left": len(psutil.Process().children())}))
 """
 KILLED = "os.kill(os.getpid(), signal.SIGKILL)"
-ENDS = ["pass", KILLED, "os._exit(0)", "raise ValueError('bad element')"]
+ENDS = ["pass", "raise ValueError('bad element')", KILLED, "os._exit(0)"]
 
 
 @pytest.fixture(scope="module")
-def errors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Class and text of the error of jobs whose workers do something of `ENDS`, in one process that has proxies set."""
+def printed(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """What `PROGRAM` prints, in one process that has proxies set."""
     proxies = ("grpc_proxy", "https_proxy", "http_proxy", "HTTP_PROXY", "all_proxy")  # gRPC uses the first that is set
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(tmp_path_factory.mktemp("beam") / "root"), *ENDS],
@@ -63,8 +81,13 @@ def errors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
-    return dict(zip(ENDS, lines, strict=True))
+    return [json.loads(line) for line in done.stdout.splitlines() if line[:1] in "[{"]
+
+
+@pytest.fixture(scope="module")
+def errors(printed: list[Any]) -> dict[str, Any]:
+    """Class and text of the errors of jobs, by what their workers do."""
+    return dict(zip(ENDS, printed[:-1], strict=True))
 
 
 def test_a_proxy_is_not_used_between_a_run_and_its_workers(errors: Any) -> None:
@@ -87,6 +110,24 @@ def test_an_exception_in_a_worker_is_beam_s_own_error(errors: Any) -> None:
     assert "bad element" in message
 
 
+def test_jobs_share_the_process_that_forks_their_workers(printed: list[Any]) -> None:
+    """Each job has workers of its own, with its variables. After the death of a worker, another process forks them."""
+    jobs, left = printed[-1]["jobs"], printed[-1]["left"]
+    workers = [{worker for worker, *_ in job} for job in jobs]
+    assert [len(found) for found in workers] == [2, 2, 2]
+    assert len(set.union(*workers)) == 6
+    parents = [{parent for _, parent, *_ in job} for job in jobs]
+    assert parents[0] == parents[1] != parents[2]
+    assert [len(found) for found in parents] == [1, 1, 1]
+    assert [{variable for *_, variable, _ in job} for job in jobs] == [{end} for end in ENDS[:3]]
+    assert left == 0
+
+
+def test_workers_draw_random_numbers_of_their_own(printed: list[Any]) -> None:
+    for job in printed[-1]["jobs"]:
+        assert len({number for *_, number in job}) == len(job) == 20
+
+
 def test_the_message_says_how_the_process_ended() -> None:
-    assert text.signal_name(11) in workers.death_text("worker_1", "Worker subprocess exited with return code -11")
-    assert "exit code 127" in workers.death_text("worker_1", "Worker subprocess exited with return code 127")
+    assert text.signal_name(11) in workers.death_text("worker_1", -11)
+    assert "exit code 127" in workers.death_text("worker_1", 127)
