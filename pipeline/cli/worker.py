@@ -29,7 +29,7 @@ from pipeline.orchestration.portable import worker_address
     help="Address to listen on, by which `sae run` reaches this host; 127.0.0.1 is added to it.",
 )
 def worker_command(port: int, host: str) -> None:
-    """Run the Beam jobs of a cluster on this host until SIGTERM or Ctrl-C: one worker beside each task manager.
+    """Run the Beam jobs of a cluster on this host until SIGTERM, SIGHUP or Ctrl-C: one worker beside each task manager.
 
     A job whose code, lock file, Python or packages differ is refused. Whoever reaches the port can run code as this
     user: use it in a trusted network only.

@@ -50,7 +50,7 @@ class _RefusedError(SaeError):
 
 
 def serve(pipeline: Pipeline, host: str, port: int, tell: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or Ctrl-C, then end all worker processes.
+    """Serve until SIGTERM, Ctrl-C or SIGHUP (unless ignored: `nohup`), then end all worker processes.
 
     Args:
       pipeline: the pipeline whose jobs run here.
@@ -62,7 +62,10 @@ def serve(pipeline: Pipeline, host: str, port: int, tell: Callable[[str], None])
       UnavailableError: the port is in use, or the address is none of this machine.
     """
     ended = threading.Event()
-    before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, lambda *_: ended.set()) for number in numbers}
     try:
         with running(pipeline, host, port) as bound:
             name = worker_identity.host_name()

@@ -174,12 +174,12 @@ def test_a_port_that_is_in_use_is_one_line(engine: EngineConfig) -> None:
         pass
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_the_command_ends_its_processes(number: signal.Signals) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_the_command_ends_its_processes(number: signal.Signals, tmp_path: pathlib.Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "pipeline", "worker", "--port", "0"],
         cwd=PROJECT,
-        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "TMPDIR": str(tmp_path)},
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -205,4 +205,6 @@ def test_the_command_ends_its_processes(number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         process.communicate()
-    assert process.returncode == (0 if number == signal.SIGTERM else -signal.SIGKILL)
+    killed = number == signal.SIGKILL
+    assert process.returncode == (-signal.SIGKILL if killed else 0)
+    assert bool(list(tmp_path.glob("sae-worker-*"))) == killed
