@@ -29,7 +29,7 @@ from pipeline.cli.options import (
 from pipeline.core.errors import UsageError
 from pipeline.core.shell import joined
 from pipeline.core.text import bytes_text, counted
-from pipeline.sparse_autoencoder import own_data
+from pipeline.sparse_autoencoder import hints, own_data
 
 _SIDE = 9_999  # pixels, as the setting `data.size`
 _PROGRESS = 1_000  # records between two lines of progress
@@ -117,8 +117,10 @@ def add_command(
     made = own_data.add(folder, name, version, path, options, output.note, progress, _quiet)
     output.write(f"{name} {version} is in {made}")
     setting = ["--set", f"data.data_dir={folder}"] if data_dir else []
-    run = joined(["sae", "run", "--set", f"data.dataset={name}", *setting, "--root", f"{name}_root"])
-    output.note(f"`sae data show {name}` shows it; `{run}` runs on it (a root contains runs on one data set)")
+    smaller = hints.run_options(name, str(folder))
+    run = joined(["sae", "run", "--set", f"data.dataset={name}", *setting, *smaller, "--root", f"{name}_root"])
+    why = "a root contains runs on one data set" + "; so few records need a smaller batch" * bool(smaller)
+    output.note(f"`sae data show {name}` shows it; `{run}` runs on it ({why})")
 
 
 @command("remove")

@@ -54,6 +54,7 @@ class Summary:
     seconds: float  # duration, including earlier attempts
     error: str  # why the run failed; empty: it succeeded
     exit_code: ExitCode  # exit code of the command
+    hints: tuple[str, ...] = ()  # at settings that do not suit the data set, if the model is not blessed
 
 
 def of_run(
@@ -117,6 +118,7 @@ def of_run(
         seconds=round(seconds, 3),
         error=result.error,
         exit_code=exit_code,
+        hints=pipeline.data.hints(configured.settings) if blessed is False else (),
     )
 
 

@@ -27,7 +27,7 @@ from pipeline.metadata.properties import METRICS
 from pipeline.metadata.store import Store, open_store
 from pipeline.provenance import manifest, numeric_variables
 from pipeline.registry import versions
-from pipeline.sparse_autoencoder import dataset_folder
+from pipeline.sparse_autoencoder import dataset_folder, hints
 from pipeline.sparse_autoencoder.image_dataset import ImageDataset
 from pipeline_config import DataConfig, EngineConfig
 
@@ -115,7 +115,8 @@ def _find_model(
         return folder, new_data.TrainingData()
     known = serving_dir.versions(root.serving)
     if not known:
-        options = dataset_folder.run_options(held) if (held := root.dataset()) else ()
+        held = root.dataset()
+        options = (*dataset_folder.run_options(held), *hints.run_options(held)) if held else ()
         command = shell.joined(("sae", "run", *options))
         raise NotFoundError(f"no model is served in {root.path}: `{command}` pushes a model that passes its gates")
     if number is not None and number not in known:

@@ -1,4 +1,7 @@
-"""Hints at settings that do not suit a prepared data set, shown by `sae plan` and `sae run`; without TensorFlow."""
+"""Hints at settings that do not suit a prepared data set, shown by commands that run or suggest a run.
+
+Free of TensorFlow.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any, TypeGuard
 
 from components.data import features
 from components.model import pca_memory
-from pipeline.core import memory
+from pipeline.core import memory, settings
 from pipeline.core.errors import SaeError
 from pipeline.core.settings import Settings
 from pipeline.core.text import counted
@@ -26,22 +29,48 @@ _DEEP = {"uint16": 65_535}  # largest value by the name of a type that `data.sca
 
 def hints(resolved: Settings) -> tuple[str, ...]:
     """Return one line for each setting that does not suit the data set; empty if that is missing or cannot be read."""
-    config: PipelineConfig = resolved.config
+    dataset = _dataset(resolved.config)
+    return tuple(_hints(resolved.config, dataset)) if dataset else ()
+
+
+def run_options(name: str, data_dir: str = "") -> tuple[str, ...]:
+    """Return the options of `sae run` without which a model of a data set may learn too little; empty if it is missing.
+
+    Args:
+      name: of the data set.
+      data_dir: the setting `data.data_dir`.
+    """
+    assignments = (f"data.dataset={name}", f"data.data_dir={data_dir}")
+    config = settings.resolve(settings.Request(assignments=assignments)).config
+    dataset = _dataset(config)
+    smaller = _smaller_batch(config, dataset) if dataset else None
+    return ("--set", f"training.batch_size={smaller}") if smaller else ()
+
+
+def _dataset(config: PipelineConfig) -> prepared.PreparedDataset | None:
+    """Return the data set of the settings; None if it is the sample, is missing or cannot be read."""
     if config.data.source == "sample":
-        return ()
+        return None
     try:
         folder = dataset_folder.prepared_version(config.data)
     except SaeError:
-        return ()
+        return None
     dataset = prepared.describe(folder, config.data.dataset) if folder is not None else None
-    return tuple(_hints(config, dataset)) if dataset and not dataset.fault else ()
+    return dataset if dataset and not dataset.fault else None
+
+
+def _smaller_batch(config: PipelineConfig, dataset: prepared.PreparedDataset) -> int | None:
+    """Return a batch size with enough steps an epoch; None if that of the settings has, or the examples are unknown."""
+    size, examples = config.training.batch_size, _train_examples(config, dataset.splits)
+    if size == 1 or not 0 < math.ceil(examples / size) < _FEWEST_STEPS:
+        return None
+    return 1 << int(math.log2(max(examples // _FEWEST_STEPS, 1)))
 
 
 def _hints(config: PipelineConfig, dataset: prepared.PreparedDataset) -> Iterator[str]:
-    size, examples = config.training.batch_size, _train_examples(config, dataset.splits)
-    steps = math.ceil(examples / size)
-    if 0 < steps < _FEWEST_STEPS and size > 1:
-        smaller = 2 ** int(math.log2(max(examples // _FEWEST_STEPS, 1)))
+    if smaller := _smaller_batch(config, dataset):
+        size, examples = config.training.batch_size, _train_examples(config, dataset.splits)
+        steps = math.ceil(examples / size)
         yield (
             f"training.batch_size = {size} makes only {steps} step{'s' * (steps != 1)} an epoch of {examples:,} "
             f"examples, which may be too few to learn: try --set training.batch_size={smaller}"

@@ -40,6 +40,7 @@ def as_text(summary: Summary, pipeline: Pipeline, selected: Selection) -> str:
         lines.append(f"blessed{_served_text(summary, pipeline)}")
     elif summary.blessed is False:
         lines.append("not blessed, not served: " + escaped("; ".join(summary.reasons)))
+        lines += [f"note: {escaped(hint)}" for hint in summary.hints]
     if summary.report:
         lines.append(f"report: {escaped(summary.report)}")
     if summary.exit_code == ExitCode.NODE_FAILED:

@@ -30,4 +30,5 @@ def test_the_suggested_commands_find_the_data_set(
         assert sae(*show)[0] == 0
         # The default root may contain runs on another data set.
         where = ["--set", f"data.data_dir={pathlib.Path('other folder').absolute()}"] if given else []
-        assert run == ["run", "--set", "data.dataset=mine", *where, "--root", "mine_root"]
+        smaller = ["--set", "training.batch_size=2"]  # ten steps an epoch of less than 40 records
+        assert run == ["run", "--set", "data.dataset=mine", *where, *smaller, "--root", "mine_root"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import pathlib
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from pipeline.provenance import manifest
 from tests.builders.roots import Recorded
 from tests.pipeline.provenance.test_manifest import RECORDED
+from tests.pipeline.sparse_autoencoder.test_prepared import store
 
 
 @pytest.fixture
@@ -64,7 +66,11 @@ def test_without_a_served_model_the_run_that_is_named_is_one_on_the_data_set_of_
     root.claim_dataset("cells")
     code, _, errors = sae("encode", array, "--to", "a.csv", "--root", str(root.path))
     assert code == 3
-    assert "--set data.dataset=cells" in errors
+    assert f"`sae run --set data.dataset=cells --root {root.path}`" in errors
+    splits = [{"name": name, "shardLengths": ["90"]} for name in ("train", "validation", "test")]
+    (store(tmp_path / "prepared", "cells") / "dataset_info.json").write_text(json.dumps({"splits": splits}))
+    _, _, errors = sae("encode", array, "--to", "a.csv", "--root", str(root.path))
+    assert f"`sae run --set data.dataset=cells --set training.batch_size=8 --root {root.path}`" in errors
 
 
 @pytest.mark.parametrize("manifest", [None, "{", '{"schema_version": 99}'])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 
@@ -63,16 +64,19 @@ def recorded(tmp_path):
     return roots.Recorded(tmp_path)
 
 
-def of_run(recorded, run_id, *assignments, exit_code=ExitCode.DONE, error=""):
+def of_run(recorded, run_id, *assignments, exit_code=ExitCode.DONE, error="", hint=""):
     ended = (
         NodeEnded("ExampleGen", NodeState.CACHED, 0.0),
         NodeEnded("Trainer", NodeState.EXECUTED, 31.23456),
         NodeEnded("Pusher", NodeState.SKIPPED, 0.0, "the model is not blessed"),
     )
+    configured = recorded.configured(*assignments, source=recorded.source(notice="a notice"))
+    data = dataclasses.replace(PIPELINE.data, hints=lambda resolved: (hint,) * bool(hint))
+    configured.pipeline = dataclasses.replace(PIPELINE, data=data)
     return summaries.of_run(
         recorded.store(),
         summaries.RunResult(run_id, ended, exit_code, error),
-        recorded.configured(*assignments, source=recorded.source(notice="a notice")),
+        configured,
         recorded.root,
         61.23456,
     )
@@ -123,6 +127,13 @@ def test_a_model_that_is_not_blessed_fails_its_gate_with_the_reasons(recorded):
     assert (found.state, found.exit_code, found.blessed) == ("succeeded", ExitCode.GATE_FAILED, False)
     assert found.reasons == ("bce overall is 0.0943, allowed is at most 0.09",)
     assert found.pushed_version is None
+
+
+def test_hints_are_repeated_for_a_model_that_is_not_blessed(recorded):
+    recorded.run("r1")
+    recorded.run("r2", "training.seed=2", blessed=False)
+    assert of_run(recorded, "r1", hint="try less").hints == ()
+    assert of_run(recorded, "r2", "training.seed=2", hint="try less").hints == ("try less",)
 
 
 def test_a_model_that_the_push_gate_rejects_fails_its_gate_with_the_reason(recorded):

@@ -13,7 +13,7 @@ import pytest
 from components.data.own_data import metadata
 from pipeline.core import memory, settings
 from pipeline.sparse_autoencoder.definition import PIPELINE
-from pipeline.sparse_autoencoder.hints import memory_mib
+from pipeline.sparse_autoencoder.hints import memory_mib, run_options
 from pipeline_config import PipelineConfig
 from tests.pipeline.sparse_autoencoder.test_prepared import store
 
@@ -55,6 +55,17 @@ def test_few_steps_an_epoch_suggest_a_smaller_batch(
     [hint] = found
     assert f"training.batch_size = {batch} makes only {steps} step" in hint
     assert hint.endswith(f"--set training.batch_size={smaller}")
+
+
+@pytest.mark.parametrize(("train", "options"), [(240, ("--set", "training.batch_size=16")), (2_305, ()), (0, ())])
+def test_a_suggested_run_has_a_batch_for_few_records(
+    prepared: Any, tmp_path: pathlib.Path, train: int, options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared(train=train)
+    assert run_options("mine") == options
+    assert run_options("missing") == ()
+    monkeypatch.delenv("TFDS_DATA_DIR")
+    assert run_options("mine", str(tmp_path)) == options
 
 
 @pytest.mark.parametrize(

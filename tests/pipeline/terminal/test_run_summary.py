@@ -81,6 +81,7 @@ def test_a_model_that_is_not_blessed_is_explained():
     lines = as_text(NOT_BLESSED).splitlines()
     assert "not blessed, not served: bce 0.2700 is above 0.12; label 8: 0.3000 is above 0.16" in lines
     assert "report: /root/report.html" in lines
+    assert "note: try a smaller batch" in as_text(dataclasses.replace(NOT_BLESSED, hints=("try a smaller batch",)))
 
 
 def test_a_model_that_is_kept_back_is_explained():
