@@ -35,6 +35,7 @@ from pipeline.core.text import signal_name
 from pipeline.orchestration.tfx import beam_worker
 
 _REPEAT_SECONDS = 0.2
+_HOST = "localhost"  # by which Beam's workers ask for its servers
 # What takes long to import. A worker imports the rest when it needs it.
 _LIBRARIES = {
     "tensorflow",
@@ -140,8 +141,22 @@ def _close() -> None:
         _parent = None
 
 
+class _LocalGrpc:
+    """gRPC with servers for this machine only. Those of Beam listen at all addresses, and ask for no password."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(grpc, name)
+
+    def server(self, *arguments: Any, **options: Any) -> grpc.Server:
+        server = grpc.server(*arguments, **options)
+        add_port = server.add_insecure_port
+        server.add_insecure_port = lambda address: add_port(address.replace("[::]", _HOST))
+        return server
+
+
 def register() -> None:
-    """Let Beam start its worker processes through this module."""
+    """Let Beam start its worker processes through this module, and listen to this machine only."""
+    worker_handlers.grpc = _LocalGrpc()
     worker_handlers.WorkerHandler.register_environment(python_urns.SUBPROCESS_SDK, bytes)(_WorkerProcess)
 
 
@@ -198,14 +213,14 @@ class _WorkerProcess(worker_handlers.SubprocessSdkWorkerHandler):
             thread_pool_executor.shared_unbounded_instance(),
             options=[("grpc.http2.max_pings_without_data", 0), ("grpc.http2.max_ping_strikes", 0)],
         )
-        port = server.add_insecure_port("[::]:0")
+        port = server.add_insecure_port(f"{_HOST}:0")
         beam_fn_api_pb2_grpc.add_BeamFnLoggingServicer_to_server(local_job_service.BeamFnLoggingServicer(), server)
         server.start()
         try:
             return self._parent.run_worker(
                 {
                     "CONTROL_API_SERVICE_DESCRIPTOR": _descriptor(self.control_address),
-                    "LOGGING_API_SERVICE_DESCRIPTOR": _descriptor(f"localhost:{port}"),
+                    "LOGGING_API_SERVICE_DESCRIPTOR": _descriptor(f"{_HOST}:{port}"),
                     "PIPELINE_OPTIONS": json_format.MessageToJson(self.provision_info.provision_info.pipeline_options),
                     "WORKER_ID": self.worker_id,
                 }

@@ -29,10 +29,13 @@ place.create()
 process_setup.set_environment(place, EngineConfig())
 from pipeline.orchestration.tfx import beam_engine, beam_workers
 
-def drawn(number):
-    import numpy, os, time
+def seen(number):
+    import numpy, os, psutil, time
     time.sleep(0.2)  # the other worker takes some
-    return os.getpid(), os.getppid(), os.environ["JOB"], float(numpy.random.random())
+    run = psutil.Process(os.getppid()).parent()
+    listening = [one.laddr.ip for one in run.net_connections("inet") if one.status == psutil.CONN_LISTEN]
+    drawn = float(numpy.random.random())
+    return dict(worker=os.getpid(), parent=os.getppid(), job=os.environ["JOB"], drawn=drawn, listening=listening)
 
 jobs = []
 with beam_workers.shared():
@@ -57,8 +60,8 @@ with beam_workers.shared():
         os.environ["JOB"] = end
         folder = place.path / f"job {len(jobs)}"
         with beam_engine.make_beam_pipeline(2, 10) as pipeline:
-            lines = pipeline | beam.Create(range(20)) | beam.Reshuffle() | beam.Map(drawn) | beam.Map(json.dumps)
-            _ = lines | beam.io.WriteToText(str(folder / "drawn"))
+            lines = pipeline | beam.Create(range(20)) | beam.Reshuffle() | beam.Map(seen) | beam.Map(json.dumps)
+            _ = lines | beam.io.WriteToText(str(folder / "seen"))
         jobs.append([json.loads(line) for path in folder.iterdir() for line in path.open()])
 print(json.dumps({"jobs": jobs, "left": len(psutil.Process().children())}))
 """
@@ -113,19 +116,25 @@ def test_an_exception_in_a_worker_is_beam_s_own_error(errors: Any) -> None:
 def test_jobs_share_the_process_that_forks_their_workers(printed: list[Any]) -> None:
     """Each job has workers of its own, with its variables. After the death of a worker, another process forks them."""
     jobs, left = printed[-1]["jobs"], printed[-1]["left"]
-    workers = [{worker for worker, *_ in job} for job in jobs]
+    workers = [{one["worker"] for one in job} for job in jobs]
     assert [len(found) for found in workers] == [2, 2, 2]
     assert len(set.union(*workers)) == 6
-    parents = [{parent for _, parent, *_ in job} for job in jobs]
+    parents = [{one["parent"] for one in job} for job in jobs]
     assert parents[0] == parents[1] != parents[2]
     assert [len(found) for found in parents] == [1, 1, 1]
-    assert [{variable for *_, variable, _ in job} for job in jobs] == [{end} for end in ENDS[:3]]
+    assert [{one["job"] for one in job} for job in jobs] == [{end} for end in ENDS[:3]]
     assert left == 0
 
 
 def test_workers_draw_random_numbers_of_their_own(printed: list[Any]) -> None:
     for job in printed[-1]["jobs"]:
-        assert len({number for *_, number in job}) == len(job) == 20
+        assert len({one["drawn"] for one in job}) == len(job) == 20
+
+
+def test_beam_listens_to_this_machine_only(printed: list[Any]) -> None:
+    addresses = {address for job in printed[-1]["jobs"] for one in job for address in one["listening"]}
+    assert addresses
+    assert addresses <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
 
 
 def test_the_message_says_how_the_process_ended() -> None:
