@@ -19,7 +19,7 @@ from pipeline.scheduler import triggers
 from pipeline.scheduler.store import ScheduleDatabase
 from tests import environment
 from tests.builders import schedules as examples
-from tests.e2e.conftest import PROJECT, QUICK, SampleRun, run_here
+from tests.e2e.conftest import PROJECT, QUICK, ChangedRun, run_here
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 # Without these a Chromium at rest asks its maker's hosts for updates.
@@ -132,15 +132,14 @@ class Site:
     Attributes:
       root: of the runs.
       address: of the server.
-      first, second, failed: ids of runs: two that differ in L1, and one whose data does not fit.
+      first, second, failed: ids of runs: two that differ in L1 and epochs, and one whose data does not fit.
       odd: id of an artifact whose name, type and properties are scripts.
     """
 
-    def __init__(self, sample_run: SampleRun, root: pathlib.Path) -> None:
-        self.root = sample_run.copy(root)
+    def __init__(self, changed: ChangedRun, root: pathlib.Path) -> None:
+        self.root = changed.copy(root)
         self.address = ""
-        self.first = sample_run.run_id
-        self.second = run_here(root, *QUICK, "model.l1=0.01").run_id
+        self.first, self.second = changed.first.run_id, changed.last.run_id
         self.failed = run_here(root, *QUICK, "data.train_examples=1").run_id
         self.odd = put_odd_things(Root(root).metadata)
         plan(Root(root), self.first, self.failed)
@@ -181,8 +180,8 @@ def put_odd_things(metadata: pathlib.Path) -> int:
 
 
 @pytest.fixture(scope="package")
-def site(chromium, sample_run, tmp_path_factory):
+def site(chromium, changed, tmp_path_factory):
     with environment.restored():
-        found = Site(sample_run, tmp_path_factory.mktemp("site") / "root")
+        found = Site(changed, tmp_path_factory.mktemp("site") / "root")
     with served("--root", found.root) as found.address:
         yield found
