@@ -28,6 +28,7 @@ MOST_POINTS = 1000
 MOST_RUNS = 3000
 _HEIGHT = 440  # pixels
 _INSET = 12  # pixels from an axis to the points nearest to it
+_RADIUS = 6  # pixels of a point with its edge
 
 Interval = tuple[float, float]  # low, high
 
@@ -117,8 +118,9 @@ def frontier(
     bottom = _HEIGHT - BOTTOM
     chart.y_axis(y_scale, left, right, y_label)
     chart.x_axis(x_scale, left, right, bottom, x_label, grid_top=TOP)
-    chart.add(*_baselines(near, y_scale, left, right))
-    chart.add(*_far_baselines([one for one in lines if one not in near], y_scale, right))
+    points = [(x_scale(one.x), y_scale(one.y)) for found in (marks, runs) for _, one in found]
+    chart.add(*_baselines(near, y_scale, left, right, points))
+    chart.add(*_far_baselines([one for one in lines if one not in near], y_scale, left, right, points))
     for color in dict.fromkeys(color for color, _ in marks):
         ends = sorted((x_scale(one.x), y_scale(one.y)) for group, one in marks if group == color and one.joined)
         if len(ends) > 1:
@@ -186,24 +188,41 @@ def _bars(one: FrontierMark, color: int, x_scale: Scale, y_scale: Scale) -> str:
     return svg.element("g", "".join(shapes), class_=color_class(color)) if shapes else ""
 
 
-def _baselines(lines: Sequence[BaselineLine], scale: Scale, left: float, right: float) -> Iterator[str]:
+def _baselines(
+    lines: Sequence[BaselineLine], scale: Scale, left: float, right: float, points: Sequence[tuple[float, float]]
+) -> Iterator[str]:
     wishes = sorted((scale(one.value) - 5, one) for one in lines) if lines else []
     places = scales.spread([y for y, _ in wishes], [14.0 * place for place in range(len(wishes))], TOP + 4, scale.start)
     for y, (_, one) in zip(places, wishes, strict=True):
         text = f"{one.name} {scales.number(one.value)}"
         yield horizontal("limit", left, right, scale(one.value))
-        yield back(right - svg.width_of(text, svg.SMALL) - 8, y - 11, svg.width_of(text, svg.SMALL) + 8, 14)
-        yield svg.text(right - 4, y, text, "chart-label", "end")
+        yield _label(text, y, left, right, points)
 
 
-def _far_baselines(lines: Sequence[BaselineLine], scale: Scale, right: float) -> Iterator[str]:
+def _far_baselines(
+    lines: Sequence[BaselineLine], scale: Scale, left: float, right: float, points: Sequence[tuple[float, float]]
+) -> Iterator[str]:
     """Name baselines beyond the scale where it ends."""
     above = [one for one in lines if one.value > scale.high]
     below = [one for one in lines if one.value <= scale.high]
     for first, step, arrow, found in ((TOP + 4, 14, "↑", above), (scale.start - 6, -14, "↓", below)):
         for place, one in enumerate(found):
-            text = f"{arrow} {one.name} {scales.number(one.value)}"
-            yield svg.text(right - 4, first + step * place, text, "chart-label", "end")
+            yield _label(f"{arrow} {one.name} {scales.number(one.value)}", first + step * place, left, right, points)
+
+
+def _label(text: str, y: float, left: float, right: float, points: Sequence[tuple[float, float]]) -> str:
+    """Write a label at the right end of the plot, or at the left one if fewer points are there."""
+    width = svg.width_of(text, svg.SMALL) + 8
+
+    def covered(start: float) -> int:
+        return sum(
+            start - _RADIUS < across < start + width + _RADIUS and y - 11 - _RADIUS < down < y + 3 + _RADIUS
+            for across, down in points
+        )
+
+    start = min((right - width, left), key=covered)
+    place, anchor = (left + 4, "") if start == left else (right - 4, "end")
+    return back(start, y - 11, width, 14) + svg.text(place, y, text, "chart-label", anchor)
 
 
 def _legend(

@@ -3,6 +3,8 @@
 import math
 import xml.etree.ElementTree as ElementTree
 
+import pytest
+
 from pipeline.web.charts import standalone
 from pipeline.web.charts.frontier import BaselineLine, FrontierGroup, FrontierMark, SingleRun, frontier
 from tests.pipeline.web.charts.drawn import read
@@ -62,6 +64,16 @@ def test_a_baseline_far_from_the_points_is_named_and_does_not_squeeze_them():
     assert [one.number("cy") for one in shape.all("circle")] == [one.number("cy") for one in alone.all("circle")]
     labels = [one.text for one in shape.all("text", "chart-label")]
     assert [label for label in labels if label and "mean image" in label] == ["↑ mean image 2"]
+
+
+@pytest.mark.parametrize(("lowest", "at_left"), [(10, True), (0, False), (5, False)])
+@pytest.mark.parametrize("floor", [0.1992, 0.0])  # on the scale, and beyond it
+def test_the_label_of_a_baseline_is_where_no_point_is(lowest, at_left, floor):
+    marks = [FrontierMark(str(x), x, 0.2 if x == lowest else 0.22) for x in (0, 5, 10)]
+    shape = read(frontier([FrontierGroup("l1", marks)], [BaselineLine("floor", floor)], **LABELS))
+    [label] = [one for one in shape.all("text", "chart-label") if "floor" in str(one.text)]
+    assert label.number("x") == (shape.all("line", "grid")[0].number("x1") + 4 if at_left else 608)
+    assert label.get("text-anchor") == (None if at_left else "end")
 
 
 def test_nothing_to_draw_is_said():
