@@ -75,9 +75,10 @@ def files(module: str) -> dict[str, str]:
 
 
 def changed_since(recorded: Mapping[str, str]) -> list[str]:
-    """Return which of the files that `files` returned have other bytes now, or none; also while `read_once` lasts.
+    """Return which of the files that `files` returned have other bytes now, or none.
 
-    After `imported_at`, also those that were written since then.
+    While `read_once` lasts, also those that were written since they were read, because an edit that was undone may have
+    been imported; after `imported_at`, those that were written since then.
     """
     return [path for path, digest in recorded.items() if _current(path) != digest]
 
@@ -119,14 +120,23 @@ def _relative(path: str, project: pathlib.Path) -> str:
 def _current(path: str) -> str:
     try:
         place = os.path.join(_package_parent(path.partition("/")[0]) or PROJECT, path)
-        return file_digests.of_file(place) if os.stat(place).st_ctime < _imported_at else ""
+        found = os.stat(place)
+        is_read = found.st_ctime < _imported_at and found.st_ctime_ns == _written(place)
+        return file_digests.of_file(place) if is_read else ""
     except OSError:
         return ""
 
 
 @_once
 def _digest(path: str) -> str:
+    _written(path)  # before it is read
     return file_digests.of_file(path)
+
+
+@_once
+def _written(path: str) -> int:
+    """Return when a file was written, in nanoseconds; tools that put back its time of modification do not set this."""
+    return os.stat(path).st_ctime_ns
 
 
 @_once

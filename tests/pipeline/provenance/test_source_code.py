@@ -280,11 +280,22 @@ def test_a_file_that_changed_since_it_was_read_is_named_also_while_files_are_rea
     with source_code.read_once():
         read = source_code.files("components.a")
         assert source_code.changed_since(read) == []
-        os.utime(tmp_path / "components" / "a.py", (1, 1))
-        assert source_code.changed_since(read) == []
         project({"b.py": "x = 2"})
         (tmp_path / "components" / "c.py").unlink()
         assert source_code.changed_since(read) == ["components/b.py", "components/c.py"]
+
+
+def test_an_edit_that_was_undone_counts_while_files_are_read_once(project, tmp_path):
+    project({"a.py": "import components.b", "b.py": "x = 1"})
+    edited = tmp_path / "components" / "b.py"
+    with source_code.read_once():
+        read = source_code.files("components.a")
+        before = edited.stat()
+        for text in ("x = 2", "x = 1"):
+            edited.write_text(text)
+        os.utime(edited, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert source_code.changed_since(read) == ["components/b.py"]
+    assert source_code.changed_since(read) == []  # nobody knows when they were read
 
 
 def test_a_file_written_since_the_process_imported_it_counts_as_changed(project, tmp_path, monkeypatch):
