@@ -26,6 +26,7 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _JPEG_SIGNATURE = b"\xff\xd8\xff"
 _PNG_COLOURS = {1: (0, "grey"), 3: (2, "colour")}  # colour type of the PNG header and its name, by channels
 BITS = {"uint8": 8, "uint16": 16}
+_MISSING = re.compile(r"Feature: (\S+) \(data type: \w+\) is required but could not be found")  # of TensorFlow
 _BATCH = 500  # records parsed and handed from TensorFlow to Python at once; one by one takes 15 times as long
 _BATCH_BYTES = 32 * 1024 * 1024  # largest size of such a batch, decoded
 
@@ -231,19 +232,27 @@ def records(builder_dir: str, description: Description, part: Slice) -> Iterator
                 position += 1
     except tf.errors.OpError as error:
         # The whole batch failed: count the records that can be read one by one.
-        position += _readable(_open(builder, description, part).skip(position - part.start))
+        position += _readable(_batches(builder, description, Slice(part.split, position, part.stop), 1))
+        place = f"data set {description.name} in {pathlib.Path(builder_dir)}"
+        if missing := _MISSING.search(error.message):
+            raise errors.DataError(
+                f"{place} has no {missing[1]} in record {position} of {part.split}, and each example needs one: write "
+                "a copy without such examples with tfds.dataset_builders.store_as_tfds_dataset"
+            ) from error
         reason = re.sub(r"\{\{.*?\}\} | \[Op:.*", "", error.message.splitlines()[0])
         raise errors.DataError(
-            f"data set {description.name} in {pathlib.Path(builder_dir)} is damaged at record {position} of "
-            f"{part.split} ({reason}). Delete that folder and prepare the data set again"
+            f"{place} is damaged at record {position} of {part.split} ({reason}). Delete that folder and prepare the "
+            "data set again"
         ) from error
 
 
 _Batch = dict[str, npt.NDArray[Any]]  # a row for each record, by feature
 
 
-def _batches(builder: tfds.core.DatasetBuilder, description: Description, part: Slice) -> Iterator[_Batch]:
-    """Yield the features that the description names, batch by batch.
+def _batches(
+    builder: tfds.core.DatasetBuilder, description: Description, part: Slice, most: int = _BATCH
+) -> Iterator[_Batch]:
+    """Yield the features that the description names, in batches of at most `most` records.
 
     TFDS parses records one by one, which takes 15 times as long as TensorFlow for a batch.
     """
@@ -253,13 +262,13 @@ def _batches(builder: tfds.core.DatasetBuilder, description: Description, part: 
         dataset = _open(builder, description, part)
         shape = dataset.element_spec[description.data_key].shape
         # Images of different shapes, which are resampled, cannot be in one batch. TensorFlow reads two batches ahead.
-        size = _batch_size(description) if shape.is_fully_defined() else 1
+        size = min(_batch_size(description), most) if shape.is_fully_defined() else 1
         yield from tfds.as_numpy(dataset.batch(size).prefetch(2))
         return
     for file in builder.info.splits[_instruction(part)].file_instructions:
         dataset = record_file.records(file.filename).skip(file.skip).take(file.take)
         whole = dataset.apply(tf.data.experimental.assert_cardinality(file.take))
-        for examples in whole.batch(_batch_size(description)):
+        for examples in whole.batch(min(_batch_size(description), most)):
             values = tf.io.parse_example(examples, parsed)
             yield {key: _as_described(values[key], builder.info.features[key]).numpy() for key in keys}
 
@@ -269,8 +278,8 @@ def _parsed(feature: tfds.features.FeatureConnector, description: Description) -
     stored = feature.get_serialized_info()
     if _is_image_file(feature, description):
         return tf.io.FixedLenFeature((), tf.string)
-    # TFDS decodes images of floats, compressed arrays and missing values.
-    if isinstance(stored, dict) or stored.optional or stored.tf_dtype != feature.tf_dtype or None in stored.shape:
+    # TFDS decodes images of floats and compressed arrays. For a missing value it would return the type's smallest one.
+    if isinstance(stored, dict) or stored.tf_dtype != feature.tf_dtype or None in stored.shape:
         return None
     if stored.tf_dtype.is_integer:
         return tf.io.FixedLenFeature(stored.shape, tf.int64)
@@ -312,11 +321,11 @@ def _batch_size(description: Description) -> int:
     return min(_BATCH, max(1, _BATCH_BYTES // size))
 
 
-def _readable(dataset: tf.data.Dataset) -> int:
-    """Return how many records can be read before the first damaged one."""
+def _readable(records: Iterator[_Batch]) -> int:
+    """Return how many records can be read before the first damaged one; each is a batch of its own."""
     count = 0
     try:
-        for _ in dataset:
+        for _ in records:
             count += 1
     except tf.errors.OpError:
         pass

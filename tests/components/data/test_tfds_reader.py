@@ -233,6 +233,18 @@ def test_numbers_of_every_type_and_encoding_are_those_that_tfds_decodes(
         assert one.label == decoded["label"]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_an_example_without_its_optional_data_is_refused(dtype: Any, tmp_path: pathlib.Path) -> None:
+    features = {"row": tfds.features.Tensor(shape=(5,), dtype=dtype, optional=True)}
+    records = [{"row": np.ones(5, dtype)}, {"row": np.zeros(5, dtype)}, {"row": None}, {"row": np.ones(5, dtype)}]
+    builder_dir = tfds_builders.prepare(tmp_path, {"train": records}, features=features, in_order=True)
+    found = tfds_reader.records(builder_dir, describe(builder_dir), tfds_reader.Slice("train", 1, 4))
+    with pytest.raises(errors.DataError, match="has no row in record 2 of train, and each example needs one"):
+        list(found)
+    found = tfds_reader.records(builder_dir, describe(builder_dir), tfds_reader.Slice("train", 0, 2))
+    assert [one.data.tolist() for one in found] == [[1] * 5, [0] * 5]  # type: ignore[union-attr]
+
+
 def test_images_of_another_size_are_resampled(tmp_path: pathlib.Path) -> None:
     halves = np.zeros((4, 8, 3), np.uint8)
     halves[:, 4:] = 200
