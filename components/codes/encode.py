@@ -13,7 +13,6 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-import tensorflow as tf
 import tensorflow_transform as tft
 from tfx import types
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
@@ -23,7 +22,7 @@ from tfx.utils import io_utils, path_utils
 from components.artifact_types import Artifacts, Codes
 from components.codes import table
 from components.data import features, transformed_input
-from components.model import saved_model
+from components.model import loaded, saved_model
 from components.model.signature_call import on_rows
 
 logger = logging.getLogger(__name__)
@@ -35,7 +34,7 @@ class EncodeExecutor(base_executor.BaseExecutor):
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Write `codes`; its custom properties are the number of examples of each split, and of units."""
         transform = tft.TFTransformOutput(artifact_utils.get_single_uri(input_dict["transform_graph"]))
-        model = tf.saved_model.load(path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"])))
+        model = loaded.load(path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"])))
         codes = artifact_utils.get_single_instance(output_dict["codes"])
         with table.Writer(pathlib.Path(codes.uri) / table.FILE) as writer:
             for split in json.loads(exec_properties["splits"]):

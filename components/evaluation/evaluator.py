@@ -1,17 +1,23 @@
-"""The configuration of the Evaluator, and how to read the metrics that it writes."""
+"""The configuration of the Evaluator, how it loads the model, and how to read the metrics that it writes."""
 
 from __future__ import annotations
 
+import functools
 import json
 import math
+from typing import Any
 
+import tensorflow as tf
 import tensorflow_model_analysis as tfma
 from google.protobuf.wrappers_pb2 import BoolValue
+from tensorflow_model_analysis import constants
+from tensorflow_model_analysis.api import types
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.data import features
 from components.evaluation import metrics, tfma_metric
 from components.evaluation.thresholds import Evaluation, Gates
+from components.model import loaded
 
 
 def eval_config(gates: Gates, labelled: bool = True) -> config_pb2.EvalConfig:
@@ -59,6 +65,24 @@ def eval_config(gates: Gates, labelled: bool = True) -> config_pb2.EvalConfig:
 
 def _at_most(limit: float) -> config_pb2.MetricThreshold:
     return config_pb2.MetricThreshold(value_threshold=config_pb2.GenericValueThreshold(upper_bound={"value": limit}))
+
+
+def custom_eval_shared_model(
+    eval_saved_model_path: str, eval_config: config_pb2.EvalConfig, **options: Any
+) -> types.EvalSharedModel:
+    """Return the model for TFMA; TFX calls this by its name.
+
+    By default TFMA also loads the model with Keras, to find out that it is none of Keras.
+    """
+    with_type = config_pb2.EvalConfig()
+    with_type.CopyFrom(eval_config)
+    for spec in with_type.model_specs:
+        spec.model_type = constants.TF_GENERIC
+    load = functools.partial(loaded.load, eval_saved_model_path)
+    loader = types.ModelLoader(load, tags=[tf.saved_model.SERVING])
+    return tfma.default_eval_shared_model(
+        eval_saved_model_path, eval_config=with_type, custom_model_loader=loader, **options
+    )
 
 
 def read_evaluation(uri: str) -> Evaluation:

@@ -22,7 +22,7 @@ from tfx.utils import io_utils, path_utils
 from components.artifact_types import Artifacts, ProbeScores
 from components.data import features, transformed_input
 from components.evaluation import evaluator, metrics, probe_scores, thresholds
-from components.model import baselines, run_fn, saved_model
+from components.model import baselines, loaded, run_fn, saved_model
 from components.report import png, split_activity, unit_details, unit_file
 from components.report.split_activity import Floats, Measured, Numbers
 
@@ -141,7 +141,7 @@ class _Model:
     """The signatures of a SavedModel on arrays, and its images in their shape."""
 
     def __init__(self, folder: str, shape: Sequence[int]) -> None:
-        self._loaded = tf.saved_model.load(folder)  # owns the variables
+        self._loaded = loaded.load(folder)  # owns the variables
         self._signatures = self._loaded.signatures
         self._shape = png.picture_shape(shape)
         self.batch_size = features.batch_of(math.prod(shape))

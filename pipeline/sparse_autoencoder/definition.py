@@ -301,6 +301,7 @@ def _evaluator(node: ComponentInputs) -> Any:
     return Evaluator(
         eval_config=evaluator.eval_config(gates, node.parameters["labelled"]),
         example_splits=node.parameters["example_splits"],
+        module_path=evaluator.__name__,  # TFX takes `custom_eval_shared_model` from it
         **node.inputs,
     )
 

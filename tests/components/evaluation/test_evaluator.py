@@ -11,17 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from components.data import resident
 from components.evaluation import thresholds
 from tests import lazy, nodes
 from tests.components.conftest import LOOSEST, SETTINGS, Trained
 
 autoencoder = lazy.module("components.model.autoencoder")
 evaluation = lazy.module("components.evaluation.evaluator")
+loaded = lazy.module("components.model.loaded")
 tfma_metric = lazy.module("components.evaluation.tfma_metric")
 serving = lazy.module("components.model.saved_model")
 tf = lazy.module("tensorflow")
 tfma = lazy.module("tensorflow_model_analysis")
 tft = lazy.module("tensorflow_transform")
+udf_utils = lazy.module("tfx.components.util.udf_utils")
 
 pytestmark = pytest.mark.component
 
@@ -199,6 +202,22 @@ def test_model_that_always_says_the_mean_image_is_not_blessed_by_the_loosest_gat
     assert not judged.blessed
     assert judged.failures == {"bce_to_mean_image overall", "bce_to_mean_image label", "dead_units overall"}
     assert thresholds.reasons(judged.gates)[1] == "dead_units overall is 4, allowed is at most 0"
+
+
+def test_tfx_takes_the_model_as_tfma_would_load_it_but_shared_with_other_nodes(
+    trained: Trained, tmp_path: pathlib.Path
+) -> None:
+    folder = f"{trained.model.uri}/Format-Serving"
+    config = evaluation.eval_config(gates_of(LOOSEST))
+    options = {"model_name": "", "eval_config": config, "add_metrics_callbacks": None}
+    default = tfma.default_eval_shared_model(folder, **options)
+    make = udf_utils.try_get_fn(nodes.make(tmp_path, SETTINGS)["Evaluator"].exec_properties, "custom_eval_shared_model")
+    with resident.of_run():
+        found = make(eval_saved_model_path=folder, **options)
+        assert found.model_loader.load() is loaded.load(folder)
+    assert found._replace(model_loader=None) == default._replace(model_loader=None)
+    assert found.model_loader.tags == default.model_loader.tags
+    assert not config.model_specs[0].model_type  # it would be part of the evaluation
 
 
 def test_there_is_nothing_to_read_where_nothing_was_evaluated(tmp_path: pathlib.Path) -> None:
