@@ -44,9 +44,10 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)  # its number is written to the pipe
     with imports.heavy_imports():
         import apache_beam.runners.worker.sdk_worker_main  # noqa: F401
+    waited: list[socket.socket | int] = [requests, reader]
     ended: dict[int, int] = {}  # by process, the descriptor for its exit code
     while True:
-        ready, *_ = select.select([requests, reader], [], [])
+        ready, *_ = select.select(waited, [], [])
         if reader in ready:
             os.read(reader, 4096)
             _tell_ended(ended)

@@ -57,7 +57,7 @@ class _Parent:
         self._requests, theirs = socket.socketpair()
         command = [sys.executable, "-m", beam_worker.__name__]
         with theirs:
-            self._process = subprocess.Popen(command, stdin=theirs, env=parent_process.environment(os.environ))
+            self._process = subprocess.Popen(command, stdin=theirs.fileno(), env=parent_process.environment(os.environ))
         self._lock = threading.Lock()
 
     def run_worker(self, variables: dict[str, str]) -> int:
