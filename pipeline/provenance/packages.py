@@ -48,7 +48,7 @@ def closure(names: Iterable[str]) -> dict[str, str]:
       names: names of distributions, in any spelling; `name[extra]` for one extra of it.
     """
     wanted = frozenset(names)
-    return dict(remembered.answer("closure", sorted(wanted), lambda: _versions(tuple(sys.path), wanted)))
+    return dict(remembered.answer("closure", sorted(wanted), lambda: _versions(remembered.search_path(), wanted)))
 
 
 def _versions(path: tuple[str, ...], names: frozenset[str]) -> dict[str, str]:
@@ -82,7 +82,7 @@ def installed_runtime() -> dict[str, str]:
         return found
     if LOCK.is_file():
         return closure(_LOCKED_NAME.findall(LOCK.read_text(encoding="utf-8")))
-    return closure(_installed(tuple(sys.path)))
+    return closure(_installed(remembered.search_path()))
 
 
 def providing(modules: Iterable[str]) -> frozenset[str]:
@@ -94,7 +94,7 @@ def providing(modules: Iterable[str]) -> frozenset[str]:
     Args:
       modules: dotted names: `google.protobuf.text_format`.
     """
-    path = tuple(sys.path)
+    path = remembered.search_path()
     others = sorted({one for one in modules if one.partition(".")[0] not in sys.stdlib_module_names})
     return frozenset(
         remembered.answer("providing", others, lambda: sorted({n for one in others for n in _providing(path, one)}))

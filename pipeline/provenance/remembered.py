@@ -25,7 +25,7 @@ _OF_EGG = ("PKG-INFO", "requires.txt", "installed-files.txt", "SOURCES.txt")
 
 
 class _Answers:
-    """Answers by question. `path` is the search path that they are for: libraries may change it later."""
+    """Answers by question. `path` is the search path that they are for."""
 
     def __init__(self, path: tuple[str, ...], known: dict[str, Any]) -> None:
         self.path = path
@@ -58,16 +58,23 @@ def in_file(file: pathlib.Path, write: bool) -> Iterator[None]:
                 atomic_file.write(file, json.dumps({"digest": _digest(state, found.known), "answers": found.known}))
 
 
+def search_path() -> tuple[str, ...]:
+    """Return where packages are looked for: as it was when `in_file` began, because libraries that a run imports add
+    folders of their own.
+    """
+    return _answers.path if _answers else tuple(sys.path)
+
+
 def answer(question: str, subject: Sequence[str], find: Callable[[], T]) -> T:
     """Return the answer to a question: the kept one, or else that of `find`.
 
     Args:
       question: its name.
       subject: what it is about. The answer depends on nothing else but the installed packages and this code.
-      find: returns the answer, which must be the same after a round trip through JSON.
+      find: returns the answer, from `search_path`; it must be the same after a round trip through JSON.
     """
     answers = _answers
-    if answers is None or answers.path != tuple(sys.path):
+    if answers is None:
         return find()
     key = f"{question} {file_digests.of_mapping({'subject': subject})}"
     if key not in answers.known:

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from pipeline.provenance import remembered
+from pipeline.provenance import packages, remembered
 
 
 @pytest.fixture
@@ -115,11 +115,15 @@ def test_nothing_is_kept_on_another_interpreter_or_system(site, file, monkeypatc
     assert _ask(file) == "new"
 
 
-def test_nothing_is_taken_for_a_search_path_that_changed_meanwhile(site, file):
+def test_folders_that_libraries_add_to_the_search_path_meanwhile_do_not_count(site, file):
     _ask(file, "first")
+    added = site.parent / "vendored"
+    _install(added, "b", "2.0")
     with remembered.in_file(file, write=True):
-        sys.path.append("/elsewhere")
-        assert remembered.answer("question", ["subject"], lambda: "new") == "new"
+        sys.path.append(str(added))
+        assert remembered.answer("question", ["subject"], lambda: "new") == "first"
+        assert packages.closure(["a", "b"]) == {"a": "1.0"}
+    assert packages.closure(["a", "b"]) == {"a": "1.0", "b": "2.0"}
     sys.path.pop()
     assert _ask(file) == "first"
 
