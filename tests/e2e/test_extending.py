@@ -20,7 +20,7 @@ from tests import PROJECT
 GUIDE = PROJECT / "docs" / "extending.md"
 CODE = ("pipeline", "components", "pipeline_config.py", "requirements.txt", "pyproject.toml")
 # The model is not to pass its gates after so short a training.
-SETTINGS = ("training.epochs=2", "training.beta_1=0.8", "training.batch_size=32")
+SETTINGS = ("training.epochs=2", "training.beta_1=0.8", "training.batch_size=38")
 TOUCHED = {"setting": 3, "metric": 2, "node": 2, "artifact type": 3, "model": 2}
 
 
