@@ -113,3 +113,43 @@ def test_tables_have_all_digits(read: page.ReportData, tmp_path: pathlib.Path) -
     assert rows("epochs.csv")[0] == ["epoch", "loss", "val_loss", "reconstruction", "val_reconstruction"]
     assert [float(row[3]) for row in rows("epochs.csv")[1:]] == [one.reconstruction for one in read.history]
     assert [float(row[1]) for row in rows("units.csv")[1:]] == read.unit_frequency.tolist()
+
+
+def some_sheets(count: int, height: int, width: int) -> np.ndarray:
+    sheets = np.random.default_rng(0).integers(0, 256, (count, height, width, 4), np.uint8)
+    sheets[..., 3] = 255
+    return sheets
+
+
+def is_at(picture: np.ndarray, sheet: np.ndarray, left: float, top: float) -> bool:
+    """Whether a sheet is at a place in px or half a px beside it, each of its pixels as large as the others."""
+    large = sheet.repeat(figures.DENSITY, 0).repeat(figures.DENSITY, 1)
+    x, middle = round(left * figures.DENSITY), round(top * figures.DENSITY)
+    found = (picture[y : y + large.shape[0], x : x + large.shape[1]] for y in range(middle - 1, middle + 2))
+    return any(np.array_equal(one, large) for one in found)
+
+
+def test_each_pixel_of_a_traversal_is_a_px() -> None:
+    count, height, width = 32, 28, 100
+    sheets = some_sheets(count, height, width)
+    drawn = figures.pixels(lambda theme: figures.draw_traversals(theme, range(count), list(sheets)), figures.LIGHT)
+    across, down = width + 2 * figures.IMAGES_MARGIN, height + figures.IMAGES_HEADING + figures.IMAGES_MARGIN
+    columns = figures.TRAVERSALS_WIDTH // across
+    for place, sheet in enumerate(sheets):
+        band, column = divmod(place, columns)
+        left, top = figures.IMAGES_MARGIN + column * across, figures.IMAGES_HEADING + band * down
+        assert is_at(np.asarray(drawn), sheet, left, top), place
+
+
+def test_each_pixel_of_the_images_of_a_unit_is_a_px() -> None:
+    count, height, width = 90, 28, 50
+    sheets = some_sheets(count, height, width)
+    rows, profiles = [[one] for one in sheets], np.ones((count, 1))
+    drawn = figures.pixels(
+        lambda theme: figures.draw_unit_images(theme, range(count), rows, profiles, ["a"]), figures.LIGHT
+    )
+    for place, sheet in enumerate(sheets):
+        # Not a whole number of px: the width of the label.
+        top = figures.IMAGES_HEADING + figures.CHARACTER_WIDTH * figures.SMALL_FONT
+        top += place * (height + figures.IMAGES_MARGIN)
+        assert is_at(np.asarray(drawn), sheet, 40, top), place
