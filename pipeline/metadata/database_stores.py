@@ -24,8 +24,8 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components.errors import cause_text
 from pipeline.core.errors import UnavailableError, UsageError
-from pipeline.metadata import client
-from pipeline.metadata.isolation import IsolatedClient, Processes, ReaderDiedError
+from pipeline.metadata import client, isolation
+from pipeline.metadata.isolation import IsolatedClient, ReaderDiedError
 
 _FORM = "give postgresql://user@host:port/database or mysql://user@host:port/database"
 _ENCODED = "in a name or a password write %2F %3A %40 %23 %3F for / : @ # ?"
@@ -96,12 +96,6 @@ class Server:
             if "\0" in value:
                 raise UsageError(f"the {what} in the URL of the store contains a NUL character: {_FORM}")
         self.name = _name(self.kind, self.user, self.host, str(self.port), self.database)
-        self._lock = threading.Lock()
-        self._processes: Processes | None = None
-
-    def __getstate__(self) -> dict[str, object]:
-        """Return what a worker needs to connect."""
-        return {name: value for name, value in vars(self).items() if name not in ("_lock", "_processes")}
 
     def state(self) -> None:
         """Return None: a server does not say whether its database changed."""
@@ -116,11 +110,8 @@ class Server:
         Raises:
           UnavailableError: the server does not answer or rejects the user, or the database has no readable store.
         """
-        with self._lock:
-            if self._processes is None:
-                self._processes = Processes()
         try:
-            return IsolatedClient(self._processes.client(self._connect), self._replace)
+            return IsolatedClient(isolation.processes().client(self._connect), self._replace)
         except ReaderDiedError as error:
             raise self._row_error(error) from error
 

@@ -3,10 +3,11 @@
 A value of another type or a property without its artifact is enough: `Check failed`, SIGABRT. So each client that reads
 has a process of its own, and a death there is an exception here (`ReaderDiedError`).
 
-    this process ──starts──> parent of the workers ──forks, in a few ms──> worker of one client
-         └───────────────── a socket: calls and answers ──────────────────────────┘
+    this process ──forks once──> parent of the workers ──forks, in a few ms──> worker of one client
+         └─────────────────── a socket: calls and answers ────────────────────────┘
 
-The parent of the workers is forked before a client exists, and starts no threads, so it can always be forked. It also
+The parent of the workers is forked before a client exists, and starts no threads, so it can always be forked. All
+stores share it, because forking this process takes longer the more it has imported: 25 ms with TensorFlow. It also
 removes temporary folders when this process ends without having done so, for instance by `kill -9`. If it is killed
 itself, as the kernel does when memory is short, the next client gets another one.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import fcntl
+import functools
 import gc
 import os
 import pathlib
@@ -46,7 +48,7 @@ _START, _FOLDER, _END = b"w", b"f", b"e"  # messages to the parent of the worker
 _LENGTH = struct.Struct("!I")  # of the path after `_FOLDER`
 _CHECK = re.compile(rb"\] (Check failed: .*)")  # in what ML Metadata logs before it ends its process
 _BAD_TEXT = b"invalid UTF-8"
-_STDERR = 2  # in workers, the log
+_STDERR = 2  # in a worker, its log
 _LOG_BYTES = 64 * 1024  # of ML Metadata's log that are searched
 _HIGHEST_FILE = 2**20  # larger than any number of an open file
 
@@ -59,25 +61,34 @@ class UnreadableError(Exception):
     """ML Metadata, or the conversion of its answer, failed for a reason other than a status of its own."""
 
 
+def processes() -> Processes:
+    """Return the processes of all clients of this process."""
+    return _processes_of(os.getpid())
+
+
+@functools.lru_cache(maxsize=1)
+def _processes_of(pid: int) -> Processes:  # a process that was forked has its own
+    del pid
+    return Processes()
+
+
 class Processes:
-    """The processes of the clients of one store. It lasts as long as a client of it."""
+    """The processes of clients. They last as long as this object or a client."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards what is sent
-        self._folders: list[bytes] = []  # messages about them, for the next parent of the workers
+        self._folders: set[bytes] = set()  # for the next parent of the workers
         self._fork()
 
     def _fork(self) -> None:
         self._control, theirs = socket.socketpair()
-        self._log = os.memfd_create("ml-metadata") if hasattr(os, "memfd_create") else _temporary_file()
-        fcntl.fcntl(self._log, fcntl.F_SETFL, os.O_APPEND)  # workers share it
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads: see `_reset_process`
             pid = os.fork()
         if pid == 0:
-            _fork_workers(theirs, self._log)
+            _fork_workers(theirs)
         theirs.close()
-        self._end = weakref.finalize(self, _end, os.getpid(), pid, self._control, self._log)
+        self._end = weakref.finalize(self, _end, os.getpid(), pid, self._control)
 
     def client(self, connect: Callable[..., mlmd.MetadataStore], *arguments: Any) -> Worker:
         """Return a worker that has opened a client with `connect`; raises what `connect` raises."""
@@ -100,19 +111,25 @@ class Processes:
         worker = Worker(self)
         return worker, worker.ask(*message)
 
-    def start(self) -> Connection:
-        """Start a worker and return the connection to it."""
+    def start(self, log: int) -> Connection:
+        """Start a worker, whose standard error is the file `log`, and return the connection to it."""
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            self._send(_START, [theirs.fileno()])
+            self._send(_START, [theirs.fileno(), log])
             return Connection(ours.detach())
 
-    def remove_later(self, folder: pathlib.Path) -> None:
-        """Remove a folder if this process ends before it has."""
-        path = os.fsencode(folder)
-        message = _FOLDER + _LENGTH.pack(len(path)) + path
-        self._send(message)
-        self._folders.append(message)
+    def temporary_folder(self) -> pathlib.Path:
+        """Return a new folder that only this user may enter; it is removed at the latest when this process ends."""
+        folder = tempfile.mkdtemp(prefix="sae-store-")
+        self._send(_message_about(os.fsencode(folder)))
+        self._folders.add(os.fsencode(folder))
+        return pathlib.Path(folder)
+
+    def remove_folder(self, folder: pathlib.Path) -> None:
+        """Remove a folder of `temporary_folder`."""
+        shutil.rmtree(folder, ignore_errors=True)
+        self._send(_message_about(os.fsencode(folder)))
+        self._folders.discard(os.fsencode(folder))
 
     def _send(self, message: bytes, files: Sequence[int] = ()) -> None:
         with self._lock:
@@ -121,17 +138,9 @@ class Processes:
             except OSError:  # the parent of the workers was killed
                 self._end()
                 self._fork()
-                for earlier in self._folders:
-                    self._control.sendall(earlier)
+                for folder in list(self._folders):
+                    self._control.sendall(_message_about(folder))
                 socket.send_fds(self._control, [message], files)
-
-    def reason(self) -> str:
-        """Return the last failed check that ML Metadata logged, and forget the log; empty if there is none."""
-        with self._lock:
-            size = os.fstat(self._log).st_size
-            found = _CHECK.findall(os.pread(self._log, _LOG_BYTES, max(0, size - _LOG_BYTES)))
-            os.ftruncate(self._log, 0)
-        return " ".join(found[-1].decode(errors="replace").split()) if found else ""
 
 
 class Worker:
@@ -139,7 +148,10 @@ class Worker:
 
     def __init__(self, processes: Processes) -> None:
         self._processes = processes
-        self._connection = processes.start()
+        self._log = os.memfd_create("ml-metadata") if hasattr(os, "memfd_create") else _temporary_file()
+        weakref.finalize(self, os.close, self._log)
+        fcntl.fcntl(self._log, fcntl.F_SETFL, os.O_APPEND)
+        self._connection = processes.start(self._log)
 
     def ask(self, *message: Any) -> Any:
         """Return the worker's answer.
@@ -153,13 +165,19 @@ class Worker:
             done, answer = self._connection.recv()
         except (EOFError, OSError) as error:
             self._connection.close()
-            raise ReaderDiedError(self._processes.reason()) from error
+            raise ReaderDiedError(self._reason()) from error
         except BaseException:  # an interrupt: the answer would be taken for that to the next call
             self._connection.close()
             raise
         if not done:
             raise answer
         return answer
+
+    def _reason(self) -> str:
+        """Return the last failed check that ML Metadata logged; empty if there is none."""
+        size = os.fstat(self._log).st_size
+        found = _CHECK.findall(os.pread(self._log, _LOG_BYTES, max(0, size - _LOG_BYTES)))
+        return " ".join(found[-1].decode(errors="replace").split()) if found else ""
 
 
 class IsolatedClient(mlmd.MetadataStore):
@@ -197,32 +215,37 @@ def _temporary_file() -> int:
         return os.dup(file.fileno())
 
 
-def _end(owner: int, pid: int, control: socket.socket, log: int) -> None:
+def _message_about(folder: bytes) -> bytes:
+    return _FOLDER + _LENGTH.pack(len(folder)) + folder
+
+
+def _end(owner: int, pid: int, control: socket.socket) -> None:
     if os.getpid() != owner:  # a child process inherited the object
         return
     with contextlib.suppress(OSError):
         control.send(_END)
     control.close()
-    os.close(log)
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, 0)
 
 
-def _fork_workers(control: socket.socket, log: int) -> NoReturn:
+def _fork_workers(control: socket.socket) -> NoReturn:
     """Fork a worker for each message, until the process at the other end of `control` has ended."""
-    folders = []
+    folders: set[str] = set()
     try:
-        _reset_process(control.fileno(), log)
+        _reset_process(control.fileno())
         while True:
-            message, files, _, _ = socket.recv_fds(control, 1, 1)
+            message, files, _, _ = socket.recv_fds(control, 1, 2)
             if message == _START:
                 if os.fork() == 0:
                     control.close()
+                    os.dup2(files[1], _STDERR)
                     _work(Connection(files[0]))
-                os.close(files[0])
+                for number in files:
+                    os.close(number)
             elif message == _FOLDER:
                 [length] = _LENGTH.unpack(control.recv(_LENGTH.size, socket.MSG_WAITALL))
-                folders.append(os.fsdecode(control.recv(length, socket.MSG_WAITALL)))
+                folders ^= {os.fsdecode(control.recv(length, socket.MSG_WAITALL))}  # the second message: it is removed
             else:
                 break
     finally:
@@ -232,7 +255,7 @@ def _fork_workers(control: socket.socket, log: int) -> NoReturn:
         os._exit(1)
 
 
-def _reset_process(control: int, log: int) -> None:
+def _reset_process(control: int) -> None:
     """Let go of all that the forked process had: its signals, its terminal, its files and their locks."""
     signal.set_wakeup_fd(-1)
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -241,12 +264,11 @@ def _reset_process(control: int, log: int) -> None:
     os.setsid()
     faulthandler.disable()  # it would write into the file that has the number of its own now
     gc.disable()  # finalizers of the other process
-    os.dup2(log, _STDERR)
     # Each number stays taken: pyarrow and others close files of their own at a fork, by number, and that may not be the
     # number of a worker's connection. Reading fails, so that a thread that waits for such a file ends.
     null = os.open(os.devnull, os.O_WRONLY)
     for number in _open_files():
-        if number not in (_STDERR, control, null):
+        if number not in (control, null):
             os.dup2(null, number)
 
 

@@ -103,12 +103,12 @@ class PostgresqlStore(RootStore):
         return ""
 
     def copy_to(self, target: pathlib.Path) -> str:
-        from pipeline.metadata.isolation import Processes
+        from pipeline.metadata import isolation
 
         unfinished = target.with_name(f".{target.name}.unfinished")
         unfinished.unlink(missing_ok=True)
         try:
-            Processes().run(_create_sqlite, unfinished)
+            isolation.processes().run(_create_sqlite, unfinished)
             postgresql.copy_to(self._server, unfinished)
             unfinished.replace(target)
         except (SaeError, RuntimeError, sqlite3.Error) as error:

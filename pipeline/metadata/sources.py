@@ -31,9 +31,9 @@ from ml_metadata.proto.metadata_store_pb2 import SqliteMetadataSourceConfig
 
 from components.errors import cause_text
 from pipeline.core.errors import NotFoundError, UnavailableError
-from pipeline.metadata import database_stores, rows, sqlite
+from pipeline.metadata import database_stores, isolation, rows, sqlite
 from pipeline.metadata.client import ReadingClient, first_line, schema_versions, sqlite_config, without_logged_errors
-from pipeline.metadata.isolation import IsolatedClient, Processes, ReaderDiedError, UnreadableError, Worker
+from pipeline.metadata.isolation import IsolatedClient, ReaderDiedError, UnreadableError, Worker
 from pipeline.metadata.sqlite import BusyError
 
 T = TypeVar("T")
@@ -111,7 +111,6 @@ class StoreFile:
         self._path = path.absolute()
         self._wal_mode = _header(path)[_READ_VERSION] == _WAL_MODE
         self._lock = threading.Lock()  # guards the attributes below
-        self._processes: Processes | None = None
         self._checked: tuple[mlmd.MetadataStore, list[tuple[int, ...]]] | None = None  # with the state of the file
         self._folder: pathlib.Path | None = None
         self._copied_state: list[tuple[int, ...]] = []
@@ -137,16 +136,18 @@ class StoreFile:
 
     def query(self, function: Callable[[pathlib.Path], T]) -> T:
         """Return the result of a function that reads the file or a copy. Raises like the function `query`."""
-        processes = self._open_processes()
+        processes = isolation.processes()
         try:
             if not self._wal_mode or self._beside(_WAL).exists():
                 with contextlib.suppress(sqlite3.OperationalError):  # something must be rolled back
                     return processes.run(function, self._path)
-            with tempfile.TemporaryDirectory(prefix="sae-store-") as folder:
-                copy = self._copy_in(pathlib.Path(folder))
-                processes.remove_later(copy.parent)
+            folder = processes.temporary_folder()
+            try:
+                copy = self._copy_in(folder)
                 self._copy_to(copy)
                 return processes.run(function, copy)
+            finally:
+                processes.remove_folder(folder)
         except ReaderDiedError as error:
             raise self._row_error(error) from error
         except (sqlite3.Error, OSError) as error:
@@ -157,7 +158,7 @@ class StoreFile:
             if (self._wal_mode and not self._beside(_WAL).exists()) or self.state() == self._unreadable_state != []:
                 return self._connect_to_copy()
             try:
-                return self._open_processes().client(_connect, self._path, self.name)
+                return isolation.processes().client(_connect, self._path, self.name)
             except RuntimeError as error:
                 if not self._is_readable_in_copy(str(error)):
                     raise
@@ -179,7 +180,7 @@ class StoreFile:
         with self._lock:
             path = self._copy_in(self._folder) if self._copied_state and self._folder else self._path
         try:
-            problem = self._open_processes().run(rows.first_problem, path)
+            problem = isolation.processes().run(rows.first_problem, path)
         except ReaderDiedError:
             problem = ""
         except sqlite3.Error as damage:
@@ -195,12 +196,6 @@ class StoreFile:
             "`sae restore --metadata` goes back to a copy in a root; or give an earlier copy"
         )
 
-    def _open_processes(self) -> Processes:
-        with self._lock:
-            if self._processes is None:
-                self._processes = Processes()
-            return self._processes
-
     def state(self) -> list[tuple[int, ...]]:
         """Return inode, size and time of the file and of SQLite's files beside it."""
         found: list[tuple[int, ...]] = []
@@ -215,7 +210,7 @@ class StoreFile:
         with self._lock:
             self._checked = None
             if self._folder is not None:
-                shutil.rmtree(self._folder, ignore_errors=True)
+                isolation.processes().remove_folder(self._folder)
             self._folder, self._copied_state = None, []
 
     def _beside(self, suffix: str) -> pathlib.Path:
@@ -231,13 +226,12 @@ class StoreFile:
         return folder / "copy.sqlite"
 
     def _connect_to_copy(self) -> Worker:
-        processes = self._open_processes()
+        processes = isolation.processes()
         with self._lock:
             state = self.state()
             is_unreadable = state == self._unreadable_state
             if self._folder is None:
-                self._folder = pathlib.Path(tempfile.mkdtemp(prefix="sae-store-"))  # only this user may enter it
-                processes.remove_later(self._folder)
+                self._folder = processes.temporary_folder()
             copy = self._copy_in(self._folder)
             if state != self._copied_state or is_unreadable != self._is_repaired:
                 for file in self._folder.iterdir():  # clients that have it open continue to read it

@@ -98,16 +98,16 @@ def raise_last_ids(path: pathlib.Path, ids: Mapping[str, int]) -> None:
 def in_child(function: Callable[..., object], *arguments: Any) -> str:
     """Call a function of a module in a child process, for a process that has the file open.
 
-    The child is forked, because Python takes 30 ms to start.
+    The child is forked (`isolation`), because Python takes 30 ms to start.
 
     Returns:
       Why it failed; empty if it did not.
     """
-    from pipeline.metadata.isolation import Processes, ReaderDiedError  # imports ML Metadata
+    from pipeline.metadata import isolation  # imports ML Metadata
 
     try:
-        Processes().run(function, *arguments)
-    except ReaderDiedError as error:
+        isolation.processes().run(function, *arguments)
+    except isolation.ReaderDiedError as error:
         return str(error) or "the process that does so was killed"
     except (SaeError, RuntimeError, sqlite3.Error, OSError) as error:
         return str(error)

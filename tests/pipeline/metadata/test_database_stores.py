@@ -29,6 +29,9 @@ from tests.pipeline.metadata.database_servers import (
     free_port,
 )
 
+# libpq reads the environment where readers run.
+pytestmark = pytest.mark.usefixtures("own_readers")
+
 PASSWORDS = {OWNER: OWNERS_PASSWORD, READER: READERS_PASSWORD}
 KEPT, EMPTY, OLD = "kept-runs", "empty", "old"
 FORM = "give postgresql://user@host:port/database or mysql://user@host:port/database"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import pathlib
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -53,6 +55,18 @@ from pipeline.metadata import isolation
 processes = isolation.Processes()
 print([processes.run(len, "abc") for _ in range(3)], flush=True)
 """
+# The name of a folder that was removed may be another program's now.
+FOLDERS = """
+import os
+import signal
+from pipeline.metadata import isolation
+processes = isolation.processes()
+removed, left = processes.temporary_folder(), processes.temporary_folder()
+processes.remove_folder(removed)
+removed.mkdir()
+print(removed, left, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 @pytest.mark.parametrize("library", [LIBRARY, CSV])
@@ -83,6 +97,46 @@ def test_files_of_this_process_are_let_go(monkeypatch: pytest.MonkeyPatch, has_p
     os.close(writing)
     with os.fdopen(reading, "rb") as file:
         assert file.read() == b""  # it would wait for ever
+
+
+def test_readers_of_all_stores_have_one_parent_and_those_of_a_forked_process_another():
+    parent = isolation.processes().run(os.getppid)
+    assert isolation.processes().run(os.getppid) == parent
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, str(isolation.processes().run(os.getppid)).encode())
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert int(os.read(reading, 100)) not in (parent, child)
+    os.close(reading)
+    os.close(writing)
+    assert isolation.processes().run(os.getppid) == parent
+
+
+def test_the_reason_of_a_death_is_not_that_of_another_store():
+    for reason in ("Check failed: a", "Check failed: b", ""):
+        with pytest.raises(isolation.ReaderDiedError) as caught:
+            isolation.processes().run(_log_and_die, reason)
+        assert str(caught.value) == reason
+
+
+def _log_and_die(reason: str) -> None:
+    os.write(2, f"F1128 store.cc:1] {reason}\n".encode())
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_of_temporary_folders_those_are_removed_that_a_killed_process_left(tmp_path: pathlib.Path):
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    ended = subprocess.run(
+        [sys.executable, "-c", FOLDERS],
+        cwd=PROJECT, env=environment, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    removed, left = map(pathlib.Path, ended.stdout.split())
+    until = time.monotonic() + 60
+    while left.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert [*tmp_path.iterdir()] == [removed], ended.stderr
 
 
 def _no_folder(path: str) -> list[str]:

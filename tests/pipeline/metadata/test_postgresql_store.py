@@ -27,7 +27,8 @@ from tests import metadata_stores
 from tests.builders.roots import STATE, Writer
 from tests.pipeline.metadata import database_servers
 
-pytestmark = pytest.mark.component
+# libpq reads the environment where readers run.
+pytestmark = [pytest.mark.component, pytest.mark.usefixtures("own_readers")]
 TEXT = 'back\\slash \'quote\' "double" $1 %s \\n {"a": "\\\\"}\n\ttab \u20ac \U0001f600'
 
 

@@ -233,6 +233,7 @@ def test_what_a_killed_writer_committed_to_its_log_is_read(store):
     assert store.read_bytes() == before
 
 
+@pytest.mark.usefixtures("own_readers")
 @pytest.mark.parametrize("log", [False, True])
 def test_a_store_in_wal_mode_is_read_where_nothing_may_be_written(shut, open_private, log):
     store = made(shut / "metadata.sqlite")
@@ -386,6 +387,7 @@ def test_a_file_that_a_writer_holds_for_a_while_is_waited_for(store):
         assert read(store) == ["r1"]
 
 
+@pytest.mark.usefixtures("own_readers")
 def test_what_is_said_after_all_the_waiting_is_that_a_writer_is_there(store, monkeypatch):
     monkeypatch.setattr(sources, "_PATIENCE", 0.0)
     monkeypatch.setattr(sources, "_WAITED", 0.0)  # as if a writer had been waited for: half a minute in truth
@@ -434,6 +436,7 @@ def end(process):
             time.sleep(0.01)
 
 
+@pytest.mark.usefixtures("own_readers")
 @pytest.mark.parametrize("copied", [False, True])
 def test_a_store_is_read_after_the_parent_of_its_readers_was_killed(store, private, copied):
     """As the kernel does when memory is short. A server keeps a store open for weeks."""
@@ -453,6 +456,7 @@ def test_a_store_is_read_after_the_parent_of_its_readers_was_killed(store, priva
         assert len(list(private.iterdir())) == copied
 
 
+@pytest.mark.usefixtures("own_readers")
 def test_a_store_is_read_though_the_parent_of_its_readers_was_killed_after_it_was_asked(store):
     others = readers()
     with open_source(str(store)) as source:

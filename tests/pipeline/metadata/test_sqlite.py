@@ -93,6 +93,7 @@ def test_a_copy_that_fails_leaves_the_one_before(path):
     assert numbers(target) == [1]
 
 
+@pytest.mark.usefixtures("own_readers")
 @pytest.mark.parametrize("child", [False, True])
 def test_a_file_that_a_writer_holds_for_too_long_is_not_copied(path, monkeypatch, child):
     monkeypatch.setattr(sqlite, "_TIMEOUT", 0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import hashlib
 import json
 import logging
@@ -24,7 +25,7 @@ from pipeline.core.errors import ExitCode, NotFoundError, UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.maintenance import fsck
 from pipeline.maintenance.fsck import FindingKind, findings
-from pipeline.metadata import sources
+from pipeline.metadata import isolation, sources
 from pipeline.metadata.properties import FILES, MANIFEST_DIGEST, RAW_DIGEST
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.provenance import manifest
@@ -817,6 +818,7 @@ def test_the_store_is_opened_for_reading_only(root, writer, monkeypatch, tmp_pat
         real(self, config, **options)
 
     monkeypatch.setattr(mlmd.MetadataStore, "__init__", watched)
+    monkeypatch.setattr(isolation, "processes", functools.cache(isolation.Processes))  # forked with what was set
     fsck.check(root)
     assert set(modes.read_text().split()) == {str(pb.SqliteMetadataSourceConfig.READONLY)}
 
