@@ -149,7 +149,7 @@ def _quiet() -> Iterator[None]:
         os.environ.pop("TFDS_DATA_DIR", None)  # TFDS takes an empty value for a folder
     with tempfile.TemporaryDirectory() as folder, process_setup.output_to(pathlib.Path(folder) / "log"):
         with imports.heavy_imports():
-            import tensorflow_datasets  # noqa: F401
+            from tensorflow_datasets import core  # noqa: F401 - it is imported when a name in it is used
         yield
 
 

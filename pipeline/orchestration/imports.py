@@ -7,11 +7,13 @@ from collections.abc import Iterator
 
 from pipeline.core import garbage_collector, late_import, tfx_versions
 
-# What TensorFlow, TFX and Beam import, and no node uses unless it is a person's own; True: modules in it are used.
+# What is imported and often not used: by TensorFlow, TFX and Beam for nodes of others, by ExampleGen if it is cached.
+# True: modules in it are used.
 _RARELY_USED = {
     "google.cloud.bigquery": False,
     "google.cloud.bigquery_storage_v1": False,
     "google.cloud.pubsub": False,
+    "tensorflow_datasets": True,
     "tfx.components": True,  # it imports all of TFX's components, whichever of its modules is imported
 }
 

@@ -39,14 +39,16 @@ with imports.heavy_imports():
     for node in PIPELINE.nodes:
         if node.code:
             importlib.import_module(node.code)
-unused = "matplotlib", "keras_tuner", "kubernetes", "google.cloud.bigquery.client"
+unused = "matplotlib", "keras_tuner", "kubernetes", "google.cloud.bigquery.client", "tensorflow_datasets.core"
 print([name for name in unused if name in sys.modules])
 import tfx.components
 from tfx.components import CsvExampleGen
 from google.cloud import bigquery
+from components.data import tfds_reader
+print(tfds_reader.tfds.core.Version("1.2.0").minor)
 print(CsvExampleGen.__name__, tfx.components.transform.component.Transform is Transform, bigquery.Client.__name__)
 """
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", script], stdout=subprocess.PIPE, text=True, cwd=PROJECT, check=True
     )
-    assert done.stdout.splitlines() == ["[]", "CsvExampleGen True Client"]
+    assert done.stdout.splitlines() == ["[]", "2", "CsvExampleGen True Client"]
