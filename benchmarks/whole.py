@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.measuring import PROJECT, SAE, Measured, Options, alone, measure, ratios, run_of_mnist, say
 
-ADDED = ("Encode", "Probe")  # the plain script writes no codes and fits no probe
+ADDED = ("Encode", "PixelProbe", "Probe")  # the plain script writes no codes and fits no probe
 
 
 @dataclasses.dataclass(frozen=True)

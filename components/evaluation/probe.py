@@ -1,7 +1,8 @@
 """How well labels can be told from a representation: a linear probe and k-nearest neighbours. Free of TensorFlow.
 
 Both are fitted on a sample of the train split and scored on one of the test split. The same samples are used for the
-codes, for PCA with as many components, and for the pixels, so their accuracies can be compared.
+codes, for PCA with as many components, and for the pixels, so their accuracies can be compared. The node PixelProbe
+chooses their sizes.
 
 Source of the linear probe: G. Alain, Y. Bengio, Understanding intermediate layers using linear classifier probes, 2016.
 """
@@ -9,7 +10,7 @@ Source of the linear probe: G. Alain, Y. Bengio, Understanding intermediate laye
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from components.codes import table
+from components.data import features
+from components.evaluation.probe_limits import MAX_PIXELS
 
 Array = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -27,9 +30,10 @@ Labels = npt.NDArray[np.int64]
 NEIGHBOURS = 5
 MAX_LABELS = 256
 MAX_EXAMPLES = 10_000  # of each split
-MAX_PIXELS = 2_048  # of an image
 _MAX_VALUES = MAX_EXAMPLES * MAX_PIXELS  # of a representation of one split: 160 MB in float64
 _MAX_PRODUCTS = 2_000_000_000  # examples x values x labels: one step of the logistic regression in about a second
+_SEEDS = {features.TRAIN: 0, features.TEST: 1}  # of the samples
+_PIXEL_SEED = 2
 _MAX_STEPS = 100
 _TOLERANCE = 1e-3
 _INVERSE_PENALTY = 10.0
@@ -71,27 +75,40 @@ def why_not(labels: dict[str, Labels], train: str, test: str, names: Sequence[st
     return ""
 
 
-def sample(labels: Labels, values: int, seed: int) -> npt.NDArray[np.int64]:
-    """Choose examples of a split: all of them, or a random sample with an example of each label.
+def sample_size(labels: Labels, values: int) -> int:
+    """Return how many examples of a split are sampled: at least one of each label.
 
     Args:
       labels: of the split, at most `MAX_LABELS` different ones.
       values: size of the largest representation of an example.
-      seed: of the sample. The same arguments give the same sample.
-
-    Returns:
-      Positions, rising.
     """
     found = len(np.unique(labels))
     size = min(MAX_EXAMPLES, _MAX_VALUES // values, _MAX_PRODUCTS // (values * found))
+    return min(len(labels), max(size, found))
+
+
+def samples(labels: Mapping[str, Labels], sizes: Mapping[str, int]) -> dict[str, npt.NDArray[np.int64]]:
+    """Choose examples of the train and the test split at random, with an example of each label.
+
+    Args:
+      labels: of each split.
+      sizes: number of examples to choose from each split, at least that of its labels.
+
+    Returns:
+      Positions by split, rising. The same arguments give the same positions.
+    """
+    return {split: _sample(labels[split], sizes[split], seed) for split, seed in _SEEDS.items()}
+
+
+def _sample(labels: Labels, size: int, seed: int) -> npt.NDArray[np.int64]:
     order = np.random.default_rng(seed).permutation(len(labels))
     first = np.unique(labels[order], return_index=True)[1]
-    return np.sort(np.concatenate([order[first], np.delete(order, first)])[: max(size, found)])
+    return np.sort(np.concatenate([order[first], np.delete(order, first)])[:size])
 
 
-def sample_pixels(pixels: int, seed: int) -> npt.NDArray[np.int64]:
+def sample_pixels(pixels: int) -> npt.NDArray[np.int64]:
     """Choose at most `MAX_PIXELS` pixels at random; return their positions, rising."""
-    return np.sort(np.random.default_rng(seed).permutation(pixels)[:MAX_PIXELS])
+    return np.sort(np.random.default_rng(_PIXEL_SEED).permutation(pixels)[:MAX_PIXELS])
 
 
 def codes_of(path: pathlib.Path, split: str, chosen: npt.NDArray[np.int64]) -> Array:

@@ -1,22 +1,16 @@
-"""Probe: measure how well labels can be told from the codes, from PCA and from the pixels."""
+"""Probe: measure how well labels can be told from the codes and from PCA, beside what PixelProbe measured."""
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import pathlib
-import warnings
-from collections.abc import Callable, Mapping, Sequence
-from concurrent import futures
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow.parquet as pq
-import tensorflow as tf
 import tensorflow_transform as tft
-from sklearn.exceptions import ConvergenceWarning
 from tfx import types
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts
@@ -25,15 +19,12 @@ from tfx.utils import io_utils
 from components.artifact_types import Artifacts, Codes, ProbeScores
 from components.codes import table
 from components.data import features, transformed_input
-from components.evaluation import metrics, probe, probe_scores
+from components.evaluation import metrics, probe, probe_scores, probe_threads
+from components.evaluation.pixel_scores import PixelScores
 from components.evaluation.probe_scores import Scores
 from components.model import baselines
 
 logger = logging.getLogger(__name__)
-
-_SEEDS = {features.TRAIN: 0, features.TEST: 1}
-_PIXEL_SEED = 2
-_THREADS = "TF_NUM_INTRAOP_THREADS"
 
 
 class ProbeExecutor(base_executor.BaseExecutor):
@@ -44,11 +35,12 @@ class ProbeExecutor(base_executor.BaseExecutor):
         uris = {key: artifact_utils.get_single_uri(artifacts) for key, artifacts in input_dict.items()}
         files = {
             split: io_utils.all_files_pattern(artifact_utils.get_split_uri(input_dict["examples"], split))
-            for split in _SEEDS
+            for split in (features.TRAIN, features.TEST)
         }
         found = measure(
             pathlib.Path(uris["codes"]) / table.FILE,
             baselines.Pca.load(pathlib.Path(uris["model_run"])),
+            probe_scores.read(pathlib.Path(uris["pixel_scores"])),
             files,
             tft.TFTransformOutput(uris["transform_graph"]),
             json.loads(exec_properties["label_names"]),
@@ -62,74 +54,49 @@ class ProbeExecutor(base_executor.BaseExecutor):
 def measure(
     codes: pathlib.Path,
     pca: baselines.Pca,
+    pixel_scores: Scores,
     files: Mapping[str, str],
     transform: tft.TFTransformOutput,
     label_names: Sequence[str] = (),
 ) -> Scores:
-    """Measure the accuracies of all representations.
+    """Measure the accuracies of codes and PCA on the samples of the PixelProbe.
 
     Args:
       codes: the table of codes.
       pca: fitted on the train split.
+      pixel_scores: result of the PixelProbe.
       files: patterns of the examples' files by split, `train` and `test`.
       transform: the transform graph.
       label_names: by the labels' numbers; empty: they have none.
     """
     labels = probe.labels_by_split(codes)
-    if reason := probe.why_not(labels, features.TRAIN, features.TEST, label_names):
+    if reason := probe.why_not(labels, features.TRAIN, features.TEST, label_names) or pixel_scores.reason:
         return Scores({}, reason)
-    components, pixels = pca.components.shape
-    units = table.units_of(pq.read_schema(codes).names)
-    sampled = probe.sample_pixels(pixels, _PIXEL_SEED)
-    chosen = {split: probe.sample(labels[split], max(units, len(sampled)), seed) for split, seed in _SEEDS.items()}
-    values: dict[str, dict[str, npt.NDArray[np.float32]]] = {}
+    sizes = {features.TRAIN: pixel_scores.train_examples, features.TEST: pixel_scores.test_examples}
+    chosen = probe.samples(labels, sizes)
+    coded, projected = {}, {}
     for split, places in chosen.items():
-        values[split] = {metrics.CODE: probe.codes_of(codes, split, places)}
-        if not np.isfinite(values[split][metrics.CODE]).all():
+        coded[split] = probe.codes_of(codes, split, places)
+        if not np.isfinite(coded[split]).all():
             return Scores({}, f"codes of the {split} split are not finite")
-        projected, cut = [], []
-        for batch in transformed_input.batches([files[split]], transform, numbers=places.tolist()):
-            images = batch[features.IMAGE_XF]
-            projected.append(pca.encode(images))
-            cut.append(images[:, sampled])
-        values[split] |= {metrics.PCA: np.concatenate(projected), metrics.PIXELS: np.concatenate(cut)}
+        batches = transformed_input.batches([files[split]], transform, numbers=places.tolist())
+        projected[split] = np.concatenate([pca.encode(batch[features.IMAGE_XF]) for batch in batches])
     train, test = (labels[split][places] for split, places in chosen.items())
     rows = {
-        kind: (values[features.TRAIN][kind], train, values[features.TEST][kind], test)
-        for kind in metrics.REPRESENTATIONS
+        kind: (values[features.TRAIN], train, values[features.TEST], test)
+        for kind, values in ((metrics.CODE, coded), (metrics.PCA, projected))
     }
-
-    # As many threads as TensorFlow has. BLAS has one, so the results do not depend on their number.
-    with warnings.catch_warnings(), futures.ThreadPoolExecutor(int(os.environ.get(_THREADS) or 1)) as pool:
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        # That of the pixels takes longest, so it starts first; the other threads do the rest meanwhile.
-        probed = {kind: pool.submit(probe.linear_accuracy, *rows[kind]) for kind in reversed(rows)}
-        near = {
-            f"{kind}{metrics.KNN.name}": probe.knn_accuracy(*of_kind, apply=pool.map, times=_times)
-            for kind, of_kind in rows.items()
-        }
-        linear = {f"{kind}{metrics.LINEAR_PROBE.name}": probed[kind].result() for kind in rows}
-    measured = {**linear, **near}
+    measured = {**probe_threads.accuracies(rows), **pixel_scores.metrics}
+    names = [f"{kind}{one.name}" for one in metrics.PROBES for kind in metrics.REPRESENTATIONS]
     return Scores(
-        measured,
+        {name: measured[name] for name in names},
         train_examples=len(train),
         test_examples=len(test),
         labels=len(np.unique(labels[features.TRAIN])),
-        units=units,
-        components=components,
-        pixels=len(sampled),
+        units=table.units_of(pq.read_schema(codes).names),
+        components=pca.components.shape[0],
+        pixels=pixel_scores.pixels,
     )
-
-
-def _times(columns: probe.Array) -> Callable[[probe.Array], probe.Array]:
-    """Multiply for `probe.knn_accuracy` by TensorFlow: OpenBLAS is slow on processors that are newer than it."""
-    tensor = tf.constant(columns)
-
-    def times(rows: probe.Array) -> probe.Array:
-        products: probe.Array = tf.matmul(rows, tensor, transpose_b=True).numpy()
-        return products
-
-    return times
 
 
 class _ProbeSpec(component_spec.ComponentSpec):
@@ -139,6 +106,7 @@ class _ProbeSpec(component_spec.ComponentSpec):
         "transform_graph": component_spec.ChannelParameter(type=standard_artifacts.TransformGraph),
         "model_run": component_spec.ChannelParameter(type=standard_artifacts.ModelRun),
         "codes": component_spec.ChannelParameter(type=Codes),
+        "pixel_scores": component_spec.ChannelParameter(type=PixelScores),
     }
     OUTPUTS = {"scores": component_spec.ChannelParameter(type=ProbeScores)}
 
@@ -155,6 +123,7 @@ class Probe(base_component.BaseComponent):
         transform_graph: types.BaseChannel,
         model_run: types.BaseChannel,
         codes: types.BaseChannel,
+        pixel_scores: types.BaseChannel,
         label_names: Sequence[str],
     ) -> None:
         """Create the node.
@@ -163,6 +132,7 @@ class Probe(base_component.BaseComponent):
           examples, transform_graph: the images and their labels.
           model_run: with the PCA of the train split.
           codes: of the same examples.
+          pixel_scores: result of the PixelProbe on them.
           label_names: by the labels' numbers; empty without labels.
         """
         super().__init__(
@@ -171,6 +141,7 @@ class Probe(base_component.BaseComponent):
                 transform_graph=transform_graph,
                 model_run=model_run,
                 codes=codes,
+                pixel_scores=pixel_scores,
                 label_names=json.dumps(list(label_names)),
                 scores=types.Channel(type=ProbeScores),
             )

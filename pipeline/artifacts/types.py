@@ -109,6 +109,7 @@ _TYPES = {
         _ours("PushDecision", "push_decision", on_run=("decision of the push gate",), about_model=True),
         _ours("PushedModel", "pushed_model", preview=False, payload=True, cached=False, about_model=True),
         _ours("Codes", "codes"),
+        _ours("PixelScores", "probe_scores"),
         _ours(
             "ProbeScores", "probe_scores", on_run=("accuracy by representation",),
             metrics="components.evaluation.probe_scores",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from components import json_text
 from components.data import features
-from components.evaluation import metrics, thresholds
+from components.evaluation import metrics, probe_limits, thresholds
 from components.push import decision, serving_dir
 from pipeline.core import file_digests
 from pipeline.core.errors import UnavailableError
@@ -53,6 +53,7 @@ _MODEL_RUN = ("Trainer", "model_run")
 _EVALUATION = ("Evaluator", "evaluation")
 _BLESSING = ("Evaluator", "blessing")
 _CODES = ("Encode", "codes")
+_PIXEL_SCORES = ("PixelProbe", "pixel_scores")
 _SCORES = ("Probe", "scores")
 _DECISION = ("PushGate", "decision")
 _PUSHED = ("Pusher", "pushed_model")
@@ -126,8 +127,12 @@ def _statistics_gen(node: ComponentInputs) -> Any:
     return StatisticsGen(**node.inputs, stats_options=tfdv.StatsOptions(**node.parameters))
 
 
+def _pixels(dataset: ImageDataset) -> int:
+    return dataset.height * dataset.width * dataset.channels
+
+
 def _largest_batch(dataset: ImageDataset) -> int:
-    return features.most_at_once(dataset.height * dataset.width * dataset.channels)
+    return features.most_at_once(_pixels(dataset))
 
 
 def _statistics_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict[str, Any]:
@@ -407,6 +412,32 @@ PUSH_GATE = Node(
 )
 
 
+# PixelProbe: measures how well labels can be told from the pixels, in a node of its own because no model changes that.
+
+
+def _pixel_probe_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict[str, Any]:
+    return {
+        "values": probe_limits.largest_representation(config.model.code_units, _pixels(dataset)),
+        "label_names": list(dataset.label_names),
+    }
+
+
+def _unmeasured(output: str) -> Callable[[Outputs], str]:
+    return lambda outputs: str(outputs[output].properties.get(metrics.UNMEASURED, ""))
+
+
+PIXEL_PROBE = Node(
+    "PixelProbe",
+    _component("components.evaluation.pixel_probe_node.PixelProbe"),
+    inputs={"examples": _EXAMPLES, "transform_graph": _GRAPH},
+    outputs=("pixel_scores",),
+    code="components.evaluation.pixel_probe_node",
+    parameters=_pixel_probe_parameters,
+    after=("Trainer",),  # which leaves the images in memory
+    skipped=_unmeasured("pixel_scores"),
+)
+
+
 # Probe: measures how well labels can be told from the codes.
 
 PROBE = Node(
@@ -417,11 +448,12 @@ PROBE = Node(
         "transform_graph": _GRAPH,
         "model_run": _MODEL_RUN,
         "codes": _CODES,
+        "pixel_scores": _PIXEL_SCORES,
     },
     outputs=("scores",),
     code="components.evaluation.probe_node",
     parameters=lambda config, dataset: {"label_names": list(dataset.label_names)},
-    skipped=lambda outputs: str(outputs["scores"].properties.get(metrics.UNMEASURED, "")),
+    skipped=_unmeasured("scores"),
 )
 
 
@@ -644,6 +676,7 @@ PIPELINE = Pipeline(
         TRAINER,
         ENCODE,
         EVALUATOR,
+        PIXEL_PROBE,
         PROBE,
         PUSH_GATE,
         PUSHER,

@@ -26,6 +26,7 @@ TYPES = {
     ("Evaluator", "blessing"): "ModelBlessing",
     ("PushGate", "decision"): "PushDecision",
     ("Encode", "codes"): "Codes",
+    ("PixelProbe", "pixel_scores"): "PixelScores",
     ("Probe", "scores"): "ProbeScores",
     ("Report", "report"): "Report",
 }

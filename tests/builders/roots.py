@@ -62,6 +62,7 @@ TYPES = {
     "decision": "PushDecision",
     "pushed_model": "PushedModel",
     "codes": "Codes",
+    "pixel_scores": "PixelScores",
     "scores": "ProbeScores",
     "report": "Report",
 }

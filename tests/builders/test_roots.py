@@ -88,7 +88,8 @@ KEYS = {
         ["examples", "model", "schema"],
     ),
     "Encode": ({"splits": '["train", "validation", "test"]', **THREADS}, ["examples", "model", "transform_graph"]),
-    "Probe": ({"label_names": '["0", "1"]'}, ["codes", "examples", "model_run", "transform_graph"]),
+    "PixelProbe": ({"label_names": '["0", "1"]', "values": "784"}, ["examples", "transform_graph"]),
+    "Probe": ({"label_names": '["0", "1"]'}, ["codes", "examples", "model_run", "pixel_scores", "transform_graph"]),
     "PushGate": ({"max_bce_to_served": "1.05", **THREADS}, ["evaluation", "examples", "model", "model_blessing"]),
     "Pusher": ({}, ["decision", "model", "model_blessing"]),
 }

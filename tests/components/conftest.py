@@ -120,12 +120,20 @@ def codes(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.fixture(scope="session")
-def scores(trained: Trained, codes: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def pixel_scores(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The output of the PixelProbe."""
+    inputs = {"examples": trained.examples, "transform_graph": trained.transform_graph}
+    probe = trained.components["PixelProbe"]
+    return made_once("pixels", tmp_path_factory, lambda folder: nodes.run(probe, folder, **inputs))["pixel_scores"]
+
+
+@pytest.fixture(scope="session")
+def scores(trained: Trained, codes: Any, pixel_scores: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The output of the Probe."""
     inputs = {"examples": trained.examples, "transform_graph": trained.transform_graph, "model_run": trained.model_run}
+    inputs |= {"codes": codes, "pixel_scores": pixel_scores}
     probe = trained.components["Probe"]
-    made = made_once("probe", tmp_path_factory, lambda folder: nodes.run(probe, folder, codes=codes, **inputs))
-    return made["scores"]
+    return made_once("probe", tmp_path_factory, lambda folder: nodes.run(probe, folder, **inputs))["scores"]
 
 
 # Gates of the Evaluator that every model passes which learned anything.

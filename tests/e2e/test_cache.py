@@ -475,6 +475,7 @@ FILES = {
     ("Trainer", "model"): "Format-Serving/variables/variables.data-00000-of-00001",
     ("Trainer", "model_run"): "history.json",
     ("Encode", "codes"): "codes.parquet",
+    ("PixelProbe", "pixel_scores"): "scores.json",
     ("Probe", "scores"): "scores.json",
     ("Evaluator", "evaluation"): "metrics-00000-of-00001.tfrecord",
     ("Report", "report"): "report.html",

@@ -58,7 +58,7 @@ def root_like(summary: Summary, place: pathlib.Path) -> pathlib.Path:
 
 def test_fashion_mnist_is_trained_on_and_evaluated(fashion: Summary) -> None:
     ran = {node for node, state in states(fashion).items() if state == "executed"}
-    assert ran == set(PIPELINE.names) - {"Encode", "Probe", "PushGate", "Pusher", "Report"}
+    assert ran == set(PIPELINE.names) - {"Encode", "PixelProbe", "Probe", "PushGate", "Pusher", "Report"}
     assert fashion.dataset == "fashion_mnist 1.0.0"
     assert fashion.metrics["test_bce"] < fashion.metrics["mean_image_bce"]
 

@@ -27,4 +27,4 @@ def test_the_reference_setting_reaches_its_loss_and_made_again_is_the_same(tmp_p
 
     done = sae("verify", summary["run_id"], "--root", root)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1].startswith(f"run {summary['run_id']} verified: 12 artifacts")
+    assert done.stdout.splitlines()[-1].startswith(f"run {summary['run_id']} verified: 13 artifacts")

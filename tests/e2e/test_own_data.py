@@ -187,7 +187,7 @@ def test_files_are_added_run_on_and_encoded(
     chosen = [word for setting in (*SETTINGS, *files.settings) for word in ("--set", setting)]
     summary = sae("run", "--json", "--root", tmp_path / "root", "--set", "data.dataset=mine", *chosen)
     skipped = [node["id"] for node in summary["nodes"] if node["state"] != "executed"]
-    assert skipped == ([] if files.labels else ["Probe"])
+    assert skipped == ([] if files.labels else ["PixelProbe", "Probe"])
 
     raw = {split: np.stack([files.values[name] for name in of_split]) for split, of_split in records.items()}
     train = raw["train"].reshape(len(raw["train"]), -1).astype(np.float64)

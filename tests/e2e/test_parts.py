@@ -39,7 +39,7 @@ def up_to_transform(root: pathlib.Path) -> Summary:
 def test_to_node_runs_what_comes_before_it_and_no_more(up_to_transform: Summary) -> None:
     found = states(up_to_transform)
     skipped = {node for node, state in found.items() if state == "skipped"}
-    assert skipped == {"Trainer", "Encode", "Evaluator", "Probe", "PushGate", "Pusher", "Report"}
+    assert skipped == {"Trainer", "Encode", "Evaluator", "PixelProbe", "Probe", "PushGate", "Pusher", "Report"}
     assert set(found.values()) == {"executed", "skipped"}
     assert up_to_transform.metrics == {}
     assert up_to_transform.blessed is None

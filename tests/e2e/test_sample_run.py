@@ -101,6 +101,7 @@ def test_ml_metadata_holds_the_outputs_with_their_types(store: mlmd.MetadataStor
         "ModelEvaluation": 2,
         "ModelBlessing": 2,
         "Codes": 2,
+        "PixelScores": 1,
         "ProbeScores": 2,
         "PushDecision": 2,
         "PushedModel": 2,

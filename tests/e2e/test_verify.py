@@ -62,7 +62,7 @@ def test_a_run_made_again_in_other_surroundings_is_the_same(
 ) -> None:
     assert verified.returncode == 0, verified.stdout + verified.stderr
     *artifacts, verdict = verified.stdout.splitlines()
-    assert verdict.startswith(f"run {run_id} verified: 12 artifacts")
+    assert verdict.startswith(f"run {run_id} verified: 13 artifacts")
     assert len([line for line in artifacts if line[:1] != " "]) >= 12
     assert "different" not in verified.stdout
     # What holds paths, times or numbered functions cannot be the same bytes; what is data alone is.
@@ -75,7 +75,8 @@ def test_every_output_has_a_content_digest_of_its_own_kind(sample_run: SampleRun
     executions = store.executions(sample_run.run_id)
     contents = [output.content for one in executions.values() for output in store.outputs(one.id).values()]
     kinds = {content.partition(":")[0].rpartition("-")[0] for content in contents}
-    assert len(contents) == len(kinds) == 14
+    assert len(contents) == 15
+    assert len(kinds) == 14  # the scores of both probes are of one
     assert "raw" not in kinds
 
 
@@ -97,7 +98,7 @@ def test_the_verdict_is_an_artifact_linked_to_the_run_and_to_what_was_compared(
     store = root_store.of(Root(root)).connect()
     [verdict] = store.get_artifacts_by_type("Verification")
     content = json.loads((pathlib.Path(verdict.uri) / "verdict.json").read_text())
-    assert (content["run_id"], content["verified"], len(content["artifacts"])) == (run_id, True, 12)
+    assert (content["run_id"], content["verified"], len(content["artifacts"])) == (run_id, True, 13)
     assert verdict.custom_properties["verified"].int_value == 1
     [made] = store.get_events_by_artifact_ids([verdict.id])
     assert [context.name for context in store.get_contexts_by_execution(made.execution_id)] == [run_id]
@@ -105,7 +106,7 @@ def test_the_verdict_is_an_artifact_linked_to_the_run_and_to_what_was_compared(
     compared = {event.artifact_id for event in events if event.type == pb.Event.INPUT}
     assert compared == {artifact["artifact_id"] for artifact in content["artifacts"]}
     # It is no node of the run.
-    assert len(open_store(Root(root)).executions(run_id)) == 13
+    assert len(open_store(Root(root)).executions(run_id)) == 14
 
 
 def test_a_missing_seed_is_found_and_the_changed_code_and_the_tensor_that_differs_are_named(

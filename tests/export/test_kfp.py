@@ -31,6 +31,7 @@ IDS = {
     "Trainer": "trainer",
     "Encode": "encode",
     "Evaluator": "evaluator",
+    "PixelProbe": "pixel-probe",
     "Probe": "probe",
     "PushGate": "push-gate",
     "Pusher": "pusher",

@@ -1,4 +1,4 @@
-"""Fingerprint `probe-scores-1` of ProbeScores: every value of `scores.json` (`json_values.py`).
+"""Fingerprint `probe-scores-1` of ProbeScores and PixelScores: every value of `scores.json` (`json_values.py`).
 
 Left out: properties, which repeat it.
 """

@@ -1,4 +1,4 @@
-"""ProbeScores: the accuracies of each representation, and the samples."""
+"""ProbeScores and PixelScores: the accuracies of each representation, and the samples."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
     rows: tuple[tuple[Value, ...], ...] = tuple(
         (f"{name}, {counted(sizes[kind], 'value')}", *(scores.metrics[f"{kind}{one.name}"] for one in metrics.PROBES))
         for kind, name in metrics.REPRESENTATIONS.items()
+        if sizes[kind]
     )
     samples = {"train examples": scores.train_examples, "test examples": scores.test_examples, "labels": scores.labels}
     sections: tuple[Section, ...] = (Table(_TITLE, columns, rows), Pairs("samples", samples))

@@ -98,22 +98,36 @@ def test_the_same_arguments_give_the_same_bits() -> None:
 )
 def test_a_sample_keeps_memory_and_time_in_bounds(examples: int, values: int, labels: int, size: int) -> None:
     found = np.arange(examples) % labels
-    chosen = probe.sample(found, values, seed=0)
-    assert len(chosen) == len(set(chosen.tolist())) == size
-    assert (np.diff(chosen) > 0).all()
-    assert set(found[chosen]) == set(range(labels))
-    np.testing.assert_array_equal(chosen, probe.sample(found, values, seed=0))
+    assert probe.sample_size(found, values) == size
+
+
+@pytest.mark.parametrize("size", [7, 50, 312])
+def test_samples_of_both_splits_are_chosen_at_random_and_stay_the_same(size: int) -> None:
+    labels = {split: np.arange(count) % 7 for split, count in (("train", 500), ("test", 312))}
+    chosen = probe.samples(labels, {"train": size, "test": size})
+    for split, found in chosen.items():
+        assert len(found) == len(set(found.tolist())) == size
+        assert (np.diff(found) > 0).all()
+        assert set(labels[split][found]) == set(range(7))
+    assert chosen["train"].tolist() != chosen["test"].tolist()
+    again = probe.samples(labels, {"train": size, "test": size})
+    assert [again[split].tolist() for split in again] == [chosen[split].tolist() for split in again]
 
 
 def test_a_sample_has_an_example_of_a_rare_label() -> None:
     labels = np.zeros(50_000, np.int64)
     labels[31_415] = 7
-    assert 31_415 in probe.sample(labels, 784, seed=0)
+    chosen = probe.samples({"train": labels, "test": labels}, {"train": 2, "test": 10_000})
+    assert all(31_415 in found for found in chosen.values())
+
+
+def test_a_sample_is_large_enough_for_all_labels() -> None:
+    assert probe.sample_size(np.arange(200), 10**9) == 200
 
 
 def test_of_large_images_some_pixels_are_taken() -> None:
-    np.testing.assert_array_equal(probe.sample_pixels(784, 0), np.arange(784))
-    chosen = probe.sample_pixels(65_536, 0)
+    np.testing.assert_array_equal(probe.sample_pixels(784), np.arange(784))
+    chosen = probe.sample_pixels(65_536)
     assert len(set(chosen.tolist())) == 2_048
     assert (np.diff(chosen) > 0).all()
 

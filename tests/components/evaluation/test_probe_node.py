@@ -16,6 +16,7 @@ from tests import lazy, nodes
 from tests.components.conftest import Trained
 
 decomposition = lazy.module("sklearn.decomposition")
+probe = lazy.module("components.evaluation.probe")
 neighbors = lazy.module("sklearn.neighbors")
 tft = lazy.module("tensorflow_transform")
 transformed_input = lazy.module("components.data.transformed_input")
@@ -23,9 +24,17 @@ transformed_input = lazy.module("components.data.transformed_input")
 pytestmark = pytest.mark.component
 
 
-def run(trained: Trained, codes: Any, folder: pathlib.Path) -> Any:
+def run(trained: Trained, codes: Any, pixel_scores: Any, folder: pathlib.Path) -> Any:
     inputs = {"examples": trained.examples, "transform_graph": trained.transform_graph, "model_run": trained.model_run}
-    return nodes.run(trained.components["Probe"], folder, codes=codes, **inputs)["scores"]
+    inputs |= {"codes": codes, "pixel_scores": pixel_scores}
+    return nodes.run(trained.components["Probe"], folder, **inputs)["scores"]
+
+
+def written(folder: pathlib.Path, scores: probe_scores.Scores) -> Any:
+    """An output of the PixelProbe."""
+    folder.mkdir()
+    probe_scores.write(scores, folder)
+    return nodes.artifact("Examples", folder)
 
 
 def images_of(trained: Trained, split: str, **chosen: Any) -> Any:
@@ -35,7 +44,7 @@ def images_of(trained: Trained, split: str, **chosen: Any) -> Any:
     return np.concatenate([batch["image_xf"].numpy() for batch in batches])
 
 
-def test_its_scores_are_those_of_scikit_learn(trained: Trained, codes: Any, scores: Any) -> None:
+def test_its_scores_are_those_of_scikit_learn(trained: Trained, codes: Any, pixel_scores: Any, scores: Any) -> None:
     found = probe_scores.read(pathlib.Path(scores.uri))
     assert found.reason == ""
     assert (found.train_examples, found.test_examples, found.labels) == (60, 31, 3)
@@ -48,16 +57,40 @@ def test_its_scores_are_those_of_scikit_learn(trained: Trained, codes: Any, scor
     for kind, (fitted, scored) in {
         metrics.CODE: (table.codes_of(train), table.codes_of(test)),
         metrics.PCA: (pca.transform(images["train"]), pca.transform(images["test"])),
-        metrics.PIXELS: (images["train"], images["test"]),
     }.items():
         knn = neighbors.KNeighborsClassifier(5).fit(fitted, train["label"].to_numpy())
         assert found.metrics[f"{kind}knn_accuracy"] == pytest.approx(knn.score(scored, test["label"].to_numpy()))
     assert found.metrics.keys() == {one.name for one in metrics.METRICS if one.source == "probe"}
-    assert found.metrics["pixels_linear_probe_accuracy"] == 1  # each label has rows of its own
+    assert found.metrics.items() > probe_scores.read(pathlib.Path(pixel_scores.uri)).metrics.items()
 
 
-def test_it_writes_the_same_bytes_again(trained: Trained, codes: Any, scores: Any, tmp_path: pathlib.Path) -> None:
-    again = run(trained, codes, tmp_path)
+def test_its_samples_are_those_of_the_pixels(trained: Trained, codes: Any, tmp_path: pathlib.Path) -> None:
+    accuracies = {"pixels_linear_probe_accuracy": 0.25, "pixels_knn_accuracy": 0.75}
+    of_pixels = probe_scores.Scores(accuracies, "", 20, 10, 3, pixels=7)
+    scores = run(trained, codes, written(tmp_path / "pixels", of_pixels), tmp_path / "node")
+    found = probe_scores.read(pathlib.Path(scores.uri))
+    assert (found.train_examples, found.test_examples, found.labels, found.pixels) == (20, 10, 3, 7)
+    assert found.metrics.items() > accuracies.items()
+    path = pathlib.Path(codes.uri, table.FILE)
+    labels = probe.labels_by_split(path)
+    chosen = probe.samples(labels, {"train": 20, "test": 10})
+    train, test = (probe.codes_of(path, split, chosen[split]) for split in ("train", "test"))
+    knn = neighbors.KNeighborsClassifier(5).fit(train, labels["train"][chosen["train"]])
+    assert found.metrics["knn_accuracy"] == pytest.approx(knn.score(test, labels["test"][chosen["test"]]))
+
+
+def test_what_could_not_be_measured_of_the_pixels_is_not_measured(
+    trained: Trained, codes: Any, tmp_path: pathlib.Path
+) -> None:
+    of_pixels = probe_scores.Scores({}, "the data set has no labels")
+    scores = run(trained, codes, written(tmp_path / "pixels", of_pixels), tmp_path / "node")
+    assert probe_scores.read(pathlib.Path(scores.uri)) == of_pixels
+
+
+def test_it_writes_the_same_bytes_again(
+    trained: Trained, codes: Any, pixel_scores: Any, scores: Any, tmp_path: pathlib.Path
+) -> None:
+    again = run(trained, codes, pixel_scores, tmp_path)
     one, other = (pathlib.Path(each.uri, probe_scores.FILE).read_bytes() for each in (scores, again))
     assert one == other
 
@@ -90,12 +123,13 @@ def test_what_cannot_be_measured_is_said_in_a_line(
     trained: Trained, tmp_path: pathlib.Path, labels: list[int] | None, value: float, said: str
 ) -> None:
     codes = nodes.artifact("Examples", tmp_path)
+    of_pixels = written(tmp_path / "pixels", probe_scores.Scores({}, "", 2, 1, 2, pixels=4))
     with table.Writer(tmp_path / table.FILE) as writer:
         for split, rows in (("train", slice(0, 2)), ("test", slice(2, 3))):
             given = None if labels is None else np.array(labels[rows])
             found = np.full((3, 4), value, np.float32)[rows]
             writer.add(table.to_table([str(row) for row in range(len(found))], split, found, given))
-    scores = run(trained, codes, tmp_path / "node")
+    scores = run(trained, codes, of_pixels, tmp_path / "node")
     assert probe_scores.read(pathlib.Path(scores.uri)) == probe_scores.Scores({}, said)
     assert scores.get_string_custom_property("reason") == said
 

@@ -423,10 +423,10 @@ def test_plan_has_the_options_of_run(sae, recorded):
     assert (found["Transform"]["verdict"], found["Transform"]["of_run"]) == ("reused", "20261123-143005")
     assert found["Trainer"]["reasons"] == ["parameters: seed: 0 -> 3"]
     _, output, _ = sae("plan", "--root", "root", "--no-cache")
-    assert output.endswith("\n13 would run, 0 cached\n")
+    assert output.endswith("\n14 would run, 0 cached\n")
     path = recorded.folder_of("20261123-143005", "SchemaGen", "schema") / "part-0"
     change_bytes(path, keep_time=True)
-    assert sae("plan", "--root", "root")[1].endswith("\n0 would run, 13 cached\n")
+    assert sae("plan", "--root", "root")[1].endswith("\n0 would run, 14 cached\n")
     assert f"{path} holds other bytes" in sae("plan", "--root", "root", "--verify-cache")[1]
 
 
@@ -434,7 +434,7 @@ def test_plan_makes_no_root(sae, folder):
     before = sorted(folder.iterdir())
     code, output, _ = sae("plan")
     assert code == 0
-    assert output.endswith("13 would run, 0 cached\n")
+    assert output.endswith("14 would run, 0 cached\n")
     assert sorted(folder.iterdir()) == before
 
 

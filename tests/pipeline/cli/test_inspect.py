@@ -88,7 +88,7 @@ class TestArtifacts:
     def test_lineage_goes_both_ways(self, sae):
         output = sae("lineage", f"{FIRST}:Trainer")[1]
         assert "├─ Examples 1, examples of ExampleGen, run 20261123-143005" in output.splitlines()
-        assert "│  └─ Report 14, report of Report, run 20261123-143005" in output.splitlines()
+        assert "│  └─ Report 15, report of Report, run 20261123-143005" in output.splitlines()
 
 
 def test_two_runs_are_compared(sae):

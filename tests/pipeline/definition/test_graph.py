@@ -110,7 +110,7 @@ def test_a_misspelt_node_is_refused_with_the_closest() -> None:
 
 def test_every_module_whose_code_is_in_a_key_exists() -> None:
     modules = [node.code for node in PIPELINE.nodes if node.code]
-    assert len(modules) == 10
+    assert len(modules) == 11
     assert all(importlib.util.find_spec(module) for module in modules)
 
 

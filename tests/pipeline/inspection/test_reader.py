@@ -97,8 +97,8 @@ class TestRuns:
             "stopped": "cancelled",
             "part": "unfinished",
         }
-        assert (rows["whole"].executed, rows["whole"].cached) == (13, 0)
-        assert (rows["again"].executed, rows["again"].cached) == (0, 13)
+        assert (rows["whole"].executed, rows["whole"].cached) == (14, 0)
+        assert (rows["again"].executed, rows["again"].cached) == (0, 14)
         assert rows["failed"].error == "StatisticsGen ended"
         assert rows["whole"].metrics["test_bce"] is None
 
@@ -275,7 +275,7 @@ class TestRun:
         run = reader.run("r1")
         assert [node.node for node in run.nodes] == list(PIPELINE.names)
         assert [(one.verified, one.compared, one.node) for one in run.verifications] == [(False, 2, ""), (True, 2, "")]
-        assert [(row.state, row.executed) for row in reader.runs(limit=9)[0]] == [(RunState.SUCCEEDED, 13)]
+        assert [(row.state, row.executed) for row in reader.runs(limit=9)[0]] == [(RunState.SUCCEEDED, 14)]
 
     def test_a_run_that_is_none(self, recorded, reader):
         recorded.run("r1", names=["SchemaGen"])
@@ -312,7 +312,7 @@ class TestArtifacts:
         ]
         rows, page = reader.artifacts(limit=1, node="Trainer")
         assert (len(rows), page.next) == (1, "1")
-        assert len(reader.artifacts(limit=99, run_id="r1")[0]) == 14
+        assert len(reader.artifacts(limit=99, run_id="r1")[0]) == 15
         rows, _ = reader.artifacts(limit=9, run_id="r1", node="Evaluator", type_name="ModelBlessing")
         assert [(row.run, row.key) for row in rows] == [("r1", "blessing")]
 
@@ -490,7 +490,7 @@ class TestLineage:
         report = reader.lineage(recorded.outputs("r1", "Report")["report"].id)
         # StatisticsGen, ExampleValidator and DataGate hand nothing on to it
         assert {step.node for step in report.up} == {
-            "Report", "Trainer", "ExampleGen", "SchemaGen", "Transform", "Encode", "Evaluator", "Probe",
+            "Report", "Trainer", "ExampleGen", "SchemaGen", "Transform", "Encode", "Evaluator", "PixelProbe", "Probe",
         }  # fmt: skip
         assert report.down == ()
 

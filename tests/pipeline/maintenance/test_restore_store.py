@@ -144,24 +144,24 @@ def test_open_and_cancelled_decisions_stay_as_they_are(copied, sae):
 @pytest.fixture
 def lost_run(copied, sae):
     """A run after the copy, which was pinned and is served; its folders have numbers, as those of real runs."""
-    nightly(copied, "55", 5)
+    nightly(copied, "59", 5)
     copied.root.manifests.mkdir(exist_ok=True)
-    (copied.root.manifests / "55.json").write_text("{}")
-    sae("pin", "55", "--reason", "the paper")
+    (copied.root.manifests / "59.json").write_text("{}")
+    sae("pin", "59", "--reason", "the paper")
     return copied
 
 
 def test_what_is_lost_is_named_and_gc_deletes_nothing_of_it(lost_run, sae):
     printed = sae("restore", "--metadata")[1]
-    assert "decision lost, because the copy does not contain its run: run 55, pinned for 'the paper'" in printed
+    assert "decision lost, because the copy does not contain its run: run 59, pinned for 'the paper'" in printed
     assert "version 5 is still served" in printed
     assert "`sae promote RUN --reason TEXT --root " in printed
     [finding] = [one for one in fsck.check(lost_run.root).findings if one.kind == FindingKind.LOST]
-    assert "`sae unpin 55 --reason TEXT`" in finding.sentence
+    assert "`sae unpin 59 --reason TEXT`" in finding.sentence
     found = json.loads(sae("gc", *STRICT, "--json")[1])
     assert len(found["contradictions"]) == 2
     assert found["left_over"] == []
-    assert model_exists(lost_run, "55")
+    assert model_exists(lost_run, "59")
     assert serving_dir.newest_version(lost_run.root.serving).name == "5"
 
 
@@ -169,21 +169,21 @@ def test_gc_deletes_it_after_an_operator_gave_it_up(lost_run, sae):
     sae("restore", "--metadata")
     assert sae("promote", "run-4", "--reason", "known")[0] == 0
     assert "folders that no artifact names are kept" in sae("gc", *STRICT)[1]
-    assert model_exists(lost_run, "55")
-    assert sae("unpin", "55", "--reason", "given up")[:1] == (0,)
-    assert sae("unpin", "55", "--reason", "given up")[:1] == (3,)
+    assert model_exists(lost_run, "59")
+    assert sae("unpin", "59", "--reason", "given up")[:1] == (0,)
+    assert sae("unpin", "59", "--reason", "given up")[:1] == (3,)
     found = json.loads(sae("gc", *STRICT, "--json")[1])
     assert found["contradictions"] == []
-    assert not model_exists(lost_run, "55")
+    assert not model_exists(lost_run, "59")
     assert fsck.check(lost_run.root).damaged == 0
 
 
 def test_a_newer_copy_brings_it_back(lost_run, sae):
-    backup.make(lost_run.root, "55", keep=3)
+    backup.make(lost_run.root, "59", keep=3)
     sae("restore", "--metadata", "run-4")
     assert list(decision_log.pinned(lost_run.store())) == []
-    assert sae("restore", "--metadata", "55")[0] == 0
-    assert list(decision_log.pinned(lost_run.store())) == ["55"]
+    assert sae("restore", "--metadata", "59")[0] == 0
+    assert list(decision_log.pinned(lost_run.store())) == ["59"]
     assert fsck.check(lost_run.root).findings == ()
 
 

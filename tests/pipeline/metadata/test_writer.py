@@ -443,7 +443,7 @@ def test_hits_whose_recording_was_interrupted_are_closed(recorded, recorder, sto
     assert list(recorded.store().executions("r2")) == ([] if calls == 0 else list(PIPELINE.names))
     states = [one.last_known_state for one in store.get_executions_by_context(run_context(store)("r2").id)]
     ended = pb.Execution.CACHED if calls == 3 else pb.Execution.FAILED
-    assert states == ([] if calls == 0 else [ended] * 13)
+    assert states == ([] if calls == 0 else [ended] * 14)
     assert _artifacts_by_context(store, "r1") == before
     for node in PIPELINE.names:
         assert all(pathlib.Path(output.uri).exists() for output in recorded.outputs("r1", node).values())

@@ -79,15 +79,16 @@ def test_as_text_there_is_a_line_for_each_node_and_each_reason(after_a_run):
         "                            parameters: l1: 0.001 -> 0.5",
         "Encode            may run   unless the outputs of Trainer stay the same",
         "Evaluator         may run   unless the outputs of Trainer stay the same",
+        "PixelProbe        cached    outputs of run r1",
         "Probe             may run   unless the outputs of Encode and Trainer stay the same",
         "PushGate          may run   unless the outputs of Evaluator and Trainer stay the same",
         "Pusher            may run   unless the outputs of Evaluator, PushGate and Trainer stay the same",
         "Report            run       parameters: model.l1: 0.001 -> 0.5",
         "                            parameters: training.epochs: 50 -> 60",
         "",
-        "2 would run, 5 may run, if their inputs change, 6 cached",
+        "2 would run, 5 may run, if their inputs change, 7 cached",
     ]
-    assert text.as_text(make(after_a_run)).splitlines()[-1] == "0 would run, 13 cached"
+    assert text.as_text(make(after_a_run)).splitlines()[-1] == "0 would run, 14 cached"
 
 
 def test_it_says_which_jobs_would_run_on_which_cluster(after_a_run, monkeypatch):
@@ -274,6 +275,7 @@ def test_a_part_reuses_what_it_needs_of_the_newest_run_that_has_it(after_a_run):
         "Transform": ("reused", "r1"),
         "Trainer": ("run", ""),
         "Encode": ("depends", ""),
+        "PixelProbe": ("cached", "r1"),
         "Probe": ("depends", ""),
         "Evaluator": ("depends", ""),
         "PushGate": ("depends", ""),
@@ -320,7 +322,7 @@ def test_what_a_part_begins_with_decides_whether_it_runs(after_a_run):
     """The base's own artifacts are read, not those of the newest run."""
     after_a_run.run("r2", "training.epochs=60")
     assert verdicts(make(after_a_run, from_node="Evaluator", base_run="r1"))["Evaluator"] == "cached"
-    after_a_run.run("r3", "training.epochs=70", names=(*PIPELINE.names[:8], "Probe"))
+    after_a_run.run("r3", "training.epochs=70", names=(*PIPELINE.names[:8], "PixelProbe", "Probe"))
     assert verdicts(make(after_a_run, from_node="Evaluator", base_run="r3"))["Evaluator"] == "run"
 
 
@@ -423,7 +425,7 @@ def test_what_does_not_execute_nodes_imports_nothing_that_only_those_need(after_
         timeout=60,
         cwd=PROJECT,
     )
-    assert done.stdout.splitlines() == ["0 would run, 13 cached", "executed", ""]
+    assert done.stdout.splitlines() == ["0 would run, 14 cached", "executed", ""]
 
 
 def test_a_root_whose_files_are_gone_is_planned_as_damaged(after_a_run):

@@ -64,8 +64,8 @@ def test_nodes_that_were_recorded_together_are_counted_and_nothing_of_them_was_r
     for node in PIPELINE.names:
         recorded.writer.execution("r1", node, STATE.RUNNING)
     text = close(recorded)["r1"]
-    assert headline(recorded, "r1").error == f"died while it recorded 13 cached nodes: {recovery.REASON}"
-    assert text == f"run r1 died while it recorded 13 cached nodes: {recovery.REASON}; `sae resume r1` resumes it"
+    assert headline(recorded, "r1").error == f"died while it recorded 14 cached nodes: {recovery.REASON}"
+    assert text == f"run r1 died while it recorded 14 cached nodes: {recovery.REASON}; `sae resume r1` resumes it"
 
 
 def test_an_execution_that_belongs_to_no_node_is_no_node_in_which_the_run_died(recorded):

@@ -33,7 +33,8 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # Nodes with components of ours; the others are TFX's, with steps of ours in some of their Beam jobs.
 WITH_CODE = {
-    *("ExampleGen", "DataGate", "Transform", "Trainer", "Encode", "Evaluator", "Probe", "PushGate", "Pusher", "Report")
+    *("ExampleGen", "DataGate", "Transform", "Trainer", "Encode", "Evaluator", "PixelProbe", "Probe", "PushGate"),
+    *("Pusher", "Report"),
 }
 STEPS = "pipeline/orchestration/tfx"
 COMPUTING = {"Trainer", "Encode", "Evaluator", "PushGate", "Report"}
@@ -183,9 +184,9 @@ def test_only_the_gates_of_the_models_own_loss_change_keys(described, name, valu
         ({"name": "other"}, {"Report"}),
         ({"version": "4.0.0"}, {"Report"}),
         ({"notice": "a sample"}, {"Report"}),
-        ({"label_names": ("a", "b")}, {"Probe", "Report"}),
-        ({"height": 14}, {"Transform", "Report"}),
-        ({"width": 14}, {"Transform", "Report"}),
+        ({"label_names": ("a", "b")}, {"PixelProbe", "Probe", "Report"}),
+        ({"height": 14}, {"Transform", "PixelProbe", "Report"}),
+        ({"width": 14}, {"Transform", "PixelProbe", "Report"}),
         ({"split_sizes": {"train": 5, "validation": 2, "test": 1}}, {"Trainer", "Report"}),
         ({"split_sizes": {"train": 6, "validation": 3, "test": 1}}, {"Trainer", "Report"}),
         ({"split_sizes": {"train": 6, "validation": 2, "test": 3}}, {"Report"}),

@@ -74,7 +74,7 @@ class TestArtifacts:
 
         assert types("type=Model") == {("Model", "Trainer", "good"), ("Model", "Trainer", "better")}
         assert types("node=SchemaGen&run=good") == {("Schema", "SchemaGen", "good")}
-        assert len(types("run=latest")) == 14
+        assert len(types("run=latest")) == 15
         answer = site.get("/artifacts?type=Modle")
         assert (answer.status_code, "Model?" in Seen(answer.text).text) == (404, True)
 

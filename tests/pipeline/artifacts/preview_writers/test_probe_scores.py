@@ -1,4 +1,4 @@
-"""The preview of the scores of the Probe."""
+"""The preview of the scores of Probe and PixelProbe."""
 
 from __future__ import annotations
 
@@ -29,6 +29,13 @@ def test_it_has_a_row_for_each_representation(tmp_path: pathlib.Path) -> None:
         ("raw pixels, 2,048 values", 0.92, 0.96),
     ]
     assert preview.section("samples").values == {"train examples": 10_000, "test examples": 9_000, "labels": 10}
+
+
+def test_those_of_the_pixels_have_one_row(tmp_path: pathlib.Path) -> None:
+    accuracies = {name: value for name, value in ACCURACIES.items() if name.startswith("pixels_")}
+    preview = made(tmp_path, Scores(accuracies, "", 10, 9, 3, pixels=784))
+    rows = [tuple(row.values()) for row in preview.records("accuracy by representation")]
+    assert rows == [("raw pixels, 784 values", 0.92, 0.96)]
 
 
 def test_without_scores_it_says_why(tmp_path: pathlib.Path) -> None:

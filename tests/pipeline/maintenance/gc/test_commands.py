@@ -23,11 +23,11 @@ def test_gc_says_what_goes_and_deletes_it_only_with_yes(sae, four):
     code, printed, _ = sae("gc", *KEEP_ONE)
     assert code == 0
     assert "  run-4  its model is served, among the newest 1 (version 4)\n" in printed
-    assert printed.splitlines()[-1].startswith("would delete 24 artifacts, 3 old versions in serving/, of 3 runs: ")
+    assert printed.splitlines()[-1].startswith("would delete 27 artifacts, 3 old versions in serving/, of 3 runs: ")
     assert tree(four.root.path) == before
     code, printed, _ = sae("gc", "--yes", *KEEP_ONE)
     assert code == 0
-    assert printed.splitlines()[-1].startswith("deleted 24 artifacts, 3 old versions in serving/, of 3 runs: ")
+    assert printed.splitlines()[-1].startswith("deleted 27 artifacts, 3 old versions in serving/, of 3 runs: ")
     assert len(tree(four.root.artifacts)) < len([name for name in before if name.startswith("artifacts/")])
 
 

@@ -357,10 +357,10 @@ def test_fsck_counts_it_as_no_damage_and_says_when(four):
     found = fsck.check(four.root)
     assert found.damaged == 0
     deleted = [one for one in found.findings if one.kind == fsck.FindingKind.DELETED]
-    assert len(deleted) == found.counts["deleted"] == 24
+    assert len(deleted) == found.counts["deleted"] == 27
     assert deleted[0].sentence.startswith(f"{deleted[0].path}, deleted by gc on ")
     assert text.fsck(found).count("deleted by gc on") == 5
-    assert "and 19 more" in text.fsck(found)
+    assert "and 22 more" in text.fsck(found)
 
 
 def test_fsck_says_that_bytes_were_left_by_a_call_that_was_killed(four, monkeypatch):

@@ -35,6 +35,7 @@ def test_the_pipelines_nodes_are_in_the_layers_that_their_inputs_ask_for():
         "Trainer": 5,
         "Encode": 6,
         "Evaluator": 6,
+        "PixelProbe": 6,
         "Probe": 7,
         "PushGate": 7,
         "Pusher": 8,
