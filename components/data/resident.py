@@ -1,7 +1,5 @@
 """Splits that stay in memory from the training on, so that the nodes of a run in one process decode each image once.
 
-What `once` loads stays as well.
-
 The pipeline opens and closes the memory around its nodes with `of_run`, and the Trainer says with `allow` how much may
 stay. A node in a process of its own, or without a Trainer before it, reads its files in batches.
 """
@@ -10,13 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Hashable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Hashable, Iterator
 
 import numpy as np
 import numpy.typing as npt
-
-_Loaded = TypeVar("_Loaded")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,13 +30,12 @@ class Split:
 
 
 class _Memory:
-    """The kept splits, how many bytes of images may be added, and what else was loaded."""
+    """The kept splits, and how many bytes of images may be added."""
 
     def __init__(self) -> None:
         self.is_open = False
         self.splits: dict[Hashable, Split] = {}
         self.room = 0
-        self.loaded: dict[Hashable, Any] = {}
 
 
 _memory = _Memory()
@@ -56,7 +50,6 @@ def of_run() -> Iterator[None]:
     finally:
         _memory.is_open = False
         _release()
-        _memory.loaded.clear()
 
 
 def allow(size: int) -> None:
@@ -90,16 +83,6 @@ def keep(key: Hashable, split: Split) -> None:
 def find(key: Hashable) -> Split | None:
     """Return the split that was kept under a key; None if there is none."""
     return _memory.splits.get(key)
-
-
-def once(key: Hashable, load: Callable[[], _Loaded]) -> _Loaded:
-    """Return what `load` returns; in a run, call it once for a key, and keep the result until the run ends."""
-    if not _memory.is_open:
-        return load()
-    if key not in _memory.loaded:
-        _memory.loaded[key] = load()
-    found: _Loaded = _memory.loaded[key]
-    return found
 
 
 def _release() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from components import json_text
@@ -658,10 +658,13 @@ def _dotted_path(function: Any) -> str:
     return f"{function.__module__}.{function.__qualname__}"
 
 
-def _images_in_memory() -> contextlib.AbstractContextManager[None]:
+@contextlib.contextmanager
+def _shared_memory() -> Iterator[None]:
     from components.data import resident  # imports NumPy
+    from components.model import loaded  # imports TensorFlow
 
-    return resident.of_run()
+    with resident.of_run(), loaded.of_run():
+        yield
 
 
 PIPELINE = Pipeline(
@@ -712,5 +715,5 @@ PIPELINE = Pipeline(
         baselines=_of_report,
         frontier=Frontier(x="active_units", y="test_bce", method="model.sparsity", marked="dead_units"),
     ),
-    around_nodes=_images_in_memory,
+    around_nodes=_shared_memory,
 )

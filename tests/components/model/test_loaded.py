@@ -8,7 +8,6 @@ import pathlib
 import numpy as np
 import pytest
 
-from components.data import resident
 from tests import lazy
 
 loaded = lazy.module("components.model.loaded")
@@ -29,12 +28,10 @@ def number_in(folder: pathlib.Path) -> float:
 
 def test_a_model_is_loaded_once_in_a_run(tmp_path: pathlib.Path) -> None:
     save(tmp_path, 1.5)
-    with resident.of_run():
+    with loaded.of_run():
         first = loaded.load(tmp_path)
         assert loaded.load(str(tmp_path)) is first
-        resident.allow(0)  # replaces splits only
-        assert loaded.load(tmp_path) is first
-    with resident.of_run():
+    with loaded.of_run():
         assert loaded.load(tmp_path) is not first
 
 
@@ -44,7 +41,7 @@ def test_a_model_outside_of_a_run_is_loaded_each_time(tmp_path: pathlib.Path) ->
 
 
 def test_another_model_in_the_same_folder_is_loaded(tmp_path: pathlib.Path) -> None:
-    with resident.of_run():
+    with loaded.of_run():
         save(tmp_path, 1.5)
         assert number_in(tmp_path) == 1.5
         save(tmp_path, 2.5)
@@ -54,7 +51,7 @@ def test_another_model_in_the_same_folder_is_loaded(tmp_path: pathlib.Path) -> N
 
 
 def test_a_missing_model_is_an_error_each_time(tmp_path: pathlib.Path) -> None:
-    with resident.of_run():
+    with loaded.of_run():
         for _ in range(2):
             with pytest.raises((OSError, tf.errors.NotFoundError)):
                 loaded.load(tmp_path / "none")
