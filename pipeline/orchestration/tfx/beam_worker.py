@@ -109,10 +109,12 @@ def _work(environment: dict[str, str]) -> NoReturn:
     except BaseException:
         traceback.print_exc()
     finally:
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        try:
+            atexit._run_exitfuncs()
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:  # also if nobody reads the output any more: this function must not return to the loop of `main`
+            os._exit(code)
 
 
 if __name__ == "__main__":

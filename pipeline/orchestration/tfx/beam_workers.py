@@ -29,6 +29,7 @@ from apache_beam.runners.portability.fn_api_runner import worker_handlers
 from apache_beam.utils import thread_pool_executor
 from google.protobuf import json_format, text_format
 
+from components.errors import cause_text
 from pipeline.core import parent_process
 from pipeline.core.errors import SaeError
 from pipeline.core.text import signal_name
@@ -62,7 +63,8 @@ class _Parent:
 
     def run_worker(self, variables: dict[str, str]) -> int:
         """Start a worker with these variables beside those of this process; return its exit code when it ends."""
-        modules = [name for name in sys.modules if name in _LIBRARIES]  # in the order in which they were imported
+        # In the order in which they were imported. A list, because other threads may import meanwhile.
+        modules = [name for name in list(sys.modules) if name in _LIBRARIES]
         request = json.dumps({"modules": modules, "environment": {**os.environ, **variables}}).encode()
         reader, writer = os.pipe()
         with os.fdopen(reader, "rb") as ended:
@@ -70,7 +72,7 @@ class _Parent:
                 with self._lock:
                     socket.send_fds(self._requests, [beam_worker.LENGTH.pack(len(request))], [writer])
                     self._requests.sendall(request)
-            except BrokenPipeError:
+            except ConnectionError:
                 return self._process.wait()
             finally:
                 os.close(writer)
@@ -160,9 +162,14 @@ def register() -> None:
     worker_handlers.WorkerHandler.register_environment(python_urns.SUBPROCESS_SDK, bytes)(_WorkerProcess)
 
 
-def death_text(worker: str, code: int) -> str:
-    """Return the message for a worker that ended with an exit code; a negative one is that of a signal."""
-    if code >= 0:
+def death_text(worker: str, code: int | Exception) -> str:
+    """Return the message for a worker that ended with an exit code; a negative one is that of a signal.
+
+    An exception: why it was not started.
+    """
+    if isinstance(code, Exception):
+        how = f"was not started ({cause_text(code)})"
+    elif code >= 0:
         how = f"ended with exit code {code}" if code else "ended early (without an error)"
     else:
         how = f"was killed by {signal_name(-code)}"
@@ -199,7 +206,11 @@ class _WorkerProcess(worker_handlers.SubprocessSdkWorkerHandler):
         super().stop_worker()
 
     def _wait(self) -> None:
-        code = self._run()
+        code: int | Exception
+        try:
+            code = self._run()
+        except Exception as error:  # such as too many open files; the job would wait for ever
+            code = error
         if self._closing.is_set():
             return
         died = WorkerDiedError(death_text(self.worker_id, code))

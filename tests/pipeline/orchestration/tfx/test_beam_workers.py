@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.component
 workers = lazy.module("pipeline.orchestration.tfx.beam_workers")
 
 PROGRAM = """
-import json, os, pathlib, sys
+import errno, json, os, pathlib, sys, types
 import apache_beam as beam
 import psutil
 from pipeline.core.pipeline_root import Root
@@ -63,10 +64,21 @@ with beam_workers.shared():
             lines = pipeline | beam.Create(range(20)) | beam.Reshuffle() | beam.Map(seen) | beam.Map(json.dumps)
             _ = lines | beam.io.WriteToText(str(folder / "seen"))
         jobs.append([json.loads(line) for path in folder.iterdir() for line in path.open()])
+
+    def pipe():
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    beam_workers.os = types.SimpleNamespace(pipe=pipe, environ=os.environ)
+    try:
+        with beam_engine.make_beam_pipeline(2, 10) as pipeline:
+            _ = pipeline | beam.Create(range(6)) | beam.Map(print)
+    except Exception as raised:
+        print(json.dumps([type(raised).__name__, str(raised)]))
 print(json.dumps({"jobs": jobs, "left": len(psutil.Process().children())}))
 """
 KILLED = "os.kill(os.getpid(), signal.SIGKILL)"
 ENDS = ["pass", "raise ValueError('bad element')", KILLED, "os._exit(0)"]
+NOT_STARTED = "no file can be opened"
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +102,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
 @pytest.fixture(scope="module")
 def errors(printed: list[Any]) -> dict[str, Any]:
     """Class and text of the errors of jobs, by what their workers do."""
-    return dict(zip(ENDS, printed[:-1], strict=True))
+    return dict(zip([*ENDS, NOT_STARTED], printed[:-1], strict=True))
 
 
 def test_a_proxy_is_not_used_between_a_run_and_its_workers(errors: Any) -> None:
@@ -98,7 +110,12 @@ def test_a_proxy_is_not_used_between_a_run_and_its_workers(errors: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("end", "words"), [(KILLED, ["SIGKILL", "memory", "beam_workers"]), ("os._exit(0)", ["ended early"])]
+    ("end", "words"),
+    [
+        (KILLED, ["SIGKILL", "memory", "beam_workers"]),
+        ("os._exit(0)", ["ended early"]),
+        (NOT_STARTED, ["not started", os.strerror(errno.EMFILE)]),
+    ],
 )
 def test_a_job_fails_if_one_of_its_processes_dies(errors: Any, end: str, words: list[str]) -> None:
     kind, message = errors[end]
