@@ -17,7 +17,6 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import fcntl
-import functools
 import gc
 import os
 import pathlib
@@ -62,14 +61,12 @@ class UnreadableError(Exception):
 
 
 def processes() -> Processes:
-    """Return the processes of all clients of this process."""
-    return _processes_of(os.getpid())
-
-
-@functools.lru_cache(maxsize=1)
-def _processes_of(pid: int) -> Processes:  # a process that was forked has its own
-    del pid
-    return Processes()
+    """Return the processes of all clients of this process. Threads may call this at the same time."""
+    pid = os.getpid()
+    for other in set(_by_process) - {pid}:  # this process was forked from it
+        _by_process.pop(other, None)
+    # Without a lock, which another thread might hold at a fork.
+    return _by_process.get(pid) or _by_process.setdefault(pid, Processes())
 
 
 class Processes:
@@ -141,6 +138,9 @@ class Processes:
                 for folder in list(self._folders):
                     self._control.sendall(_message_about(folder))
                 socket.send_fds(self._control, [message], files)
+
+
+_by_process: dict[int, Processes] = {}
 
 
 class Worker:
@@ -237,7 +237,11 @@ def _fork_workers(control: socket.socket) -> NoReturn:
         while True:
             message, files, _, _ = socket.recv_fds(control, 1, 2)
             if message == _START:
-                if os.fork() == 0:
+                try:
+                    pid = os.fork()
+                except OSError:  # no more processes are allowed: the connection ends without an answer
+                    pid = -1
+                if pid == 0:
                     control.close()
                     os.dup2(files[1], _STDERR)
                     _work(Connection(files[0]))

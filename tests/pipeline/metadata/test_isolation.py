@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import pathlib
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 
 import pytest
@@ -119,6 +122,45 @@ def test_the_reason_of_a_death_is_not_that_of_another_store():
         with pytest.raises(isolation.ReaderDiedError) as caught:
             isolation.processes().run(_log_and_die, reason)
         assert str(caught.value) == reason
+
+
+def test_a_worker_that_cannot_be_forked_ends_no_other_and_no_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    full, here, fork = tmp_path / "full", os.getpid(), os.fork
+
+    def limited() -> int:
+        if full.exists() and os.getpid() != here:
+            raise BlockingIOError
+        return fork()
+
+    monkeypatch.setattr(isolation.os, "fork", limited)
+    processes = isolation.Processes()
+    other, folder = processes.client(dict), processes.temporary_folder()
+    full.touch()
+    with pytest.raises(isolation.ReaderDiedError):
+        processes.run(len, "abc")
+    full.unlink()
+    assert other.ask("", len, ("abc",)) == processes.run(len, "abc") == 3
+    assert folder.is_dir()
+
+
+def test_threads_that_read_first_at_the_same_time_have_one_parent(monkeypatch: pytest.MonkeyPatch):
+    """Otherwise the folders of the parent that is forgotten would be removed."""
+    monkeypatch.setattr(isolation, "_by_process", {})
+    threads = 8
+    together = threading.Barrier(threads)
+
+    class Slow(isolation.Processes):
+        def _fork(self) -> None:
+            together.wait()
+            super()._fork()
+
+    monkeypatch.setattr(isolation, "Processes", Slow)
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        found = [one.result() for one in [pool.submit(isolation.processes) for _ in range(threads)]]
+    assert len({id(one) for one in found}) == 1
 
 
 def _log_and_die(reason: str) -> None:
