@@ -25,7 +25,10 @@ def npy(path: pathlib.Path, options: Options) -> Source:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise errors.DataError(f"{path} cannot be read as an array of numbers: {errors.first_line(error)}") from error
+        reason = errors.first_line(error).rstrip(".")
+        raise errors.DataError(
+            f"{path} cannot be read as an array of numbers: {reason}; give a file that numpy.save wrote of one"
+        ) from error
     if options.array:
         raise OptionError("--array names an array of an .npz file; an .npy file has only one")
     return _source("NumPy array", array, {}, path, options)

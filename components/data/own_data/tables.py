@@ -27,6 +27,9 @@ from components.data.own_data.records import (
     of_rows,
 )
 
+# What pyarrow's errors do not say: most files that fail come from a spreadsheet of another language.
+_CSV_NEEDS = "save it as UTF-8 with commas between columns, points in decimals, and as many values in each line"
+
 
 def source(path: pathlib.Path, options: Options) -> Source:
     """Read the columns of numbers, and those of label and group.
@@ -41,8 +44,9 @@ def source(path: pathlib.Path, options: Options) -> Source:
     try:
         table = _csv(path) if is_csv else pyarrow.parquet.read_table(path)
     except (OSError, ValueError, pa.ArrowException) as error:
+        form, needed = ("CSV", f"; {_CSV_NEEDS}") if is_csv else ("Parquet", "")
         reason = errors.first_line(error)
-        raise errors.DataError(f"{path} cannot be read as a {'CSV' if is_csv else 'Parquet'} file: {reason}") from error
+        raise errors.DataError(f"{path} cannot be read as a {form} file: {reason}{needed}") from error
     known = dict.fromkeys(table.column_names)
     if len(known) < len(table.column_names):
         raise errors.DataError(f"{path} has two columns of one name; there are: {', '.join(table.column_names)}")

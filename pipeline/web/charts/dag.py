@@ -74,7 +74,8 @@ def dag(
     wide = min(max(max(_room(node) for node in drawn.values()), _NARROWEST), _WIDEST_BOX)
     layers = list(dag_layout.assign(list(drawn), pairs)[0].values())
     down = direction == "down" if direction else max(map(layers.count, layers)) <= WIDEST
-    sizes = dag_layout.Sizes(wide, _HEIGHT, gap=44) if down else dag_layout.Sizes(_HEIGHT, wide, gap=72, beside=14)
+    down_sizes = dag_layout.Sizes(wide, _HEIGHT, gap=44, beside=12, lane=9)
+    sizes = down_sizes if down else dag_layout.Sizes(_HEIGHT, wide, gap=72, beside=14)
     layout = dag_layout.arrange(list(drawn), pairs, sizes)
     width, height = (layout.across, layout.along) if down else (layout.along, layout.across)
     chart.width, chart.height = width + 2 * _MARGIN, height + 2 * _MARGIN

@@ -28,6 +28,7 @@ from pipeline.web.pages.base import DELETED, Drawings, Page, PageRequest, find_r
 from pipeline.web.urls import Links
 from pipeline_config import LOCAL_RUNNER, Configuration
 
+_BESIDE_GRAPH = 536  # pixels: six parts of a wide page, whose other seven the graph of the nodes takes
 _MOST_NOTES = 200  # notes on the page; a run has a few
 
 
@@ -281,7 +282,7 @@ def draw(view: RunView, to: Links, metrics: DeclaredMetrics) -> Drawings:
     charted = any(isinstance(one, BarChart) for output in view.shown for one in output.preview.sections)
     return {
         "graph": dag(boxes, edges, title="Nodes of the run") if boxes else None,
-        "durations": gantt(spans, width=drawn.HALF_PAGE) if spans else None,
+        "durations": gantt(spans, width=_BESIDE_GRAPH) if spans else None,
         "curves": drawn.live_curves(view.live_epochs),
         "slices": None if charted else drawn.slices(run.slices, view.slice_titles, metrics),
     }

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.web.charts.dag import GraphNode, dag
 from tests.pipeline.web.charts.drawn import points, read
 
@@ -63,6 +64,13 @@ def test_few_boxes_beside_each_other_go_down_and_many_to_the_right():
 
     assert not tall(6)  # six beside each other, in two rows
     assert tall(7)  # seven under each other, in two columns
+
+
+def test_the_nodes_of_a_run_fit_their_part_of_a_window_of_1280_pixels():
+    names = [node.name for node in PIPELINE.nodes]
+    edges = [(before, node.name) for node in PIPELINE.nodes for before in sorted(node.upstream)]
+    shape = read(dag(nodes_of(names, detail="executed · 12 min 35 s", state="executed"), edges, title="Nodes"))
+    assert shape.number("width") <= (1280 - 64 - 48) * 7 / 13  # margins of the page, and the gap
 
 
 def test_everything_is_inside_the_drawing():
