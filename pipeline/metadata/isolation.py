@@ -79,12 +79,11 @@ class Processes:
 
     def _fork(self) -> None:
         self._control, theirs = socket.socketpair()
-        with warnings.catch_warnings():
+        with theirs, warnings.catch_warnings():  # closed also if there is no fork: an answer would be waited for
             warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads: see `_reset_process`
             pid = os.fork()
-        if pid == 0:
-            _fork_workers(theirs)
-        theirs.close()
+            if pid == 0:
+                _fork_workers(theirs)
         self._end = weakref.finalize(self, _end, os.getpid(), pid, self._control)
 
     def client(self, connect: Callable[..., mlmd.MetadataStore], *arguments: Any) -> Worker:

@@ -146,6 +146,21 @@ def test_a_worker_that_cannot_be_forked_ends_no_other_and_no_folder(
     assert folder.is_dir()
 
 
+def test_a_parent_that_cannot_be_forked_is_forked_by_the_next_client(monkeypatch: pytest.MonkeyPatch):
+    processes = isolation.Processes()
+    os.kill(processes.run(os.getppid), signal.SIGKILL)
+
+    def refused() -> int:
+        raise BlockingIOError
+
+    with monkeypatch.context() as limited:
+        limited.setattr(isolation.os, "fork", refused)
+        with pytest.raises(BlockingIOError) as kept:
+            processes.run(len, "abc")
+    assert processes.run(len, "abc") == 3
+    assert kept.tb is not None  # and with it what was open
+
+
 def test_threads_that_read_first_at_the_same_time_have_one_parent(monkeypatch: pytest.MonkeyPatch):
     """Otherwise the folders of the parent that is forgotten would be removed."""
     monkeypatch.setattr(isolation, "_by_process", {})
