@@ -52,9 +52,7 @@ def add(
         raise UsageError(f"--version {version!r} is not allowed: give three numbers, such as 1.0.0")
     target = folder / name / version
     if target.exists():
-        raise UsageError(
-            f"{target} exists already: choose another --version, or remove it with `sae data remove {name} --yes`"
-        )
+        raise _taken(target, name)
     if not path.exists():
         raise NotFoundError(f"{path} does not exist: give {forms.FORMS}")
     if options.labels and not pathlib.Path(options.labels).is_file():
@@ -78,7 +76,7 @@ def add(
             try:
                 atomic_file.replace(made, target)
             except OSError as error:  # another process was faster
-                raise UsageError(f"{target} exists already: choose another --version") from error
+                raise _taken(target, name) from error
             finally:
                 with contextlib.suppress(OSError):
                     target.parent.rmdir()  # only if it is empty
@@ -89,6 +87,12 @@ def add(
     except errors.DataError as error:
         raise UnavailableError(str(error)) from error
     return target
+
+
+def _taken(target: pathlib.Path, name: str) -> UsageError:
+    return UsageError(
+        f"{target} exists already: choose another --version, or remove it with `sae data remove {name} --yes`"
+    )
 
 
 @contextlib.contextmanager

@@ -27,7 +27,7 @@ def npy(path: pathlib.Path, options: Options) -> Source:
     except (OSError, ValueError, EOFError) as error:
         reason = errors.first_line(error).rstrip(".")
         raise errors.DataError(
-            f"{path} cannot be read as an array of numbers: {reason}; give a file that numpy.save wrote of one"
+            f"{path} cannot be read as an array of numbers: {reason}; give an array of numbers, as numpy.save writes it"
         ) from error
     if options.array:
         raise OptionError("--array names an array of an .npz file; an .npy file has only one")

@@ -89,7 +89,7 @@ def survey(source: Source, options: Options, progress: Callable[[int], None] = l
       OptionError: an option does not fit the records.
     """
     if source.kind != IMAGE and (options.size is not None or options.colour is not None):
-        raise OptionError(f"--size, --grey and --colour are for images; {source.form} holds vectors")
+        raise OptionError(f"--size, --grey and --colour are for images, and these are vectors ({source.form})")
     entries: list[SurveyedRecord] = []
     unreadable: list[str] = []
     groups: dict[str, tuple[str, str]] = {}

@@ -143,7 +143,7 @@ def test_a_record_that_changes_after_the_survey_is_found() -> None:
 
 
 def test_options_of_images_are_refused_for_vectors() -> None:
-    with pytest.raises(OptionError, match="holds vectors"):
+    with pytest.raises(OptionError, match="vectors"):
         survey(source(vectors(9)), Options(size=(2, 2)))
 
 
