@@ -400,7 +400,7 @@ def test_a_plan_and_a_run_agree(root: pathlib.Path, assignment: str, to_node: st
     agrees(made, summary)
     assert executed(summary) == ran
     skipped = {node for node, state in states(summary).items() if state not in ("executed", "cached")}
-    assert skipped == ({"Encode", "Probe", "Report"} if to_node else set())
+    assert skipped == ({"Encode", "PixelProbe", "Probe", "Report"} if to_node else set())
 
 
 def test_a_plan_of_a_part_names_the_run_that_the_rest_is_taken_from(changed: ChangedRun) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.data import resident
 from components.evaluation import thresholds
 from tests import lazy, nodes
 from tests.components.conftest import LOOSEST, SETTINGS, Trained
@@ -212,7 +211,7 @@ def test_tfx_takes_the_model_as_tfma_would_load_it_but_shared_with_other_nodes(
     options = {"model_name": "", "eval_config": config, "add_metrics_callbacks": None}
     default = tfma.default_eval_shared_model(folder, **options)
     make = udf_utils.try_get_fn(nodes.make(tmp_path, SETTINGS)["Evaluator"].exec_properties, "custom_eval_shared_model")
-    with resident.of_run():
+    with loaded.of_run():
         found = make(eval_saved_model_path=folder, **options)
         assert found.model_loader.load() is loaded.load(folder)
     assert found._replace(model_loader=None) == default._replace(model_loader=None)

@@ -58,7 +58,7 @@ def save(path: pathlib.Path, values: Any) -> None:
         (["mine", "vectors.npy", "--labels", "empty.npy"], DATA, "empty.npy cannot be read as labels"),
         (["mine", "pictures", "--size", "65536x65536"], USAGE, "--size '65536x65536' is not allowed"),
         (["mine", "pictures", "--array", "x"], USAGE, "--array names an array of an .npz file"),
-        (["mine", "vectors.npy", "--grey"], USAGE, "holds vectors"),
+        (["mine", "vectors.npy", "--grey"], USAGE, "vectors"),
         (["mine", "vectors.npy"], DATA, "would be empty"),
         (
             ["mine", "pictures", "--no-labels", "--split", "train=.5,test=.5", "--data-dir", "empty.npy"],
