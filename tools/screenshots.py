@@ -144,7 +144,8 @@ def read(address: str, path: str) -> Any:
 def addresses(address: str) -> dict[str, str]:
     """Return the path of each kind of page."""
     rows = read(address, "/runs.json")["runs"]
-    succeeded = [row["id"] for row in rows if row["state"] == "succeeded"]
+    # Points of sweeps have no report.
+    succeeded = [row["id"] for row in rows if row["state"] == "succeeded" and row["trigger"] == "manual"]
     failed = next((row["id"] for row in rows if row["state"] == "failed"), succeeded[0])
     nodes = {node["node"]: node for node in read(address, f"/runs/{succeeded[0]}.json")["run"]["nodes"]}
 
