@@ -43,7 +43,8 @@ def run_options(name: str, data_dir: str = "") -> tuple[str, ...]:
     assignments = (f"data.dataset={name}", f"data.data_dir={data_dir}")
     config = settings.resolve(settings.Request(assignments=assignments)).config
     dataset = _dataset(config)
-    smaller = _smaller_batch(config, dataset) if dataset else None
+    examples = _train_examples(config, dataset.splits) if dataset else 0
+    smaller = _smaller_batch(config.training.batch_size, examples)
     return ("--set", f"training.batch_size={smaller}") if smaller else ()
 
 
@@ -59,17 +60,16 @@ def _dataset(config: PipelineConfig) -> prepared.PreparedDataset | None:
     return dataset if dataset and not dataset.fault else None
 
 
-def _smaller_batch(config: PipelineConfig, dataset: prepared.PreparedDataset) -> int | None:
-    """Return a batch size with enough steps an epoch; None if that of the settings has, or the examples are unknown."""
-    size, examples = config.training.batch_size, _train_examples(config, dataset.splits)
+def _smaller_batch(size: int, examples: int) -> int | None:
+    """Return a batch size with enough steps an epoch; None if `size` makes enough, or there are no known examples."""
     if size == 1 or not 0 < math.ceil(examples / size) < _FEWEST_STEPS:
         return None
     return 1 << int(math.log2(max(examples // _FEWEST_STEPS, 1)))
 
 
 def _hints(config: PipelineConfig, dataset: prepared.PreparedDataset) -> Iterator[str]:
-    if smaller := _smaller_batch(config, dataset):
-        size, examples = config.training.batch_size, _train_examples(config, dataset.splits)
+    size, examples = config.training.batch_size, _train_examples(config, dataset.splits)
+    if smaller := _smaller_batch(size, examples):
         steps = math.ceil(examples / size)
         yield (
             f"training.batch_size = {size} makes only {steps} step{'s' * (steps != 1)} an epoch of {examples:,} "
