@@ -1,9 +1,9 @@
 """A search by Optuna: it chooses each combination from the results so far, and stops hopeless runs early.
 
 The study is made again from the runs in ML Metadata whenever a sweep starts, so it never disagrees with them. Its
-storage, an SQLite file in the folder of the sweep, is for Optuna's own tools. The sampler of each combination has a
-seed of its own: a search that was stopped continues with the combinations that it would have had, as long as one run
-is in progress at a time.
+storage, a log in the folder of the sweep, is for Optuna's own tools: a trial in an SQLite file took 25 times as long.
+The sampler of each combination has a seed of its own: a search that was stopped continues with the combinations that
+it would have had, as long as one run is in progress at a time.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from __future__ import annotations
 import logging
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
-from urllib.parse import quote
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pipeline.core.errors import UsageError
@@ -25,7 +26,7 @@ from pipeline_config import Value
 
 Losses = Mapping[int, Mapping[int, float]]  # of combinations: the validation loss after each epoch
 
-STORAGE = "optuna.sqlite3"
+STORAGE = "optuna.log"
 _STARTUP = 5  # combinations before the first one is stopped early
 _ATTEMPTS = 100  # to choose a combination whose settings fit together
 _WARM_UP = 0.2  # share of the epochs before a run is stopped early
@@ -48,11 +49,10 @@ class Search:
         optuna.logging.set_verbosity(logging.WARNING)
         self._definition, self._seed = definition, seed
         self._distributions = {one.setting: _distribution(one) for one in definition.search}
-        path = folder / STORAGE
-        for kind in ("", "-journal", "-wal", "-shm"):
-            path.with_name(path.name + kind).unlink(missing_ok=True)
+        for name in (STORAGE, f"{STORAGE}.lock"):  # a process that was killed may have left its lock
+            (folder / name).unlink(missing_ok=True)
         self._study = optuna.create_study(
-            storage=f"sqlite:///{quote(str(path))}" if "?" in str(path) else f"sqlite:///{path}",
+            storage=JournalStorage(JournalFileBackend(str(folder / STORAGE))),
             study_name=definition.name,
             directions=["minimize" if one.better == "lower" else "maximize" for one in definition.objectives],
             pruner=optuna.pruners.MedianPruner(_STARTUP)

@@ -1,6 +1,9 @@
 """Searches by Optuna: what they choose, that they continue, and what they stop early."""
 
+import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from pipeline.core import settings
 from pipeline.core.errors import UsageError
@@ -63,7 +66,10 @@ def test_a_search_that_was_stopped_chooses_as_one_that_was_not(tmp_path, sampler
     first = played(started(found, tmp_path), 12)
     rest = played(started(found, tmp_path, first))
     assert chosen(first + rest) == chosen(whole)
-    assert (tmp_path / STORAGE).is_file()
+    read = JournalStorage(JournalFileBackend(str(tmp_path / STORAGE)))  # as Optuna's own tools do
+    assert [one.params for one in optuna.load_study(study_name="s", storage=read).trials] == [
+        one.settings for one, _ in whole
+    ]
     assert chosen(played(started(found, tmp_path / "other", seed=1))) != chosen(whole)
 
 
