@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from pipeline.core.suggestions import Selection
@@ -31,3 +33,35 @@ def test_direction_marks_are_written_as_codes():
 def test_commands_select_the_same_root():
     html = rendering.error_html("Title", "no run: `sae runs` lists all", "store", Links(), Selection(root="/a b"))
     assert "<code>sae runs --root &#x27;/a b&#x27;</code> lists all" in html
+
+
+@pytest.fixture
+def compiled(tmp_path, monkeypatch):
+    """A folder for compiled code; and a function that returns the templates that the next environment compiles."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path))
+
+    def compile_templates():
+        environment = rendering._environment.__wrapped__()
+        compile_one, names = environment.compile, []
+
+        def note(source, name, filename):
+            names.append(name)
+            return compile_one(source, name, filename)
+
+        monkeypatch.setattr(environment, "compile", note)
+        assert environment.get_template("error.html").render
+        assert environment.get_template("base.html").render
+        return names
+
+    return compile_templates
+
+
+def test_templates_are_compiled_once(compiled):
+    assert [compiled(), compiled()] == [["error.html", "base.html"], []]
+
+
+def test_without_a_folder_to_write_to_templates_are_compiled_each_time(compiled, tmp_path, monkeypatch):
+    (tmp_path / "link").symlink_to("nothing")
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path / "link"))
+    assert [compiled(), compiled()] == [["error.html", "base.html"]] * 2
