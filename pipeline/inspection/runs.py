@@ -45,8 +45,9 @@ class Runs:
     def rows(self, contexts: Sequence[RunContext]) -> list[RunRow]:
         """Return rows of a list, in the same order; without a root, outputs are read in two calls for all of them."""
         if self._root is None:
-            unread = [one for one in contexts if run_properties.headline_of(one.properties).state is None]
-            self._read.update((one.id, self._executions(one)) for one in unread if one.id not in self._rows)
+            new = [one for one in contexts if one.id not in self._rows]
+            unread = [one for one in new if not run_properties.has_headline(one.properties)]
+            self._read.update((one.id, self._executions(one)) for one in unread)
             self._unrecorded.read_outputs([(one, self._read.get(one.id, ())) for one in unread])
         return [self.row(context) for context in contexts]
 

@@ -75,6 +75,11 @@ def headline_properties(headline: Headline) -> dict[str, Scalar]:
     return {f"{_PREFIX}{name}": value for name, value in values.items() if value is not None}
 
 
+def has_headline(properties: Mapping[str, object]) -> bool:
+    """Return whether custom properties record a headline."""
+    return isinstance(properties.get(f"{_PREFIX}state"), str)
+
+
 def headline_of(properties: Mapping[str, object]) -> Headline:
     """Return the headline that custom properties record, without values of a wrong type."""
     held = {name: (properties.get(key), kind) for name, (key, kind) in _FIELDS.items()}
@@ -87,8 +92,8 @@ def _metrics(properties: Mapping[str, object]) -> dict[str, float]:
     exact = numbers_of(json_of(properties.get(_EXACT), dict))
     return {
         (name := key[len(_PREFIX) :]): exact.get(name, value)
-        for key, value in properties.items()
-        if type(value) is float and key.startswith(_PREFIX) and key not in _FIELD_PROPERTIES
+        for key in properties
+        if key.startswith(_PREFIX) and key not in _FIELD_PROPERTIES and type(value := properties[key]) is float
     }
 
 
