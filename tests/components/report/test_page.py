@@ -148,6 +148,14 @@ def page(folder: pathlib.Path) -> Page:
     return Page((folder / "report.html").read_text(encoding="utf-8"))
 
 
+def draw(drawing: Callable[[figures.Theme], Figure]) -> Image.Image:
+    """Draw one figure, also where `no_pictures` leaves them out of the page."""
+    return PIXELS(drawing, figures.LIGHT)
+
+
+PIXELS = figures.pixels
+
+
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests of the page's words: leaves out the slow part."""
@@ -371,38 +379,49 @@ def test_settings_and_facts_are_shown(page: Page) -> None:
     assert "train images 50,000" in page.text
 
 
-UNUSUAL: dict[str, dict[str, Any]] = {
-    "one epoch": {"epochs": 1},
-    "fifty epochs": {"epochs": 50},
-    "62 labels": {"labels": tuple(string.digits + string.ascii_letters)},
-    "one long label": {"labels": ("a label with a name that is much too long for its place",)},
-    "dollar signs in a label": {"labels": ("$a_$", "$")},
-    "256 units": {"units": 256, "dead": 100},
-    "256 units, all dead": {"units": 256, "dead": 256},
-    "256 units, none dead": {"units": 256, "dead": 0},
-    "no dead unit": {"units": 8, "dead": 0},
-    "all units dead": {"units": 8, "dead": 8},
-    "one unit": {"units": 1, "dead": 0},
-    "oblong images": {"height": 14, "width": 20},
-    "one pixel": {"height": 1, "width": 1},
-    "losses of 0": {
-        "history": (thresholds.EpochLosses(1, 0.0, 0.0, 0.0, 0.0),),
-        "metrics": dict.fromkeys(make_metrics(), 0.0),
-        "per_label": {"0": dict.fromkeys(make_metrics(), 0.0)},
-        "pca_mse": 0.0,
-    },
-    "nothing optional": {"settings": {}, "facts": {}, "gates": ()},
+# Changes of the data, and the figures that they change.
+UNUSUAL: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "one epoch": ({"epochs": 1}, {"curves"}),
+    "fifty epochs": ({"epochs": 50}, {"curves"}),
+    "62 labels": ({"labels": tuple(string.digits + string.ascii_letters)}, {"labels", "reconstructions"}),
+    "one long label": (
+        {"labels": ("a label with a name that is much too long for its place",)},
+        {"labels", "reconstructions"},
+    ),
+    "dollar signs in a label": ({"labels": ("$a_$", "$")}, {"labels", "reconstructions"}),
+    "256 units": ({"units": 256, "dead": 100}, {"units", "baselines"}),
+    "256 units, all dead": ({"units": 256, "dead": 256}, {"units"}),
+    "256 units, none dead": ({"units": 256, "dead": 0}, {"units"}),
+    "no dead unit": ({"units": 8, "dead": 0}, {"units"}),
+    "all units dead": ({"units": 8, "dead": 8}, {"units"}),
+    "one unit": ({"units": 1, "dead": 0}, {"units", "baselines"}),
+    "oblong images": ({"height": 14, "width": 20}, {"reconstructions"}),
+    "one pixel": ({"height": 1, "width": 1}, {"reconstructions"}),
+    "losses of 0": (
+        {
+            "history": (thresholds.EpochLosses(1, 0.0, 0.0, 0.0, 0.0),),
+            "metrics": dict.fromkeys(make_metrics(), 0.0),
+            "per_label": {"0": dict.fromkeys(make_metrics(), 0.0)},
+            "pca_mse": 0.0,
+        },
+        {"baselines", "curves", "labels"},
+    ),
+    "nothing optional": ({"settings": {}, "facts": {}, "gates": ()}, set()),
 }
 
 
-@pytest.mark.parametrize("changes", UNUSUAL.values(), ids=UNUSUAL)
+@pytest.mark.parametrize(("changes", "changed"), UNUSUAL.values(), ids=UNUSUAL)
 @pytest.mark.filterwarnings("error")
-def test_bears_unusual_data(changes: dict[str, Any], tmp_path: pathlib.Path) -> None:
+@pytest.mark.usefixtures("no_pictures")
+def test_bears_unusual_data(changes: dict[str, Any], changed: set[str], tmp_path: pathlib.Path) -> None:
     data = make_data(**changes)
     page = write(data, tmp_path)
     assert not page.open
     assert [row[0] for row in page.rows if len(row) == 11] == ["label", *data.per_label]
-    assert len(list(tmp_path.glob("*.png"))) == 10
+    drawings = report_page.drawings(data)
+    assert drawings.keys() == set(FIGURES)
+    for name in changed:
+        assert min(draw(drawings[name]).size) > 100
 
 
 def make_mse(**changes: Any) -> report_page.ReportData:
@@ -421,8 +440,10 @@ def make_mse(**changes: Any) -> report_page.ReportData:
     return make_data(**(data | changes))
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_squared_errors_and_vectors_without_labels(tmp_path: pathlib.Path) -> None:
-    page = write(make_mse(), tmp_path)
+    data = make_mse()
+    page = write(data, tmp_path)
     assert not page.open
     assert "nats" not in page.source
     assert "cross-entropy" not in page.text
@@ -434,12 +455,13 @@ def test_squared_errors_and_vectors_without_labels(tmp_path: pathlib.Path) -> No
     assert page.alt("reconstructions") == (
         "2 test vectors, each with its reconstruction; over all test vectors the squared error is 0.01077."
     )
+    drawings = report_page.drawings(data)
+    assert sorted(drawings) == ["baselines", "curves", "reconstructions", "units"]
     assert sorted(path.name for path in tmp_path.glob("*-light.png")) == [
-        "baselines-light.png",
-        "curves-light.png",
-        "reconstructions-light.png",
-        "units-light.png",
+        f"{name}-light.png" for name in sorted(drawings)
     ]
+    for name in ("baselines", "reconstructions"):
+        assert min(draw(drawings[name]).size) > 100
 
 
 @pytest.mark.usefixtures("no_pictures")
