@@ -1,4 +1,4 @@
-"""The commands of `sae`: their sections in the help, their modules, and one line about each.
+"""The commands of `sae` and of its groups: their sections in the help, their modules, and one line about each.
 
 The module of a command is imported when the command is called, so `sae --help` imports none of them, and a
 module can import at its top what its commands need. Command `NAME` is `NAME_command` in its module. A name may have two
@@ -10,7 +10,7 @@ from __future__ import annotations
 import collections
 import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -31,7 +31,7 @@ _COMMANDS: Sections = {
         "doctor": ("config", "Check interpreter, packages, engine, disk and data."),
         "config": ("config", "Show or check the configuration."),
     },
-    "Data": {"data": ("data", "Make data sets of your own files; list, show, remove.")},
+    "Data": {"data": ("group", "Make data sets of your own files; list, show, remove.")},
     "Inspect": {
         "runs": ("runs", "List runs, newest first."),
         "show": ("show", "Show a run: its nodes, metrics and configuration."),
@@ -49,8 +49,8 @@ _COMMANDS: Sections = {
         "verify": ("maintenance", "Rerun a run in a clean environment and compare every artifact."),
         "fsck": ("maintenance", "Check the files of a root against their digests."),
     },
-    "Compare settings": {"sweep": ("sweep", "Run the pipeline with many settings and seeds, and compare.")},
-    "Schedule": {"schedule": ("schedule", "Schedule runs, and start them on time.")},
+    "Compare settings": {"sweep": ("group", "Run the pipeline with many settings and seeds, and compare.")},
+    "Schedule": {"schedule": ("group", "Schedule runs, and start them on time.")},
     "Models and storage": {
         "models": ("models", "List pushed models, and promotions and rollbacks."),
         "promote": ("models", "Serve the model of a run."),
@@ -61,7 +61,7 @@ _COMMANDS: Sections = {
         "gc": ("maintenance", "Delete the bytes of old artifacts; a dry run without --yes."),
         "restore": ("maintenance", "Regenerate an artifact, or restore the metadata store."),
     },
-    "Cluster": {"cluster": ("cluster", "Run a cluster of Flink or Spark on this machine.")},
+    "Cluster": {"cluster": ("group", "Run a cluster of Flink or Spark on this machine.")},
     "In the browser": {
         "serve": ("serve", "Serve web pages about runs and artifacts."),
         "export": ("serve", "Write these pages as files that open from disk."),
@@ -141,3 +141,83 @@ def sae(verbose: bool, pipeline: str | None) -> None:
     if pipeline:
         set_selected("pipeline", pipeline)
         os.environ["SAE_PIPELINE"] = pipeline  # processes that a command starts inherit it
+
+
+def _group(name: str, commands: Mapping[str, tuple[str, str]]) -> Callable[[Callable[[], None]], click.Group]:
+    return click.group(name, cls=LazyGroup, sections={"Commands": commands})
+
+
+@_group(
+    "data",
+    {
+        "add": ("data_edit", "Make a data set of your own files."),
+        "list": ("data_read", "List the prepared data sets."),
+        "show": ("data_read", "Show a data set: sizes, labels, ranges, examples."),
+        "remove": ("data_edit", "Remove a data set that was added."),
+    },
+)
+def data_command() -> None:
+    """Make data sets of your own files, and list, show and remove prepared ones.
+
+    They are TFDS's own prepared form, in the folder of --data-dir, else of TFDS_DATA_DIR, else ~/tensorflow_datasets;
+    `tfds.load(NAME)` reads them as well. `sae run --set data.dataset=NAME` runs on one.
+    """
+
+
+@_group(
+    "sweep",
+    {
+        "run": ("sweep_run", "Run a sweep, or continue one that was stopped."),
+        "list": ("sweep_read", "List sweeps."),
+        "show": ("sweep_read", "Show a sweep: its points, and means over seeds."),
+        "best": ("sweep_read", "Show the best combinations of a sweep."),
+        "export": ("sweep_export", "Write a sweep to a file: table and charts."),
+        "promote": ("sweep_read", "Serve the best model of a sweep."),
+    },
+)
+def sweep_command() -> None:
+    """Run the pipeline with many values of settings and seeds, and compare the results.
+
+    Each point is an ordinary run, without push; `sae runs` lists it too. A sweep that was stopped or killed continues
+    with `sae sweep run NAME`.
+    """
+
+
+@_group(
+    "schedule",
+    {
+        "add": ("schedule_edit", "Add a schedule."),
+        "pause": ("schedule_edit", "Pause a schedule."),
+        "resume": ("schedule_edit", "Resume a paused schedule."),
+        "remove": ("schedule_edit", "Remove a schedule."),
+        "trigger": ("schedule_edit", "Run a schedule now."),
+        "list": ("schedule_read", "List schedules, with next time and last result."),
+        "show": ("schedule_read", "Show a schedule: next times, policies, history."),
+        "next": ("schedule_read", "Show the next runs."),
+        "history": ("schedule_read", "List the outcome of past ticks, and why."),
+        "status": ("schedule_read", "Show whether the daemon runs, and what is wrong."),
+        "run": ("schedule_daemon", "Run the daemon: start scheduled runs until stopped."),
+        "export": ("schedule_edit", "Write schedules as systemd units or crontab lines."),
+    },
+)
+def schedule_command() -> None:
+    """Schedule runs: every night, every few hours, or when the data changes; and start them on time.
+
+    Schedules belong to a pipeline root and are stored there. Runs start while the daemon `sae schedule run` runs.
+    """
+
+
+@_group(
+    "cluster",
+    {
+        "install": ("cluster_local", "Fetch the programs of an engine."),
+        "up": ("cluster_local", "Start a cluster, and wait until it is ready."),
+        "status": ("cluster_local", "Show its programs, slots and addresses, and how to run on it."),
+        "down": ("cluster_local", "End the cluster."),
+    },
+)
+def cluster_command() -> None:
+    """Run a cluster of Flink or Spark on this machine, for a first try of `engine.runner` and for tests.
+
+    It consists of the engine's own programs, Beam's job server, and a `sae worker` for each host.
+    """
