@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import functools
+import json
 import os
 import pathlib
 import re
@@ -10,7 +13,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import pytest
 
@@ -43,41 +47,70 @@ def ran(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=300)
 
 
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def ran_all(
+    commands: Iterable[Sequence[str]], streams: str = "open", enter: Callable[..., Sequence[str]] = lambda *words: words
+) -> list[Done]:
+    """Run commands of `sae` one after another, as children of one process that has imported them.
+
+    Args:
+      commands: without the name `sae`.
+      streams: of the commands, `open` or `closed`.
+      enter: makes the command line of that process.
+    """
+    words = (sys.executable, "-m", "tests.builders.forked", streams, json.dumps(list(commands)))
+    done = ran(*enter(*words))
+    assert done.returncode == 0, done.stderr
+    return [Done(*one) for one in json.loads(done.stdout)]
+
+
+ALICES = functools.partial(namespaces.as_user, ALICE, GROUP)
+BOBS = functools.partial(namespaces.as_user, BOB, GROUP)
+
+
 def files(folder: pathlib.Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-@pytest.mark.parametrize("name", ["metadata.sqlite", "lock", "logs", "artifacts/Trainer/model"])
-def test_what_belongs_to_another_user_is_named_and_nothing_is_written(shared: pathlib.Path, name: str) -> None:
-    make = f"import pathlib; from pipeline.core.pipeline_root import Root; Root(pathlib.Path('{shared}/root')).create()"
-    assert ran(*namespaces.as_user(ALICE, GROUP, sys.executable, "-c", make)).returncode == 0
-    place = shared / "root" / name
-    if "." in name or name == "lock":
-        place.touch()
-        place.chmod(0o644)
-    else:
-        place.mkdir(parents=True, exist_ok=True)
-        place.chmod(0o755)
-        if place.parent.name == "Trainer":
-            place.parent.chmod(0o775)
-    os.chown(place, ALICE, GROUP)
-    before = files(shared)
-    done = ran(*namespaces.as_user(BOB, GROUP, *SAE, "run", "--profile", "sample", "--root", str(shared / "root")))
-    assert done.returncode == ExitCode.ENVIRONMENT
-    [line] = done.stderr.splitlines()
-    for part in (str(place), str(ALICE), str(BOB), "chmod -R g+rwX", "--root"):
-        assert part in line
-    assert files(shared) == before
+def test_what_belongs_to_another_user_is_named_and_nothing_is_written(shared: pathlib.Path) -> None:
+    names = ("metadata.sqlite", "lock", "logs", "artifacts/Trainer/model")
+    roots = [shared / f"root{number}" for number in range(len(names))]
+    places = [root / name for root, name in zip(roots, names, strict=True)]
+    before = os.umask(0o002)
+    for root, place in zip(roots, places, strict=True):
+        Root(root).create()
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if place.name in ("metadata.sqlite", "lock"):
+            place.touch()
+        else:
+            place.mkdir(exist_ok=True)
+    os.umask(before)
+    for path in shared.rglob("*"):
+        os.chown(path, ALICE, GROUP)
+    for place in places:
+        place.chmod(place.stat().st_mode & ~0o020)
+    content = files(shared)
+    options = [("--profile", "sample", "--root", str(root)) for root in roots]
+    runs = ran_all([("run", *one) for one in options], enter=BOBS)
+    doctors = ran_all([("doctor", *one) for one in options], enter=BOBS)
+    for place, run, doctor in zip(places, runs, doctors, strict=True):
+        assert run.returncode == doctor.returncode == ExitCode.ENVIRONMENT, place
+        [line] = run.stderr.splitlines()
+        for part in (str(place), str(ALICE), str(BOB), "chmod -R g+rwX", "--root"):
+            assert part in line
+        assert str(place) in doctor.stdout
+    assert files(shared) == content
 
-    done = ran(*namespaces.as_user(BOB, GROUP, *SAE, "doctor", "--profile", "sample", "--root", str(shared / "root")))
-    assert done.returncode == ExitCode.ENVIRONMENT
-    assert str(place) in done.stdout
-
-    place.chmod(0o775)
-    allowed = (
-        f"import pathlib; from pipeline.core.pipeline_root import Root; Root(pathlib.Path('{shared}/root')).lock()"
-    )
-    assert ran(*namespaces.as_user(BOB, GROUP, sys.executable, "-c", allowed)).returncode == 0
+    for place in places:
+        place.chmod(0o775)
+    code = "import pathlib, sys\nfrom pipeline.core.pipeline_root import Root\n"
+    code += "for path in sys.argv[1:]: Root(pathlib.Path(path)).lock()"
+    assert ran(*BOBS(sys.executable, "-c", code, *map(str, roots))).returncode == 0
 
 
 def test_every_command_that_writes_names_the_owner_of_a_root(shared: pathlib.Path) -> None:
@@ -87,7 +120,7 @@ def test_every_command_that_writes_names_the_owner_of_a_root(shared: pathlib.Pat
         os.chown(path, ALICE, ALICE)
         path.chmod(0o755 if path.is_dir() else 0o644)
     before = files(shared)
-    for command in (
+    commands = (
         ("run", "--profile", "sample"),
         ("resume",),
         ("schedule", "add", "a", "--every", "1h"),
@@ -95,39 +128,37 @@ def test_every_command_that_writes_names_the_owner_of_a_root(shared: pathlib.Pat
         ("restore", "--metadata"),
         ("pin", "r1", "--reason", "good"),
         ("gc", "--yes"),
-    ):
-        done = ran(*namespaces.as_user(BOB, GROUP, *SAE, *command, "--root", str(recorded.root.path)))
+    )
+    root = str(recorded.root.path)
+    for command, done in zip(commands, ran_all([(*one, "--root", root) for one in commands], enter=BOBS), strict=True):
         assert done.returncode == ExitCode.ENVIRONMENT, (command, done.stderr)
         [line] = done.stderr.splitlines()
-        for part in (f"{recorded.root.path}", str(ALICE), str(BOB), "chmod -R g+rwX", "--root"):
+        for part in (root, str(ALICE), str(BOB), "chmod -R g+rwX", "--root"):
             assert part in line, (command, line)
     assert files(shared) == before
 
 
 def test_a_group_shares_schedules(shared: pathlib.Path) -> None:
     root = str(shared / "root")
-    for user, name in ((ALICE, "hers"), (BOB, "his")):
-        done = ran(*namespaces.as_user(user, GROUP, *SAE, "schedule", "add", name, "--every", "1h", "--root", root))
+    for enter, name in ((ALICES, "hers"), (BOBS, "his")):
+        [done] = ran_all([("schedule", "add", name, "--every", "1h", "--root", root)], enter=enter)
         assert done.returncode == ExitCode.DONE, done.stderr
     database = shared / "root" / "schedules.sqlite"
     assert database.stat().st_uid == ALICE
     database.chmod(0o644)
-    for command in (("pause", "hers"), ("add", "more", "--every", "1h")):
-        done = ran(*namespaces.as_user(BOB, GROUP, *SAE, "schedule", *command, "--root", root))
+    (shared / "root" / "daemon.lock").touch()
+    commands = (("pause", "hers"), ("add", "more", "--every", "1h"), ("run",))
+    *changes, run = ran_all([("schedule", *one, "--root", root) for one in commands], enter=BOBS)
+    for done in (*changes, run):
         assert done.returncode == ExitCode.ENVIRONMENT
         [line] = done.stderr.splitlines()
-        assert str(database) in line
-        assert str(ALICE) in line
-    (shared / "root" / "daemon.lock").touch()
-    done = ran(*namespaces.as_user(BOB, GROUP, *SAE, "schedule", "run", "--root", root))
-    assert done.returncode == ExitCode.ENVIRONMENT
-    [line] = done.stderr.splitlines()
-    assert "daemon.lock" in line
+        assert ("daemon.lock" if done is run else str(database)) in line
+        assert str(ALICE) in line or done is run
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
+def test_an_unknown_user_without_a_home_gets_the_answers_of_others(shared: pathlib.Path) -> None:
+    Recorded(shared / "recorded").run("r1")
+    commands = [
         ("doctor", "--profile", "sample"),
         ("plan",),
         ("runs",),
@@ -135,77 +166,61 @@ def test_a_group_shares_schedules(shared: pathlib.Path) -> None:
         ("gc", "--yes"),
         ("schedule", "add", "a", "--on-data-change"),
         ("promote", "r1", "--reason", "it is good"),
-    ],
-    ids=" ".join,
-)
-def test_an_unknown_user_without_a_home_gets_the_answers_of_others(
-    shared: pathlib.Path, command: tuple[str, ...]
-) -> None:
-    Recorded(shared).run("r1")
-    for path in (shared, *shared.rglob("*")):
-        os.chown(path, ALICE, GROUP)
-    expected = ran("env", f"PYTHONPATH={PROJECT}", "HOME=/", *SAE, *command, "--root", str(shared / "root"))
-    for path in (shared, *shared.rglob("*")):
-        os.chown(path, ALICE, GROUP)
-    found = ran(*namespaces.as_user(ALICE, GROUP, *SAE, *command, "--root", str(shared / "root")))
-    assert "unexpected" not in found.stderr
-    assert "Traceback" not in found.stderr
-    if command[0] not in ("schedule", "gc", "promote"):
-        # Other programs fill the disk meanwhile.
-        texts = [re.sub(r"[\d.]+ GiB free", "", done.stdout) for done in (found, expected)]
-        assert (found.returncode, texts[0]) == (expected.returncode, texts[1])
+    ]
+    roots = [shutil.copytree(shared / "recorded" / "root", shared / f"root{number}") for number in range(len(commands))]
+    given = [(*command, "--root", str(root)) for command, root in zip(commands, roots, strict=True)]
+    answers = []
+    for enter in (lambda *words: ("env", f"PYTHONPATH={PROJECT}", "HOME=/", *words), ALICES):
+        for path in (shared, *shared.rglob("*")):
+            os.chown(path, ALICE, GROUP)
+        answers.append(ran_all(given, enter=enter))
+    for command, expected, found in zip(commands, *answers, strict=True):
+        assert "unexpected" not in found.stderr
+        assert "Traceback" not in found.stderr
+        if command[0] not in ("schedule", "gc", "promote"):
+            # Other programs fill the disk meanwhile.
+            texts = [re.sub(r"[\d.]+ GiB free", "", done.stdout) for done in (found, expected)]
+            assert (found.returncode, texts[0]) == (expected.returncode, texts[1])
 
 
 CLOSED = (">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-")
-CODES = {
-    "runs": ExitCode.DONE,
-    "show r1 --json": ExitCode.DONE,
-    "doctor --profile sample": ExitCode.DONE,
-    "gc --yes": ExitCode.DONE,
-    "schedule list": ExitCode.DONE,
-    "serve --get /runs.json": ExitCode.DONE,
-    "nosuch": ExitCode.USAGE,
-    "show r9": ExitCode.NOT_FOUND,
-    "run --profile sample": ExitCode.LOCKED,
-}
+# Its answer, an error, and a run that would be started: with each stream closed, by the shell.
+COMMANDS = {"runs": ExitCode.DONE, "nosuch": ExitCode.USAGE, "run --profile sample": ExitCode.LOCKED}
 
 
-# A command that prints its answer and one that prints an error, with each stream; the others with all streams closed.
 @pytest.mark.parametrize(
     ("command", "closed"),
-    [(command, closed) for command in CODES for closed in (CLOSED if command in ("runs", "nosuch") else CLOSED[-1:])],
+    [*(("runs", closed) for closed in CLOSED), *((one, CLOSED[-1]) for one in COMMANDS if one != "runs")],
 )
 def test_closed_streams_change_no_exit_code_and_no_file(tmp_path: pathlib.Path, command: str, closed: str) -> None:
-    code = CODES[command]
     recorded = Recorded(tmp_path)
     recorded.run("r1")
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
-
-    def call(rest: str) -> subprocess.CompletedProcess[str]:
-        name, _, options = command.partition(" ")
-        line = f'"$1" -m pipeline {name} {options} --root "$2" {rest}'
-        return subprocess.run(
-            ["/bin/sh", "-c", line, "sh", sys.executable, str(recorded.root.path)],
-            cwd=PROJECT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    if code is ExitCode.LOCKED:
-        with Root(recorded.root.path).lock():
-            before = files(tmp_path)
-            done = call(closed)
-            assert files(tmp_path) == before
-    else:
+    line = f'"$1" -m pipeline {command} --root "$2" {closed}'
+    with Root(recorded.root.path).lock() if command.startswith("run ") else contextlib.nullcontext():
         before = files(tmp_path)
-        done = call(closed)
-        assert files(tmp_path).keys() - before.keys() <= {str(recorded.root.lock_file)}
-        assert {name: text for name, text in files(tmp_path).items() if name in before} == before
-    assert done.returncode == code
+        done = ran("/bin/sh", "-c", line, "sh", sys.executable, str(recorded.root.path))
+        assert files(tmp_path) == before
+    assert done.returncode == COMMANDS[command]
     assert "Traceback" not in done.stderr
     assert "unexpected" not in done.stderr
+
+
+def test_closed_streams_change_no_exit_code_of_other_commands(tmp_path: pathlib.Path) -> None:
+    recorded = Recorded(tmp_path)
+    recorded.run("r1")
+    codes = {
+        "show r1 --json": ExitCode.DONE,
+        "doctor --profile sample": ExitCode.DONE,
+        "gc --yes": ExitCode.DONE,
+        "schedule list": ExitCode.DONE,
+        "serve --get /runs.json": ExitCode.DONE,
+        "show r9": ExitCode.NOT_FOUND,
+    }
+    before = files(tmp_path)
+    found = ran_all([[*command.split(), "--root", str(recorded.root.path)] for command in codes], "closed")
+    assert [one.returncode for one in found] == list(codes.values())
+    assert files(tmp_path).keys() - before.keys() <= {str(recorded.root.lock_file)}
+    assert {name: text for name, text in files(tmp_path).items() if name in before} == before
 
 
 END = """
