@@ -98,5 +98,3 @@ def test_images_of_another_size_are_refused_before_the_model_is_loaded(sae, arra
     assert (code, output) == (6, "")
     assert "record 0 is 60x80, grey, the model encodes 28x28, grey: `sae data add NAME PATH --size 28x28`" in errors
     assert f"`sae encode NAME --to FILE --root {recorded.root.path}`" in errors
-    _, _, errors = sae("encode", array, "--to", "a.csv", "--root", str(recorded.root.path))
-    assert "is no SavedModel" in errors

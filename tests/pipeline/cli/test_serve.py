@@ -24,17 +24,13 @@ def environment(recorded):
     return {**os.environ, "PYTHONPATH": str(PROJECT), "SAE_ROOT": str(recorded.root.path)}
 
 
-def done(environment, *arguments):
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False, env=environment)
-
-
-def test_one_response_is_printed_without_a_server(environment):
-    found = done(environment, "serve", "--get", "/runs.json")
-    assert (found.returncode, found.stderr) == (0, "")
-    assert json.loads(found.stdout)["runs"][0]["id"] == FAILED
-    found = done(environment, "serve", "--get", "/nowhere")
-    assert (found.returncode, found.stdout, found.stderr.count("\n")) == (3, "", 1)
-    assert found.stderr.startswith("error: ")
+def test_one_response_is_printed_without_a_server(sae, recorded):
+    code, output, errors = sae("serve", "--get", "/runs.json", "--root", str(recorded.root.path))
+    assert (code, errors) == (0, "")
+    assert json.loads(output)["runs"][0]["id"] == FAILED
+    code, output, errors = sae("serve", "--get", "/nowhere", "--root", str(recorded.root.path))
+    assert (code, output, errors.count("\n")) == (3, "", 1)
+    assert errors.startswith("error: ")
 
 
 def test_pages_are_served_until_it_is_interrupted(environment):
@@ -51,17 +47,16 @@ def test_pages_are_served_until_it_is_interrupted(environment):
     assert "Traceback" not in errors
 
 
-def test_pages_are_exported_as_files(environment, tmp_path):
+def test_pages_are_exported_as_files(sae, recorded, tmp_path):
     folder = tmp_path / "site"
-    found = done(environment, "export", str(folder), "--limit", "1")
-    assert found.returncode == 0, found.stderr
-    assert found.stdout == f"{folder / 'index.html'}\n"
-    assert " on 1 run and " in found.stderr
+    code, output, errors = sae("export", str(folder), "--limit", "1", "--root", str(recorded.root.path))
+    assert (code, output) == (0, f"{folder / 'index.html'}\n")
+    assert " on 1 run and " in errors
     assert FAILED in (folder / "index.html").read_text()
 
 
-def test_a_folder_that_is_not_empty_is_refused(environment, tmp_path):
+def test_a_folder_that_is_not_empty_is_refused(sae, recorded, tmp_path):
     (tmp_path / "mine").write_text("mine")
-    found = done(environment, "export", str(tmp_path))
-    assert (found.returncode, found.stdout) == (2, "")
-    assert found.stderr.startswith(f"error: {tmp_path} is not empty")
+    code, output, errors = sae("export", str(tmp_path), "--root", str(recorded.root.path))
+    assert (code, output) == (2, "")
+    assert errors.startswith(f"error: {tmp_path} is not empty")
