@@ -54,13 +54,6 @@ def folder(monkeypatch, tmp_path):
     return tmp_path
 
 
-def sae_process(*arguments, code="from pipeline.cli import main; main()"):
-    """The same in a process of its own: for `run`, and for what would change this process."""
-    command = [sys.executable, "-c", code, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    return done.returncode, done.stdout, done.stderr
-
-
 def test_help_names_every_command_and_every_exit_code(sae):
     code, output, errors = sae("--help")
     assert (code, errors) == (0, "")
@@ -220,9 +213,9 @@ def test_a_number_that_no_list_has_is_a_usage_error_of_one_line(sae, command, nu
 
 
 @pytest.mark.parametrize("command", [("config", "show"), ("doctor",), ("run",)], ids=" ".join)
-def test_every_command_refuses_a_wrong_setting_and_writes_nothing(folder, command):
+def test_every_command_refuses_a_wrong_setting_and_writes_nothing(sae, folder, command):
     before = sorted(folder.iterdir())
-    code, output, errors = sae_process(*command, "--set", "training.epoch=3")
+    code, output, errors = sae(*command, "--set", "training.epoch=3")
     assert (code, output) == (2, "")
     assert errors.startswith("error: no setting 'training.epoch' (--set); did you mean training.epochs?")
     assert errors.count("\n") == 1
@@ -251,8 +244,8 @@ def test_a_wrong_command_line_is_a_usage_error_of_one_line(sae, arguments, said)
     assert errors.count("\n") == 1
 
 
-def test_a_base_without_a_part_is_a_usage_error(folder):
-    code, output, errors = sae_process("run", "--base", "20261123-143005")
+def test_a_base_without_a_part_is_a_usage_error(sae, folder):
+    code, output, errors = sae("run", "--base", "20261123-143005")
     assert (code, output) == (2, "")
     assert errors.startswith("error: --base needs --from-node or --to-node")
     assert errors.count("\n") == 1
@@ -260,8 +253,8 @@ def test_a_base_without_a_part_is_a_usage_error(folder):
 
 
 @pytest.mark.parametrize("option", ["--from-node", "--to-node"])
-def test_a_misspelt_node_is_not_found(folder, option):
-    code, output, errors = sae_process("run", option, "Trainr")
+def test_a_misspelt_node_is_not_found(sae, folder, option):
+    code, output, errors = sae("run", option, "Trainr")
     assert (code, output) == (3, "")
     assert errors.startswith(f"error: {option} Trainr: no such node; did you mean Trainer? (there are: ExampleGen, ")
     assert errors.count("\n") == 1
@@ -277,8 +270,8 @@ def test_a_misspelt_node_is_not_found(folder, option):
     ],
     ids=str,
 )
-def test_a_part_that_cannot_run_is_refused_before_tensorflow_is_loaded(folder, options, code, said):
-    found, output, errors = sae_process("run", "--profile", "sample", *options)
+def test_a_part_that_cannot_run_is_refused_before_tensorflow_is_loaded(sae, folder, options, code, said):
+    found, output, errors = sae("run", "--profile", "sample", *options)
     assert (found, output) == (code, "")
     assert errors.startswith("error: ")
     assert said in errors
@@ -294,8 +287,8 @@ def test_verbose_shows_the_traceback_before_the_error(sae, arguments):
     assert lines[-1].startswith("error: --set 'x' has no value")
 
 
-def test_a_root_that_cannot_be_made_is_unavailable():
-    code, output, errors = sae_process("run", "--root", "key.toml/root")
+def test_a_root_that_cannot_be_made_is_unavailable(sae):
+    code, output, errors = sae("run", "--root", "key.toml/root")
     assert (code, output) == (6, "")
     assert errors.startswith("error: cannot write to the pipeline root ")
     assert errors.count("\n") == 1
@@ -310,11 +303,11 @@ def test_the_doctor_ends_as_a_plan_does(sae, monkeypatch, options):
     assert sae("doctor", *options)[0] == 6
 
 
-def test_a_held_root_is_locked_and_nothing_is_recorded(folder):
+def test_a_held_root_is_locked_and_nothing_is_recorded(sae, folder):
     root = Root(folder / "root")
     root.create()
     with root.lock():
-        code, output, errors = sae_process("run", "--root", "root")
+        code, output, errors = sae("run", "--root", "root")
     assert (code, output) == (5, "")
     assert errors.startswith(f"error: another run holds {root.path}: process {os.getpid()} since ")
     assert errors.count("\n") == 1
@@ -322,11 +315,11 @@ def test_a_held_root_is_locked_and_nothing_is_recorded(folder):
     assert not root.metadata.exists()
 
 
-def test_a_damaged_store_is_found_before_tensorflow_is_imported(folder):
+def test_a_damaged_store_is_found_before_tensorflow_is_imported(sae, folder):
     root = Root(folder / "root")
     root.create()
     root.metadata.write_bytes(b"not a database")
-    code, output, errors = sae_process("run", "--root", "root")
+    code, output, errors = sae("run", "--root", "root")
     assert (code, output) == (6, "")
     assert errors.startswith(f"error: {root.metadata} cannot be opened as an ML Metadata store")
     assert errors.count("\n") == 1
@@ -397,8 +390,8 @@ for arguments in {LIGHT!r}:
     assert not found, (arguments, found)
 print("none")
 """
-    done, output, errors = sae_process(code=code)
-    assert (done, output.splitlines()[-1:]) == (0, ["none"]), errors
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["none"]), done.stderr
 
 
 # --- commands about runs ------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import json
 import os
 import pty
@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -222,24 +223,33 @@ def environment(**more):
     return {**os.environ, "PYTHONPATH": str(PROJECT), "TERM": "xterm", **more}
 
 
-def on_a_terminal(*arguments, columns=80, **more):
-    """What the command writes to a terminal of so many columns."""
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        [*COMMAND, *arguments],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env=environment(COLUMNS=str(columns), **more),
-    ) as process:
-        os.close(theirs)
-        found = b""
-        with contextlib.suppress(OSError):  # what Linux says at the end
-            while part := os.read(ours, 10_000):
-                found += part
-    os.close(ours)
-    assert process.returncode == 0
-    return found.decode().replace("\r\n", "\n")
+@pytest.fixture
+def on_a_terminal(monkeypatch, sae):
+    """Runs a command on a terminal of 80 columns, and returns what it writes."""
+
+    def run(*arguments, columns=80, **more):
+        ours, theirs = pty.openpty()
+        found = []
+        reader = threading.Thread(target=lambda: found.extend(iter(functools.partial(read, ours), b"")))
+        reader.start()
+        with open(theirs, "w", encoding="utf-8") as terminal, monkeypatch.context() as patched:
+            for name, value in {"TERM": "xterm", "COLUMNS": str(columns), **more}.items():
+                patched.setenv(name, value)
+            patched.setattr(sys, "stdout", terminal)
+            code, _, _ = sae(*arguments)
+        reader.join()
+        os.close(ours)
+        assert code == 0
+        return b"".join(found).decode().replace("\r\n", "\n")
+
+    return run
+
+
+def read(terminal):
+    try:
+        return os.read(terminal, 10_000)
+    except OSError:  # what Linux says at the end
+        return b""
 
 
 def plain(text):
@@ -247,7 +257,7 @@ def plain(text):
 
 
 @pytest.mark.parametrize("arguments", [["runs"], ["show", FIRST], ["artifacts"], ["diff", FIRST, SECOND]], ids=" ".join)
-def test_on_a_terminal_it_fits_and_states_have_colors(arguments):
+def test_on_a_terminal_it_fits_and_states_have_colors(arguments, on_a_terminal):
     text = on_a_terminal(*arguments)
     assert "\x1b[" in text
     assert set(re.findall(r"\x1b[^m]*m", text)) <= {f"\x1b[{code}m" for code in (0, 1, 2, 31, 32, 33, 36)}
@@ -255,17 +265,17 @@ def test_on_a_terminal_it_fits_and_states_have_colors(arguments):
     assert all(len(line) <= 80 or any(path in line for path in paths) for line in plain(text).splitlines())
 
 
-def test_no_color_and_dumb_terminals_get_none():
+def test_no_color_and_dumb_terminals_get_none(on_a_terminal):
     assert "\x1b" not in on_a_terminal("runs", NO_COLOR="1")
     assert "\x1b" not in on_a_terminal("runs", TERM="dumb")
 
 
-def test_a_pipe_gets_full_text_without_colors():
-    done = subprocess.run(
-        [*COMMAND, "runs"], capture_output=True, check=True, env=environment(COLUMNS="20", FORCE_COLOR="1")
-    )
-    assert b"\x1b" not in done.stdout
-    assert store.GATE_SAYS.encode() in done.stdout
+def test_a_pipe_gets_full_text_without_colors(sae, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    _, output, _ = sae("runs")
+    assert "\x1b" not in output
+    assert store.GATE_SAYS in output
 
 
 def test_an_ascii_stream_gets_ascii():
@@ -310,7 +320,7 @@ cli.main()
     assert done.stderr.count(b"\n") == 1
 
 
-def test_json_is_the_same_on_a_terminal():
+def test_json_is_the_same_on_a_terminal(on_a_terminal):
     text = on_a_terminal("runs", "--json", columns=20)
     assert [one["id"] for one in json.loads(text)["runs"]] == [FAILED, SECOND, FIRST]
 
