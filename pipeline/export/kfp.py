@@ -38,7 +38,6 @@ class KfpRequest:
       image: the container image of all tasks.
       claim: the claim of the persistent volume with the root, which is mounted at the folder above it.
       root: the pipeline root in the container.
-      policies: retries.
     """
 
     name: str
@@ -46,7 +45,6 @@ class KfpRequest:
     image: str
     claim: str
     root: str = DEFAULT_ROOT
-    policies: SchedulePolicies = dataclasses.field(default_factory=SchedulePolicies)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +91,7 @@ def specification(pipeline: Pipeline, request: KfpRequest) -> str:
         pipeline=pipeline,
         request=request,
         name=name,
+        policies=SchedulePolicies(),
         steps=_steps(pipeline, request),
         environment={"TFDS_DATA_DIR": str(mount / _DATA)},
         mount=str(mount),
