@@ -8,15 +8,12 @@ from typing import Any
 
 import click
 
-from components import atomic_file
-from components.errors import cause_text
 from pipeline.cli import completion, output
 from pipeline.cli.command import command
 from pipeline.cli.options import current_pipeline, path_option, request, resolve_root, setting_options
 from pipeline.cli.schedule_edit import work_of
 from pipeline.core import settings
-from pipeline.core.errors import UnavailableError, UsageError
-from pipeline.core.text import escaped
+from pipeline.core.errors import UsageError
 from pipeline.export import airflow, kfp
 from pipeline.scheduler import triggers
 from pipeline.scheduler.store import ScheduleDatabase
@@ -109,21 +106,9 @@ def export_kfp_command(
 
 
 def _write(text: str, target: pathlib.Path | None) -> None:
-    """Write a new file, or print the text.
-
-    Raises:
-      UsageError: the file exists.
-      UnavailableError: it cannot be written.
-    """
+    """Write a new file, or print the text."""
     if target is None:
         output.write_data(text.rstrip("\n"))
         return
-    if target.exists() or target.is_symlink():
-        raise UsageError(f"--to {target} exists already: choose another name, or remove it")
-    try:
-        atomic_file.write(target, text)
-    except OSError as error:
-        raise UnavailableError(
-            f"cannot write {target}: {cause_text(error)}; name a file in a folder that you may write"
-        ) from error
-    output.note(f"wrote {escaped(target)}")
+    output.check_new(target)
+    output.write_file(target, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import select
 import sys
 from collections.abc import Callable
@@ -10,8 +11,10 @@ from typing import Any, TextIO
 import click
 
 from components import atomic_file
+from components.errors import cause_text
 from pipeline.cli.selected import selection
 from pipeline.core import serialization
+from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.core.text import escaped
 from pipeline.terminal.table import Screen, printable
 
@@ -56,6 +59,23 @@ def note(text: str) -> None:
     if text:
         sys.stdout.flush()  # on a terminal, the note follows the data
         click.echo(printable(sys.stderr, escaped(selection().completed(text))), err=True)
+
+
+def check_new(target: pathlib.Path) -> None:
+    """Raise `UsageError` if the file of --to exists."""
+    if target.exists() or target.is_symlink():
+        raise UsageError(f"--to {target} exists already: choose another name, or remove it")
+
+
+def write_file(target: pathlib.Path, content: str | bytes) -> None:
+    """Write the file of --to. Raises `UnavailableError`."""
+    try:
+        atomic_file.write(target, content)
+    except OSError as error:
+        raise UnavailableError(
+            f"cannot write {target}: {cause_text(error)}; name a file in a folder that you may write"
+        ) from error
+    note(f"wrote {target}")
 
 
 def is_refused(stream: TextIO) -> bool:

@@ -6,12 +6,10 @@ import pathlib
 
 import click
 
-from components import atomic_file
-from components.errors import cause_text
 from pipeline.cli import output
 from pipeline.cli.command import command
 from pipeline.cli.options import current_pipeline, path_option, resolve_root, root_option, sweep_argument
-from pipeline.core.errors import UnavailableError, UsageError
+from pipeline.core.errors import UsageError
 from pipeline.core.text import closest
 from pipeline.sweeps import frontier, results
 
@@ -42,8 +40,7 @@ def export_command(name: str, target: pathlib.Path, split: str, y: str, root: st
         raise UsageError(f"--to {target}: the ending decides the format; use one of {names}")
     if split not in frontier.SPLITS:
         raise UsageError(f"--split {split} is not allowed: it must be one of {', '.join(frontier.SPLITS)}")
-    if target.exists() or target.is_symlink():
-        raise UsageError(f"--to {target} exists already: choose another name, or remove it")
+    output.check_new(target)
     place, pipeline = resolve_root(root), current_pipeline()
     with results.reader_of(place, pipeline) as reader:
         found = results.read(place, pipeline, reader, name)
@@ -53,8 +50,4 @@ def export_command(name: str, target: pathlib.Path, split: str, y: str, root: st
             raise UsageError(f"--y {y}: no such metric to draw{closest(y, known)} (there are: {listed})")
         view = sweep.view_of(found, pipeline, reader, split, y or frontier.draw_up(found, pipeline))
         body = sweep_files.write(view, kind, DeclaredMetrics(pipeline.declared_metrics), reader)
-    try:
-        atomic_file.write(target, body)
-    except OSError as error:
-        raise UnavailableError(f"cannot write {target}: {cause_text(error)}") from error
-    output.note(f"wrote {target}")
+    output.write_file(target, body)
