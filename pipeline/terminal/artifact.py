@@ -135,8 +135,8 @@ def _by_node(uses: Sequence[ExecutionUse]) -> list[list[Cell | str]]:
 
 
 def list_text(screen: Screen, rows: Sequence[ArtifactRow]) -> str:
-    """Return the artifacts as a table; empty for no artifacts."""
-    return "\n".join(screen.table(_LIST, [_list_row(row) for row in rows])) if rows else ""
+    """Return the artifacts as a table."""
+    return "\n".join(screen.table(_LIST, [_list_row(row) for row in rows]))
 
 
 def _list_row(row: ArtifactRow) -> list[Cell | str]:

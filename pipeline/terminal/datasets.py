@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from components.data.own_data.conversion import AS_GIVEN
 from pipeline.core.text import bytes_text, counted, escaped, number_text
 from pipeline.sparse_autoencoder import example_sheet
 from pipeline.sparse_autoencoder.prepared import Contents, Example, PreparedDataset
-from pipeline.terminal.table import GAP, Cell, Column, Screen
+from pipeline.terminal.table import GAP, Cell, Column, Screen, thinned
 
 _RAMP = " .:-=+*#%@"  # from dark to bright
 _WIDTH, _HEIGHT = 18, 9  # characters of an image; one is twice as high as wide
 _PIPE = 80  # columns of a sheet in a pipe
 _SHOWN = 8  # examples in the terminal
-_POINTS = 60  # of a vector
 _LABELS = 50  # rows of the table of labels
 
 
@@ -118,7 +115,7 @@ def _sheet(screen: Screen, examples: Sequence[Example], limits: tuple[float, flo
     if chosen[0].values.ndim == 1:
         return screen.table(
             (Column("label"), Column("values")),
-            [[one.label, screen.sparkline(_thinned(one.values, limits))] for one in chosen],
+            [[one.label, screen.sparkline(thinned((one.values - limits[0]).tolist()))] for one in chosen],
             GAP,
         )
     fit = max(1, ((screen.width or _PIPE) - len(GAP)) // (_WIDTH + len(GAP)))
@@ -132,12 +129,6 @@ def _sheet(screen: Screen, examples: Sequence[Example], limits: tuple[float, flo
             tiles = ["".join(_RAMP[round(float(value) * (len(_RAMP) - 1))] for value in tile[line]) for tile in drawn]
             lines.append((GAP + GAP.join(tiles)).rstrip())
     return lines
-
-
-def _thinned(values: Any, limits: tuple[float, float]) -> list[float]:
-    places = np.linspace(0, len(values) - 1, min(len(values), _POINTS)).round().astype(int)
-    low, high = limits
-    return [(float(values[place]) - low) / (high - low if high > low else 1.0) for place in places]
 
 
 def list_document(datasets: Sequence[PreparedDataset]) -> dict[str, Any]:

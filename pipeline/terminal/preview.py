@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import pathlib
-from collections.abc import Sequence
 from typing import Any
 
 from pipeline.artifacts.sections import (
@@ -23,10 +22,9 @@ from pipeline.artifacts.sections import (
     Value,
 )
 from pipeline.core.text import counted, number_text
-from pipeline.terminal.table import Cell, Column, Screen
+from pipeline.terminal.table import Cell, Column, Screen, thinned
 
 _INDENT = "  "
-_CURVE = 60  # bars of a curve
 _BAR = 20  # characters of the longest bar
 _MIN_WIDTH = 12  # of a column of texts
 _RIGHT = ("number", "share")
@@ -123,14 +121,7 @@ def _curve(curve: Curve, screen: Screen) -> list[Cell | str]:
     values = [y for _, y in curve.points]
     at, lowest = min(curve.points, key=lambda point: point[1])
     numbers = (number_text(one) for one in (values[0], lowest, at, values[-1]))
-    return [curve.name, *numbers, screen.sparkline(_thinned(values))]
-
-
-def _thinned(values: Sequence[float]) -> list[float]:
-    """Return at most `_CURVE` evenly spaced values, with the first and the last."""
-    if len(values) <= _CURVE:
-        return list(values)
-    return [values[round(place * (len(values) - 1) / (_CURVE - 1))] for place in range(_CURVE)]
+    return [curve.name, *numbers, screen.sparkline(thinned(values))]
 
 
 @_lines.register

@@ -37,7 +37,7 @@ _AFTER = (
 
 
 def as_text(screen: Screen, rows: Sequence[RunRow], metrics: Sequence[Metric], several: bool = False) -> str:
-    """Return the runs as a table, with a column for each of `metrics` that they need; empty for no runs.
+    """Return the runs as a table, with a column for each of `metrics` that they need.
 
     Args:
       screen: to fit the text to.
@@ -45,8 +45,6 @@ def as_text(screen: Screen, rows: Sequence[RunRow], metrics: Sequence[Metric], s
       metrics: that may be columns.
       several: whether the store has several pipelines.
     """
-    if not rows:
-        return ""
     several = several or len({row.pipeline for row in rows}) > 1
     metrics = shown(metrics, [row.metrics for row in rows])
     columns = [Column(one.column, right=True, drop=min(place, 1)) for place, one in enumerate(metrics)]

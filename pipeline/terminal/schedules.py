@@ -38,9 +38,7 @@ _TICKS = (
 
 
 def list_text(screen: Screen, found: Sequence[Planned], now: datetime.datetime) -> str:
-    """Return the schedules as a table; empty for no schedules."""
-    if not found:
-        return ""
+    """Return the schedules as a table."""
     return "\n".join(screen.table(_LIST, [_list_row(one, now) for one in found]))
 
 
@@ -83,7 +81,7 @@ def next_text(screen: Screen, found: Sequence[tuple[Planned, str]], now: datetim
         ]
         for one, time in found
     ]
-    return "\n".join(screen.table(_NEXT, rows)) if rows else ""
+    return "\n".join(screen.table(_NEXT, rows))
 
 
 def next_note(found: Sequence[Planned], name: str, root: str) -> str:
@@ -165,8 +163,8 @@ def next_lines(screen: Screen, found: Planned, now: datetime.datetime) -> list[s
 
 
 def history_text(screen: Screen, history: Sequence[TickGroup]) -> str:
-    """Return ticks as a table, newest first; empty for no ticks."""
-    return "\n".join(screen.table(_TICKS, list(map(_tick_row, history)))) if history else ""
+    """Return ticks as a table, newest first."""
+    return "\n".join(screen.table(_TICKS, list(map(_tick_row, history))))
 
 
 def _tick_row(group: TickGroup) -> list[Cell | str]:

@@ -42,6 +42,7 @@ STATES: Mapping[str, str] = {
 }  # styles by state of runs, nodes, blessings, schedules, ticks and the daemon
 _BARS = " ▁▂▃▄▅▆▇█"
 _PLAIN_BARS = " .:-=+*#@"
+_MOST_BARS = 60  # of a curve
 
 
 def width_of(text: str) -> int:
@@ -226,6 +227,12 @@ class Screen:
         return "".join(
             bars[max(round((value - low) / (high - low) * steps), 1 if value > low else 0)] for value in values
         )
+
+
+def thinned(values: Sequence[float]) -> list[float]:
+    """Return at most as many evenly spaced values as a sparkline has room for, with the first and the last."""
+    last, count = len(values) - 1, min(len(values), _MOST_BARS)
+    return [float(values[round(place * last / (count - 1)) if count > 1 else 0]) for place in range(count)]
 
 
 def _encodes(stream: TextIO, text: str) -> bool:

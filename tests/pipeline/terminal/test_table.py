@@ -172,6 +172,14 @@ class TestSparkline:
         assert PIPE.sparkline([]) == ""
         assert PIPE.sparkline([0, 0]) == "  "
 
+    @pytest.mark.parametrize("count", [0, 1, 2, 60])
+    def test_as_many_values_as_there_is_room_for_stay(self, count):
+        assert table.thinned(range(count)) == list(range(count))
+
+    def test_more_are_thinned_evenly_from_the_first_to_the_last(self):
+        found = table.thinned(range(591))
+        assert (len(found), found[:3], found[-1]) == (60, [0, 10, 20], 590)
+
 
 def test_what_a_stream_cannot_show_becomes_a_code():
     assert table.printable(Stream(False, "ascii"), "é…") == "\\xe9\\u2026"
