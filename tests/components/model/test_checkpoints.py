@@ -33,9 +33,8 @@ class CutOffError(Exception):
 def train(
     folder: pathlib.Path | None,
     path: Any = base.resident,
-    jit_compile: bool = False,
+    jit_compile: bool = True,
     cut_in: int = 0,
-    seconds: float = 0,
 ) -> tuple[list[thresholds.EpochLosses], list[np.ndarray], list[int]]:
     """Trains; returns losses, weights, and the epochs of which was told. `cut_in`: the epoch to break off in."""
     model = base.build(l1=0.01)
@@ -48,11 +47,10 @@ def train(
 
     history = training.train(
         model,
-        path(base.some_images(7)),
-        path(base.some_images(5)),
+        *(path(base.some_images(count)) for count in base.WHOLE),
         base.settings(epochs=EPOCHS, seed=4, jit_compile=jit_compile),
         on_epoch,
-        Checkpoints(folder, seconds),
+        Checkpoints(folder),
     )
     return history, base.weights(model), told
 
@@ -86,23 +84,25 @@ def assert_same(one: Any, other: Any) -> None:
         np.testing.assert_array_equal(first, second)
 
 
-@pytest.mark.parametrize(
-    ("path", "jit_compile", "breaks"), [(base.resident, True, [3]), (base.streamed, False, [3, 5])]
-)
-def test_what_goes_on_after_breaks_ends_with_the_same_bits(
-    path: Any, jit_compile: bool, breaks: list[int], tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+def test_what_goes_on_after_a_break_ends_with_the_same_bits(
+    unbroken: Any, checkpoint: bytes, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    whole = train(None, path, jit_compile)
-    for epoch in breaks:
-        with pytest.raises(CutOffError):
-            train(tmp_path, path, jit_compile, cut_in=epoch)
+    (tmp_path / FILE).write_bytes(checkpoint)
     with caplog.at_level(logging.INFO, logger="components.model.checkpoints"):
-        again = train(tmp_path, path, jit_compile)
-    assert_same(whole, again)
+        again = train(tmp_path)
+    assert_same(unbroken, again)
     assert again[2] == [1, 2, 3, 4, 5]  # also of those before the checkpoint
     [goes_on] = [record for record in caplog.records if getattr(record, "note", False)]
-    assert goes_on.getMessage() == f"training resumes after epoch {breaks[-1] - 1}, from its checkpoint"
+    assert goes_on.getMessage() == "training resumes after epoch 2, from its checkpoint"
     assert os.listdir(tmp_path) == [FILE]
+
+
+def test_streamed_images_end_with_the_same_bits_after_two_breaks(tmp_path: pathlib.Path) -> None:
+    whole = train(None, base.streamed, jit_compile=False)
+    for epoch in (3, 5):
+        with pytest.raises(CutOffError):
+            train(tmp_path, base.streamed, jit_compile=False, cut_in=epoch)
+    assert_same(whole, train(tmp_path, base.streamed, jit_compile=False))
 
 
 def cut(content: bytes) -> bytes:
@@ -156,15 +156,16 @@ def test_what_cannot_be_written_does_not_end_the_training(
     tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").touch()
-    history, _, _ = train(tmp_path / "file" / "folder")
-    assert len(history) == EPOCHS
+    kept = Checkpoints(tmp_path / "file" / "folder")
+    for _ in range(EPOCHS):
+        kept.save_when_due([lazy.module("tensorflow").Variable(1.0)], [])
     [warning] = warnings_in(caplog)
     assert warning.getMessage().startswith("no more checkpoints are written to ")
 
 
 @pytest.mark.parametrize("seconds", [3600.0, float("inf")])
 def test_none_is_written_before_it_is_due(seconds: float, tmp_path: pathlib.Path) -> None:
-    train(tmp_path, seconds=seconds)
+    Checkpoints(tmp_path, seconds).save_when_due([lazy.module("tensorflow").Variable(1.0)], [])
     assert not os.listdir(tmp_path)
 
 
