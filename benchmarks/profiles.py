@@ -36,7 +36,7 @@ path, sys.argv = sys.argv[1], ["sae", *sys.argv[2:]]
 main.enable()
 try:
     from pipeline import cli
-    cli.main()
+    cli.main(sys.argv[1:])  # without arguments it would end the process, and no profile would be written
 finally:
     main.disable()
     pstats.Stats(main, *others).dump_stats(path)

@@ -17,7 +17,7 @@ from components.errors import cause_text
 from pipeline.cli import output, process
 from pipeline.cli.group import sae
 from pipeline.cli.selected import Selected, selected
-from pipeline.core import child_processes, garbage_collector, parent_process
+from pipeline.core import child_processes, parent_process
 from pipeline.core.errors import ExitCode, SaeError, UnavailableError, UsageError, advice, check_text
 from pipeline.core.suggestions import Selection
 from pipeline.core.text import escaped, shortened
@@ -36,15 +36,14 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         _main(sys.argv[1:] if arguments is None else arguments)
     except SystemExit as ended:
-        if arguments is None and "tensorflow" in sys.modules:
-            process.end(int(ended.code or 0))
+        if arguments is None and not isinstance(ended.code, str):  # Python prints a text
+            process.end(ended.code or 0)
         raise
 
 
 def _main(arguments: list[str]) -> None:
     process.complete()
     parent_process.end_with_parent()
-    garbage_collector.off_at_exit()
     verbose = bool({"-v", "--verbose"} & set(arguments))
     # click accepts an option of the group only before the name of the command; users type it after the name as well.
     arguments = [argument for argument in arguments if argument not in ("-v", "--verbose")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import gc
 from collections.abc import Iterator
@@ -20,12 +19,3 @@ def off_for_imports() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
-
-
-def off_at_exit() -> None:
-    """Exclude all that is left at the end of the process from the last collections, after handlers of `atexit`.
-
-    They took a sixth of the time of short commands, for memory that the system takes back all the same.
-    """
-    atexit.unregister(gc.freeze)
-    atexit.register(gc.freeze)

@@ -243,6 +243,25 @@ def test_a_process_ends_with_its_threads_and_exit_functions_and_frees_no_objects
     assert (done.returncode, done.stdout.split("\n")) == (3, ["text", "thread", "at exit", ""])
 
 
+COMMAND = """
+import os, sys
+class Freed:
+    def __del__(self, write=os.write):
+        write(1, b"freed")
+sys.kept = Freed()
+sys.argv[1:] = ["config", "show"]
+from pipeline.cli import main
+main()
+"""
+
+
+def test_a_command_frees_no_objects_at_its_end() -> None:
+    done = ran(sys.executable, "-c", COMMAND)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "max_mib" in done.stdout
+    assert "freed" not in done.stdout
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_python_reports_output_that_cannot_be_written_at_the_end() -> None:
     code = "from pipeline.cli import process\nprint('text')\nprocess.end(3)"
