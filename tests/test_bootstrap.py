@@ -22,7 +22,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from pipeline.core.tfx_versions import tomllib
+from pipeline.core.toml import tomllib
 from tests import PROJECT
 
 ROOT = PROJECT

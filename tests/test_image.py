@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.core.tfx_versions import tomllib
+from pipeline.core.toml import tomllib
 from tests import PROJECT
 
 ROOT = PROJECT

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import os
 import pathlib
@@ -14,7 +13,6 @@ from components.errors import cause_text
 from pipeline.core.errors import UsageError
 from pipeline.core.local_path import local_path
 from pipeline.core.text import closest
-from pipeline.core.tfx_versions import tomllib
 from pipeline_config import Configuration, PipelineConfig, Setting, Value
 
 ROOT_VARIABLE = "SAE_ROOT"
@@ -173,6 +171,8 @@ def _build(values: Mapping[str, Value], config_type: type[Configuration]) -> Any
 
 def _suggestion(name: str, config_type: type[Configuration]) -> str:
     """Return `; did you mean training.epochs?` for `training.epoch`, `model.epochs` or `epochs`, or an empty text."""
+    import difflib  # 2 ms, which only an error needs
+
     names = list(config_type.settings())
     word = name.lower()
     # Prefer the right key in the wrong section, or in none, to a similar name.
@@ -247,6 +247,8 @@ def _float(text: str) -> float | str:
 
 
 def _read_file(path: pathlib.Path, config_type: type[Configuration]) -> dict[str, tuple[object, str]]:
+    from pipeline.core.toml import tomllib
+
     origin = f"file {path}"
     try:
         tables: dict[str, Any] = tomllib.loads(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 import math
 import re
 import signal
@@ -121,6 +120,8 @@ def closest(word: str, known: Sequence[str], similarity: float = 0.5) -> str:
     Args:
       similarity: of a close word, at least: 1 for the same word, 0 for one without a common letter.
     """
+    import difflib  # 2 ms, which only an error needs
+
     by_lower = {name.lower(): name for name in known}
     near = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=similarity)
     return f"; did you mean {by_lower[near[0]]}?" if near else ""

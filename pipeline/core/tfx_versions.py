@@ -11,19 +11,10 @@ Differences that are not visible here, because one solution serves both versions
 - tfx-bsl 1.16 imports dill, TFX 1.21 needs a TensorBoard of its own: pyproject.toml declares both.
 """
 
-import contextlib
 import os
 import re
 import sys
 from typing import NamedTuple, Optional, Tuple
-
-if sys.version_info >= (3, 11):
-    import tomllib  # in the standard library since 3.11
-else:
-    with contextlib.suppress(ImportError):  # during set-up, before any package is installed
-        import tomli as tomllib
-
-__all__ = ["CURRENT", "OLDER", "TfxVersion", "for_machine", "glibc_version", "here", "of_python", "tomllib"]
 
 Version = Tuple[int, int]
 

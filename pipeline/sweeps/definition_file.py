@@ -20,7 +20,7 @@ from components.errors import cause_text
 from pipeline.core import settings
 from pipeline.core.errors import UsageError
 from pipeline.core.text import closest
-from pipeline.core.tfx_versions import tomllib
+from pipeline.core.toml import tomllib
 from pipeline.sweeps.space import Listed
 
 _TEXTS = ("sampler", "pruner")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-import textwrap
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TextIO
@@ -141,6 +140,8 @@ class Screen:
         room = self.width - width_of(first) if self.width else 0
         lines = [text]
         if self.width and width_of(text) > room:
+            import textwrap  # few lines are that long
+
             text = LONG_DIGEST.sub(rf"\1{self.ellipsis}", text)
             lines = textwrap.wrap(text, max(room, _NARROWEST), break_long_words=False, break_on_hyphens=False) or [""]
         return [

@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 
 from pipeline import cli
 from pipeline.core.errors import ExitCode
-from pipeline.core.tfx_versions import tomllib
+from pipeline.core.toml import tomllib
 from pipeline.provenance import packages
 from tests import PROJECT
 from tests.builders import foreign_stores, pages

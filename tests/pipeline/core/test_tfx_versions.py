@@ -9,7 +9,8 @@ import pytest
 from packaging.requirements import Requirement
 
 from pipeline.core import tfx_versions
-from pipeline.core.tfx_versions import CURRENT, OLDER, tomllib
+from pipeline.core.tfx_versions import CURRENT, OLDER
+from pipeline.core.toml import tomllib
 from tests import PROJECT
 
 ROOT = PROJECT
