@@ -80,7 +80,7 @@ def _copy(source: pathlib.Path, target: pathlib.Path, run_id: str) -> None:
 
     sqlite.copy(source, target)
     client = ReadingClient(sqlite_config(target, SqliteMetadataSourceConfig.READONLY), str(target))
-    if run_id not in store.Store(client).run_ids():
+    if store.Store(client).run_context(run_id) is None:
         raise UnavailableError(f"the backup {target} does not contain run {run_id}")
 
 
