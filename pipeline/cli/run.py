@@ -27,6 +27,7 @@ from pipeline.cli.options import (
 from pipeline.cli.selected import selection
 from pipeline.core.errors import UsageError
 from pipeline.core.events import Listener, Note
+from pipeline.definition.spec import Pipeline
 from pipeline.orchestration import run
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import Summary
@@ -85,7 +86,7 @@ def run_command(
         run_id_suffix=run_id_suffix or "",
         like=earlier,
     )
-    _end_with(run.run(wanted, _display()), as_json)
+    _end_with(run.run(wanted, _display()), wanted.pipeline, as_json)
 
 
 @command("resume")
@@ -98,7 +99,8 @@ def resume_command(run_id: str, root: str | None, as_json: bool) -> None:
     RUN is an id, its unique beginning, `latest` or `latest~1`; without it, the newest run, if it did not succeed. The
     command refuses if code, settings, packages or data differ from those of the run.
     """
-    _end_with(run.resume(current_pipeline(), resolve_root(root), run_id, _display()), as_json)
+    pipeline = current_pipeline()
+    _end_with(run.resume(pipeline, resolve_root(root), run_id, _display()), pipeline, as_json)
 
 
 def _display() -> run.Display:
@@ -115,12 +117,12 @@ def _display() -> run.Display:
     return shown
 
 
-def _end_with(summary: Summary, as_json: bool) -> NoReturn:
+def _end_with(summary: Summary, pipeline: Pipeline, as_json: bool) -> NoReturn:
     """Print how a run ended, and exit with its code."""
     output.write_result(
         as_json,
         json_documents.run_summary(summary),
-        lambda: run_summary.as_text(summary, current_pipeline(), selection()),
+        lambda: run_summary.as_text(summary, pipeline, selection()),
     )
     sys.stdout.flush()
     raise SystemExit(int(summary.exit_code))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from components import json_text
 from pipeline.core.text import counted
@@ -50,9 +51,9 @@ def of_mapping(values: Mapping[str, object]) -> str:
 def scan(folder: pathlib.Path) -> Files:
     """Return the state of every file in a folder, at any depth, by relative path. Links are followed."""
     states = {}
-    for path in _files(folder):
-        before = path.stat()
-        states[path.relative_to(folder).as_posix()] = FileState(before.st_size, before.st_mtime_ns, of_file(path))
+    for name, path in _files(folder):
+        before = os.stat(path)
+        states[name] = FileState(before.st_size, before.st_mtime_ns, of_file(path))
     return states
 
 
@@ -63,11 +64,14 @@ def of_files(files: Files) -> str:
 
 def of_folder(folder: pathlib.Path) -> dict[str, str]:
     """Return the SHA-256 of every file in a folder, at any depth, by relative path."""
-    return {path.relative_to(folder).as_posix(): of_file(path) for path in _files(folder)}
+    return {name: of_file(path) for name, path in _files(folder)}
 
 
-def _files(folder: pathlib.Path) -> Iterable[pathlib.Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+def _files(folder: pathlib.Path) -> list[tuple[str, str]]:
+    """Return the relative path and the path of every file in a folder, sorted; faster than `pathlib`."""
+    start = os.path.join(folder, "")
+    paths = (os.path.join(place, name) for place, _, names in os.walk(folder) for name in names)
+    return sorted((path.removeprefix(start), path) for path in paths if os.path.isfile(path))
 
 
 def damage(folder: pathlib.Path, files: Files, all_bytes: bool = False) -> str:
@@ -87,9 +91,9 @@ def damage(folder: pathlib.Path, files: Files, all_bytes: bool = False) -> str:
             return f"{path} has {counted(found.st_size, 'byte')}, it was published with {recorded.size:,}"
         if (all_bytes or found.st_mtime_ns != recorded.mtime) and of_file(path) != recorded.digest:
             return f"{path} holds other bytes than it was published with"
-    added = sorted({path.relative_to(folder).as_posix() for path in _files(folder)} - set(files))
+    added = next((path for name, path in _files(folder) if name not in files), "")
     if added:
-        return f"{folder / added[0]} was not there when the artifact was published"
+        return f"{added} was not there when the artifact was published"
     return "" if folder.is_dir() else f"{folder} is missing"
 
 

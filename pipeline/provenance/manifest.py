@@ -137,10 +137,10 @@ def collect(
 
 def to_json(manifest: Manifest) -> str:
     """Return a manifest as JSON; bytes of the command line that are not valid text are escaped."""
-    values = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(manifest)}
-    values["data"]["fingerprint"] = manifest.data.fingerprint
+    values = {"schema_version": SCHEMA_VERSION, **vars(manifest)}
+    values["data"] = {**dataclasses.asdict(manifest.data), "fingerprint": manifest.data.fingerprint}
     values["configuration"] = serialization.without_infinity(manifest.configuration)
-    return json.dumps(values, indent=2, allow_nan=False) + "\n"
+    return json.dumps(values, indent=2, allow_nan=False, default=dataclasses.asdict) + "\n"
 
 
 def from_json(text: str, name: str = "the manifest", pipeline: RecordedPipeline | None = None) -> Manifest:
