@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 from typing import Any
 
@@ -29,6 +30,12 @@ MODELS = (
 )
 
 
+@functools.cache
+def load(name: str) -> Any:
+    """Load a model once: one of an estimator takes seconds."""
+    return tf.saved_model.load(str(testdata() / name))
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_signatures_are_those_of_tensorflow(name: str) -> None:
     path = testdata() / name / saved_model.FILE
@@ -51,7 +58,7 @@ def shape_of(shape: Any) -> str:
 @pytest.mark.parametrize("name", MODELS[:2])
 def test_parameters_are_those_of_the_trainable_variables(name: str) -> None:
     layers = saved_model.layers(saved_model.read(testdata() / name / saved_model.FILE))
-    loaded = tf.saved_model.load(str(testdata() / name))
+    loaded = load(name)
     all_but_the_step = [one for one in loaded.variables if "global_step" not in one.name]
     trainable = getattr(loaded, "trainable_variables", all_but_the_step)
     assert sum(one.parameters for one in layers) == sum(int(tf.size(one)) for one in trainable)
@@ -120,4 +127,4 @@ def test_a_model_folder_prefers_what_serves() -> None:
     made = model.make(StoredArtifact("Model", testdata() / "trainer" / "current", {}))
     assert made is not None
     names = {row["signature"] for row in made[0].records("signatures")}
-    assert names == set(tf.saved_model.load(str(testdata() / MODELS[1])).signatures)
+    assert names == set(load(MODELS[1]).signatures)
