@@ -32,8 +32,8 @@ from pipeline.artifacts.fingerprints.files import Files
 from pipeline.artifacts.fingerprints.graph_computation import Graph, computation_entry
 
 _FILE = "saved_model.pb"
-_OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
-_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
+OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"  # key of the table of objects in a checkpoint
+SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 _MAIN_OP = "saved_model_main_op"
 
 
@@ -58,19 +58,22 @@ def _tensors(files: Files, folder: str, label: str) -> Iterator[ContentEntry]:
     try:
         checkpoint = tf.train.load_checkpoint(str(files.path(prefix)))
         keys = sorted(checkpoint.get_variable_to_shape_map())
-        variables = _variable_names(checkpoint) if _OBJECTS in keys else {}
+        variables = variable_names(checkpoint)
         for key in keys:
-            if key != _OBJECTS:
+            if key != OBJECTS:
                 variable = f" ({variables[key]})" if key in variables else ""
                 value = np.asarray(checkpoint.get_tensor(key))
-                yield ContentEntry(f"tensor {key.removesuffix(_SUFFIX)}{variable}{label}", value)
+                yield ContentEntry(f"tensor {key.removesuffix(SUFFIX)}{variable}{label}", value)
     except (tf.errors.OpError, RuntimeError, ValueError):  # damaged, or not such a checkpoint
         for name in names:
             yield files.raw(name)
 
 
-def _variable_names(checkpoint: Any) -> dict[str, str]:
-    graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(checkpoint.get_tensor(_OBJECTS))
+def variable_names(checkpoint: Any) -> dict[str, str]:
+    """Return the names that variables had when they were saved, by their keys in a checkpoint; empty if it has none."""
+    if not checkpoint.has_tensor(OBJECTS):
+        return {}
+    graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(checkpoint.get_tensor(OBJECTS))
     return {
         attribute.checkpoint_key: attribute.full_name
         for node in graph.nodes

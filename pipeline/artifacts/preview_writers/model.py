@@ -14,30 +14,20 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_transform as tft
-from tensorflow.core.protobuf import trackable_object_graph_pb2
 
-from components.data import features
+from components.data import features, transformed_input
 from components.model import adapter, saved_layers
 from components.model.saved_layers import SavedLayer
 from components.report import png
+from pipeline.artifacts.fingerprints.saved_model import OBJECTS, SUFFIX, variable_names
 from pipeline.artifacts.payloads import files, model, saved_model
 from pipeline.artifacts.preview_writers import splits
-from pipeline.artifacts.sections import (
-    Box,
-    Diagram,
-    Pairs,
-    Pictures,
-    Preview,
-    Section,
-    Tile,
-    picture_of,
-)
+from pipeline.artifacts.sections import Box, Diagram, Pairs, Pictures, Preview, Section, Tile, picture_of
 from pipeline.artifacts.types import PNGs, StoredArtifact
 from pipeline.core.text import counted, number_text
 
 IMAGES = 500  # of the validation split, for the units' mean activations
 _MOST_UNITS = 1_024
-_OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 Array = npt.NDArray[np.float32]
 
@@ -75,14 +65,11 @@ def variables_of(folder: pathlib.Path) -> dict[str, npt.NDArray[Any]]:
     if not (folder / "variables" / "variables.index").is_file():
         return {}
     checkpoint = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
-    keys = set(checkpoint.get_variable_to_shape_map())
-    names = {}
-    if _OBJECTS in keys:
-        graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(checkpoint.get_tensor(_OBJECTS))
-        names = {one.checkpoint_key: one.full_name for node in graph.nodes for one in node.attributes}
+    keys = checkpoint.get_variable_to_shape_map().keys() - {OBJECTS}
+    names = variable_names(checkpoint)
     return {
-        names.get(key) or key.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE"): np.asarray(checkpoint.get_tensor(key))
-        for key in sorted(keys - {_OBJECTS}, key=_by_numbers)
+        names.get(key, key.removesuffix(SUFFIX)): np.asarray(checkpoint.get_tensor(key))
+        for key in sorted(keys, key=_by_numbers)
     }
 
 
@@ -124,9 +111,7 @@ def _units(layers: tuple[SavedLayer, ...], artifact: StoredArtifact) -> tuple[tu
 def _images(folder: pathlib.Path, graph: pathlib.Path) -> Array:
     """Return the first images of a split, transformed: float32, shape (n, pixels), n <= IMAGES."""
     transform = tft.TFTransformOutput(str(graph))
-    # Called eagerly: a tf.data pipeline would take twice as long.
-    examples = tf.io.parse_example(splits.serialized(folder, IMAGES), transform.raw_feature_spec())
-    images: Array = transform.transform_features_layer()(examples)[features.IMAGE_XF].numpy()
+    images: Array = next(transformed_input.batches([f"{folder}/*"], transform, IMAGES))[features.IMAGE_XF]
     return images
 
 

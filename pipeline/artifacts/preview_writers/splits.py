@@ -21,12 +21,7 @@ def first(folder: pathlib.Path, limit: int) -> list[Any]:
     Raises:
       Exception: the files are not TFRecords of tf.Examples.
     """
-    return [tf.train.Example.FromString(record) for record in serialized(folder, limit)]
-
-
-def serialized(folder: pathlib.Path, limit: int) -> list[bytes]:
-    """Return the first records of a split, in the order of its files."""
-    return list(itertools.islice(_read(folder), limit))
+    return [tf.train.Example.FromString(record) for record in itertools.islice(_read(folder), limit)]
 
 
 def count(folder: pathlib.Path) -> int:
