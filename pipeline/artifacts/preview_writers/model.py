@@ -19,7 +19,7 @@ from components.data import features, transformed_input
 from components.model import adapter, saved_layers
 from components.model.saved_layers import SavedLayer
 from components.report import png
-from pipeline.artifacts.fingerprints.saved_model import OBJECTS, SUFFIX, variable_names
+from pipeline.artifacts.fingerprints.model import OBJECTS, SUFFIX, variable_names
 from pipeline.artifacts.payloads import files, model, saved_model
 from pipeline.artifacts.preview_writers import splits
 from pipeline.artifacts.sections import Box, Diagram, Pairs, Pictures, Preview, Section, Tile, picture_of
