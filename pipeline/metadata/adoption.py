@@ -20,7 +20,7 @@ from pipeline.core import event_log, file_digests, pipeline_root
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import execution_ids, root_store, run_properties
 from pipeline.metadata import properties as names
-from pipeline.metadata.protobuf import properties_of
+from pipeline.metadata.protobuf import artifact_of, properties_of
 from pipeline.metadata.store import Store
 
 _OUTPUT = (pb.Event.OUTPUT, pb.Event.DECLARED_OUTPUT)
@@ -101,7 +101,7 @@ class _Adoption:
         adopted = pb.Execution()
         adopted.CopyFrom(execution)
         adopted.ClearField("id")
-        adopted.type_id = self._type(execution.type_id)
+        adopted.type_id = self._type("execution", execution.type_id)
         for values in (adopted.properties, adopted.custom_properties):
             for value in values.values():
                 if value.WhichOneof("value") == "string_value":
@@ -127,10 +127,9 @@ class _Adoption:
 
     def _find(self, artifact: pb.Artifact) -> pb.Artifact | None:
         """Return the artifact of the target with the same content; None if it has none that is in use."""
-        content = _content(artifact)
         known = self._artifacts.get(artifact.id, artifact.id)
         candidates = list(self._to.get_artifacts_by_id([known]))
-        if content and not any(_is_same(one, artifact) for one in candidates):
+        if not any(_is_same(one, artifact) for one in candidates):
             of_type = {one.name for one in self._to.get_artifact_types()}
             candidates = self._to.get_artifacts_by_type(artifact.type) if artifact.type in of_type else []
         return next((one for one in reversed(candidates) if _is_same(one, artifact)), None)
@@ -149,24 +148,19 @@ class _Adoption:
         made.CopyFrom(artifact)
         for field in ("id", "create_time_since_epoch", "last_update_time_since_epoch"):
             made.ClearField(field)
-        made.type_id = self._artifact_type(artifact.type_id)
+        made.type_id = self._type("artifact", artifact.type_id)
         made.uri = str(self._target.artifacts / place)
         return made
 
     def _place(self, text: str) -> str:
         return pipeline_root.moved_path(text, str(self._source.path), str(self._target.path))
 
-    def _type(self, number: int) -> int:
-        [found] = self._from.get_execution_types_by_id([number])
-        known = {one.name: one.id for one in self._to.get_execution_types()}
+    def _type(self, kind: str, number: int) -> int:
+        """Return the id in the target of a type of the source; `kind`: `artifact`, `execution` or `context`."""
+        [found] = getattr(self._from, f"get_{kind}_types_by_id")([number])
+        known = {one.name: one.id for one in getattr(self._to, f"get_{kind}_types")()}
         found.ClearField("id")
-        return int(known.get(found.name) or self._to.put_execution_type(found))
-
-    def _artifact_type(self, number: int) -> int:
-        [found] = self._from.get_artifact_types_by_id([number])
-        known = {one.name: one.id for one in self._to.get_artifact_types()}
-        found.ClearField("id")
-        return int(known.get(found.name) or self._to.put_artifact_type(found))
+        return int(known.get(found.name) or getattr(self._to, f"put_{kind}_type")(found))
 
     def _context(self, context: pb.Context, without: set[str] | None = None) -> pb.Context:
         """Return the context of the target of the same type and name; make it, without some custom properties."""
@@ -176,10 +170,7 @@ class _Adoption:
         made = pb.Context()
         made.CopyFrom(context)
         made.ClearField("id")
-        [kind] = self._from.get_context_types_by_id([context.type_id])
-        known = {one.name: one.id for one in self._to.get_context_types()}
-        kind.ClearField("id")
-        made.type_id = int(known.get(kind.name) or self._to.put_context_type(kind))
+        made.type_id = self._type("context", context.type_id)
         for name in without or ():
             del made.custom_properties[name]
         [made.id] = self._to.put_contexts([made])
@@ -204,11 +195,5 @@ def _event(event: pb.Event) -> pb.Event:
 
 def _is_same(one: pb.Artifact, other: pb.Artifact) -> bool:
     """Whether two artifacts have the same type and content, and the first is in use."""
-    content = _content(other)
-    return bool(one.state == pb.Artifact.LIVE and one.type == other.type and content and _content(one) == content)
-
-
-def _content(artifact: pb.Artifact) -> str:
-    """Return the content digest of an artifact; empty if it has none."""
-    found = artifact.custom_properties  # reading a missing key would add it
-    return str(found[names.CONTENT_DIGEST].string_value) if names.CONTENT_DIGEST in found else ""
+    here, there = artifact_of(one), artifact_of(other)
+    return bool(here.live and here.type == there.type and there.content and here.content == there.content)

@@ -138,7 +138,7 @@ def restore(root: Root, wanted: str = "") -> RestoredBackup:
     copy = find(root, wanted)
     if problem := sqlite.check(copy):
         raise UnavailableError(f"the copy {copy} is damaged ({problem}): choose another one with `--metadata RUN`")
-    runs = store.Store(copy, read_only=True).run_ids()
+    runs = _run_ids(copy)
     lost = tuple(sorted(_known_runs(root).difference(runs)))
     unfinished = root.metadata.with_name(f".{root.metadata.name}.unfinished")
     kept = replaced_stores.new_path(root, Cause.RESTORE) if root.metadata.exists() else None
@@ -172,12 +172,18 @@ def find(root: Root, wanted: str) -> pathlib.Path:
     return found[0]
 
 
+def _run_ids(path: pathlib.Path) -> list[str]:
+    from pipeline.metadata import sources  # imports ML Metadata
+
+    return store.Store(sources.connect_read_only(path)).run_ids()
+
+
 def _known_runs(root: Root) -> set[str]:
     """Return the ids of the root's runs, from their manifests and from the store unless it is damaged."""
     runs = {path.stem for path in root.manifests.glob("*.json")}
     if root.metadata.exists() and not sqlite.check(root.metadata):
         try:
-            runs.update(store.Store(root.metadata, read_only=True).run_ids())
+            runs.update(_run_ids(root.metadata))
         except SaeError as error:
             logger.info("the previous store cannot be read: %s", error)
     return runs

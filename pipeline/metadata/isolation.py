@@ -182,7 +182,7 @@ class Worker:
 class IsolatedClient(mlmd.MetadataStore):
     """ML Metadata's client whose calls are made by a worker."""
 
-    def __init__(self, worker: Worker, replace: Callable[[ReaderDiedError | UnreadableError, bool], Worker]) -> None:
+    def __init__(self, worker: Worker, replace: Callable[[Exception, bool], Worker]) -> None:
         """Make a client.
 
         Args:
@@ -201,11 +201,8 @@ class IsolatedClient(mlmd.MetadataStore):
             try:
                 response.ParseFromString(self._worker.ask(*message))
                 return
-            except (ReaderDiedError, UnreadableError) as error:
+            except (ReaderDiedError, UnreadableError, DecodeError) as error:
                 self._worker = self._replace(error, self._replaced)
-                self._replaced = True
-            except DecodeError as error:
-                self._worker = self._replace(UnreadableError(str(error)), self._replaced)
                 self._replaced = True
 
 
@@ -329,9 +326,7 @@ def _answer(client: Any, method: str, request_name: str, content: bytes) -> byte
         client._call(method, request, response)
         if _BAD_TEXT in os.pread(_STDERR, _LOG_BYTES, logged):  # protobuf logs it, and may go on
             raise UnreadableError("text that is not UTF-8")
-    except UnreadableError:
-        raise
-    except (SaeError, mlmd_errors.StatusError):
+    except (UnreadableError, SaeError, mlmd_errors.StatusError):
         raise
     except Exception as error:  # such as text that is not UTF-8
         raise UnreadableError(str(error)) from error

@@ -37,7 +37,7 @@ def find_run(wanted: str, run_ids: Sequence[str]) -> str:
             return run_ids[back]
         oldest = f"there are {len(run_ids)}, the oldest is {LATEST}~{len(run_ids) - 1}"
         raise NotFoundError(f"no run {wanted}: {oldest if len(run_ids) > 1 else f'the only one is {LATEST}'}")
-    found = [run_id for run_id in run_ids if wanted and run_id.startswith(wanted)]
+    found = [run_id for run_id in run_ids if run_id.startswith(wanted)]
     if len(found) == 1:
         return found[0]
     if found:

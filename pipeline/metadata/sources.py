@@ -33,7 +33,7 @@ from components.errors import cause_text
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.metadata import database_stores, isolation, rows, sqlite
 from pipeline.metadata.client import ReadingClient, first_line, schema_versions, sqlite_config, without_logged_errors
-from pipeline.metadata.isolation import IsolatedClient, ReaderDiedError, UnreadableError, Worker
+from pipeline.metadata.isolation import IsolatedClient, ReaderDiedError, Worker
 from pipeline.metadata.sqlite import BusyError
 
 T = TypeVar("T")
@@ -168,7 +168,7 @@ class StoreFile:
         except (RuntimeError, sqlite3.Error, OSError) as error:
             raise UnavailableError(f"{self.name} {_reason(error)}") from error
 
-    def _replace(self, error: ReaderDiedError | UnreadableError, again: bool) -> Worker:
+    def _replace(self, error: Exception, again: bool) -> Worker:
         """Return a worker that reads a copy without the parts of deleted rows. Raises `UnavailableError`."""
         if again:
             raise self._row_error(error) from error

@@ -5,7 +5,6 @@ Contexts and events are followed: ML Metadata 1.18 and later has no `filter_quer
 
 from __future__ import annotations
 
-import pathlib
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -31,33 +30,9 @@ _EXECUTION_IN_URI = re.compile(r"/([0-9]+)(?:/[0-9]+)?/?$")
 class Store(Contexts):
     """An open store. Its client is not thread-safe: use one per thread."""
 
-    def __init__(
-        self,
-        source: pathlib.Path | mlmd.MetadataStore,
-        moved: tuple[str, str] | None = None,
-        read_only: bool = False,
-    ) -> None:
-        """Open a store.
-
-        Args:
-          source: an SQLite file, which is created if it does not exist; or a client.
-          moved: where the root was when URIs were written, and where it is now; None if it was not moved.
-          read_only: open a file to read it only, and do not create it.
-
-        Raises:
-          UnavailableError: the file is damaged or has a schema of ML Metadata that this version does not support.
-        """
-        if not isinstance(source, pathlib.Path):
-            opened: mlmd.MetadataStore = source
-        elif read_only:
-            from pipeline.metadata import sources
-
-            opened = sources.connect_read_only(source)
-        else:
-            from pipeline.metadata import client
-
-            opened = client.connect(source)
-        super().__init__(opened)
+    def __init__(self, client: mlmd.MetadataStore, moved: tuple[str, str] | None = None) -> None:
+        """Read with a client; `moved`: where the root was when URIs were written, and where it is now."""
+        super().__init__(client)
         self._moved = moved
 
     # Executions.
@@ -122,28 +97,23 @@ class Store(Contexts):
 
     def outputs(self, execution_id: int) -> dict[str, Artifact]:
         """Return the first artifact of each output key of an execution."""
-        return self._artifacts_of_execution(execution_id, wrote=True)
+        return self._artifacts_of_executions([execution_id], wrote=True)[execution_id]
 
     def inputs(self, execution_id: int) -> dict[str, Artifact]:
         """Return the first artifact of each input key of an execution."""
-        return self._artifacts_of_execution(execution_id, wrote=False)
+        return self._artifacts_of_executions([execution_id], wrote=False)[execution_id]
 
     def outputs_of(self, execution_ids: Collection[int]) -> dict[int, dict[str, Artifact]]:
         """Return the first artifact of each output key of executions, by execution; two calls for all of them."""
-        events = [one for one in self.events_of_executions(execution_ids) if one.wrote and one.declared and one.key]
+        return self._artifacts_of_executions(execution_ids, wrote=True)
+
+    def _artifacts_of_executions(self, execution_ids: Collection[int], wrote: bool) -> dict[int, dict[str, Artifact]]:
+        events = self.events_of_executions(execution_ids)
+        events = [event for event in events if event.wrote == wrote and event.declared and event.key]
         artifacts = {artifact.id: artifact for artifact in self.artifacts_of_events(events)}
         found: dict[int, dict[str, Artifact]] = {number: {} for number in execution_ids}
         for event in events:
             found[event.execution].setdefault(event.key, artifacts[event.artifact])
-        return found
-
-    def _artifacts_of_execution(self, execution_id: int, wrote: bool) -> dict[str, Artifact]:
-        events = self.events_of_executions([execution_id])
-        events = [event for event in events if event.wrote == wrote and event.declared and event.key]
-        artifacts = {artifact.id: artifact for artifact in self.artifacts_of_events(events)}
-        found: dict[str, Artifact] = {}
-        for event in events:
-            found.setdefault(event.key, artifacts[event.artifact])
         return found
 
     def artifacts_by_id(self, artifact_ids: Collection[int]) -> list[Artifact]:

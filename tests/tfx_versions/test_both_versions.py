@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.metadata.store import Store
+from pipeline.core.pipeline_root import Root
+from pipeline.metadata.store import open_store
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.e2e.conftest import QUICK
 from tests.tfx_versions.conftest import DATA, PROJECT, Command, sae_run, states
@@ -92,7 +93,7 @@ def test_a_root_goes_on_with_either_line_and_no_hit_crosses_them(
     assert [states(summary) for summary in made] == [first, first, {**again, "PushGate": "executed"}, again]
     assert [summary["pushed_version"] for summary in made] == ["1", "2", "3", "4"]
     # One line reads all of it, also what the other one wrote last.
-    store = Store(root / "metadata.sqlite")
+    store = open_store(Root(root))
     assert store.run_ids() == [summary["run_id"] for summary in reversed(made)]
     for summary in made:
         found = store.executions(summary["run_id"])

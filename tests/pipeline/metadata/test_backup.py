@@ -11,6 +11,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.maintenance import fsck
 from pipeline.maintenance.restore_store import RestoredStore
 from pipeline.metadata import backup, sqlite
+from pipeline.metadata.sources import connect_read_only
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.writer import rewrite_moved_uris
 from pipeline.terminal import maintenance as maintenance_text
@@ -37,7 +38,7 @@ def test_the_newest_copies_are_kept_and_hold_the_runs_so_far(recorded):
     assert names(recorded.root) == ["r4", "r3"]
     assert sorted(os.listdir(recorded.root.metadata_copies)) == ["r3.json", "r3.sqlite", "r4.json", "r4.sqlite"]
     copy = recorded.root.metadata_copies / "r3.sqlite"
-    assert Store(copy, read_only=True).run_ids() == ["r3", "r2", "r1"]
+    assert Store(connect_read_only(copy)).run_ids() == ["r3", "r2", "r1"]
 
 
 def test_the_copy_made_last_is_the_newest_whatever_the_clock_was(recorded):

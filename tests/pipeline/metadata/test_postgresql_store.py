@@ -20,6 +20,7 @@ from pipeline.maintenance import fsck
 from pipeline.maintenance.fsck import FindingKind
 from pipeline.metadata import execution_ids, postgresql, root_store
 from pipeline.metadata.database_stores import Server
+from pipeline.metadata.sources import connect_read_only
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.writer import MetadataWriter, rewrite_moved_uris
 from pipeline.sparse_autoencoder.definition import PIPELINE
@@ -225,7 +226,7 @@ def test_a_copy_in_sqlite_contains_the_same(root, tmp_path):
     writer.artifact(execution, "model", str(root.artifacts / "m"), size=2**40, share=0.1)
     target = tmp_path / "copy.sqlite"
     assert root_store.of(root).copy_to(target) == ""
-    stores = [open_store(root, read_only=True), Store(target, read_only=True)]
+    stores = [open_store(root, read_only=True), Store(connect_read_only(target))]
     ours, theirs = (
         (one.run_ids(), one.run_properties("r1"), list(one.all_artifacts()), list(one.all_executions()))
         for one in stores

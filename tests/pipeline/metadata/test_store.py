@@ -22,7 +22,7 @@ from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root, moved_path
 from pipeline.metadata import client
 from pipeline.metadata import properties as names
-from pipeline.metadata.store import Store, open_store
+from pipeline.metadata.store import open_store
 from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter, remove_outputs
 from tests import PROJECT
@@ -44,11 +44,11 @@ def writer(root):
 
 @pytest.fixture
 def store(root, writer):
-    return Store(root.metadata)
+    return open_store(root)
 
 
 def test_an_empty_store_has_no_runs(root):
-    store = Store(root.metadata)
+    store = open_store(root)
     assert store.run_ids() == []
     assert store.executions("20261123-143005") == {}
 
@@ -70,7 +70,7 @@ def test_what_is_written_waits_for_a_program_that_reads_and_says_so(root, writer
     finally:
         client.logger.removeHandler(ending)
     assert told == [f"another program is reading {root.metadata}: waiting until it has done so"]
-    assert Store(root.metadata).run_properties("r1") == {"number": 7}
+    assert open_store(root).run_properties("r1") == {"number": 7}
 
 
 def test_a_program_that_does_not_end_is_not_waited_for_for_ever(root, writer, monkeypatch):
@@ -80,9 +80,9 @@ def test_a_program_that_does_not_end_is_not_waited_for_for_ever(root, writer, mo
     with reader(root.metadata), pytest.raises(UnavailableError) as raised:
         recorder.end_run("r1", {"number": 8})
     assert f"`fuser {root.metadata}` names its process" in str(raised.value)
-    assert Store(root.metadata).run_properties("r1") == {"number": 7}
+    assert open_store(root).run_properties("r1") == {"number": 7}
     recorder.end_run("r1", {"number": 8})
-    assert Store(root.metadata).run_properties("r1") == {"number": 8}
+    assert open_store(root).run_properties("r1") == {"number": 8}
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ def test_what_a_run_left_unfinished_is_closed_with_the_reason(root, writer, stor
         "Report",
         "Trainer",
     ]
-    found = Store(root.metadata).executions("1")
+    found = open_store(root).executions("1")
     for node in ("Trainer", "Evaluator", "Report"):
         assert (found[node].state, found[node].error) == (NodeState.CANCELLED, "the run was interrupted")
     assert {node: found[node].state for node in ended} == {
@@ -285,7 +285,7 @@ def test_removing_outputs_that_were_never_written_does_nothing(root):
 def test_a_damaged_store_is_named_and_left_as_it_is(root, content):
     root.metadata.write_bytes(content)
     with pytest.raises(UnavailableError) as error:
-        Store(root.metadata)
+        open_store(root)
     text = str(error.value)
     assert text.startswith(f"{root.metadata} cannot be opened as an ML Metadata store (")
     assert text.endswith("): it was left as it is; restore a copy of it, or choose another root with --root")
@@ -296,7 +296,7 @@ def test_a_damaged_store_is_named_and_left_as_it_is(root, content):
 def test_a_folder_in_place_of_the_store_is_named(root):
     root.metadata.mkdir()
     with pytest.raises(UnavailableError, match="ML Metadata"):
-        Store(root.metadata)
+        open_store(root)
 
 
 def test_a_store_of_a_newer_schema_is_refused_with_both_versions_and_left_as_it_is(root):
@@ -304,7 +304,7 @@ def test_a_store_of_a_newer_schema_is_refused_with_both_versions_and_left_as_it_
     forge_schema_version(root.metadata, 11)
     before = root.metadata.read_bytes()
     with pytest.raises(UnavailableError, match=r"schema 11\b.*schema 10\b"):
-        Store(root.metadata)
+        open_store(root)
     assert root.metadata.read_bytes() == before
 
 
@@ -319,7 +319,7 @@ def test_a_store_of_an_older_schema_is_refused_with_both_versions_and_left_as_it
         metadata_store.downgrade_schema(config, 9)
     before = root.metadata.read_bytes()
     with pytest.raises(UnavailableError, match=r"schema 9\b.*schema 10\b"):
-        Store(root.metadata)
+        open_store(root)
     assert root.metadata.read_bytes() == before
 
 

@@ -14,7 +14,7 @@ from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import missing_rows, protobuf, replaced_stores
 from pipeline.metadata.run_properties import START_PROPERTY
-from pipeline.metadata.store import Store
+from pipeline.metadata.store import open_store
 from pipeline.metadata.writer import CachedNode, MetadataWriter, rewrite_moved_uris
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.builders.roots import RESULT, STATE, Recorded, Writer
@@ -168,7 +168,7 @@ def test_a_run_begins_with_its_context_below_the_pipelines(tmp_path):
     }
     for run in (one, other):
         assert [parent.id for parent in store.get_parent_contexts_by_context(run.id)] == [pipeline.id]
-    assert Store(root.metadata).run_ids() == ["r2", "r1"]
+    assert open_store(root).run_ids() == ["r2", "r1"]
 
 
 def test_a_run_whose_context_is_there_without_a_parent_gets_it(recorded, recorder, store):
