@@ -82,9 +82,17 @@ class Writer:
             config.sqlite.filename_uri = str(path)
             self.store = mlmd.MetadataStore(config)
         self.file = _number(path)  # not used again while the client has the file open
+        self._types: dict[tuple[str, str], int] = {}
+
+    def type(self, kind, name, **properties):
+        """The id of a type of contexts, executions or artifacts, which is put once: each call takes a transaction."""
+        if (kind, name) not in self._types:
+            made = getattr(pb, f"{kind.title()}Type")(name=name, properties=properties)
+            self._types[kind, name] = getattr(self.store, f"put_{kind}_type")(made)
+        return self._types[kind, name]
 
     def context(self, kind, name):
-        context_type = self.store.put_context_type(pb.ContextType(name=kind))
+        context_type = self.type("context", kind)
         known = self.store.get_context_by_type_and_name(kind, name)
         return known.id if known else self.store.put_contexts([pb.Context(type_id=context_type, name=name)])[0]
 
@@ -95,7 +103,7 @@ class Writer:
             self.context("pipeline_run", run),
             self.context("node", f"sparse_autoencoder.{node}"),
         ]
-        kind = self.store.put_execution_type(pb.ExecutionType(name=f"type_of_{node}"))
+        kind = self.type("execution", f"type_of_{node}")
         execution = pb.Execution(type_id=kind, last_known_state=state)
         if result is not None:
             execution.custom_properties[RESULT].string_value = result
@@ -107,7 +115,7 @@ class Writer:
 
     def artifact(self, execution, key, uri, index=0, event=pb.Event.OUTPUT, **properties):
         """Puts an artifact with its event and returns its id."""
-        kind = self.store.put_artifact_type(pb.ArtifactType(name="Anything"))
+        kind = self.type("artifact", "Anything")
         artifact = pb.Artifact(type_id=kind, uri=uri, state=pb.Artifact.LIVE)
         set_properties(artifact.custom_properties, properties)
         [made] = self.store.put_artifacts([artifact])
@@ -256,9 +264,7 @@ class Recorded:
         return ids
 
     def _execution(self, run_id, node, key, inputs, state, blessed, content, noted):
-        kind = self.writer.store.put_execution_type(
-            pb.ExecutionType(name=f"tfx.{node.name}", properties={"declared": pb.STRING})
-        )
+        kind = self.writer.type("execution", f"tfx.{node.name}", declared=pb.STRING)
         execution = pb.Execution(type_id=kind, name=f"{run_id} {node.name}", last_known_state=state)
         # TFX writes what a type declares a second time, among the others.
         for held in (execution.properties, execution.custom_properties):
@@ -287,7 +293,7 @@ class Recorded:
         return made
 
     def _context(self, kind, name):
-        return pb.Context(type_id=self.writer.store.put_context_type(pb.ContextType(name=kind)), name=name)
+        return pb.Context(type_id=self.writer.type("context", kind), name=name)
 
     def _artifact(self, run_id, node, output, key, inputs, blessed, content, noted):
         folder = self.root.artifacts / node / output / run_id
@@ -327,7 +333,7 @@ class Recorded:
                 RAW_DIGEST: file_digests.of_files(files),
                 CONTENT_DIGEST: f"{output}-1:{hashlib.sha256(own.encode()).hexdigest()}",
             }
-        kind = self.writer.store.put_artifact_type(pb.ArtifactType(name=TYPES[output]))
+        kind = self.writer.type("artifact", TYPES[output])
         artifact = pb.Artifact(type_id=kind, uri=str(folder), state=pb.Artifact.LIVE)
         set_properties(artifact.custom_properties, properties)
         return artifact
