@@ -1,4 +1,4 @@
-"""Program: damage a store by each seed, read it by commands and from servers, and print one JSON line for each damage.
+"""Damage a store by each seed, and read it by commands and from servers; as a program print a JSON line for each seed.
 
 Every second seed damages the store of a root, the others those of strangers, which belong to no root.
 """
@@ -42,15 +42,10 @@ def main(pristine: str, place: str, first: int, last: int, one_of: int, root_ser
         makes the pages.
     """
     root, alone = pathlib.Path(place) / "root", pathlib.Path(place) / "alone.sqlite"
-    others = sorted(one for one in pathlib.Path(pristine).glob("*.sqlite") if one.name != "root.sqlite")
     forked.call(["serve", "--get", "/health.json", "--root", str(root)])  # imports what the children need
     for seed in range(first, last):
         of_root = seed % 2 == 0
-        original = pathlib.Path(pristine) / "root.sqlite" if of_root else others[seed // 2 % len(others)]
-        scratch = pathlib.Path(place) / "next.sqlite"
-        shutil.copyfile(original, scratch)
-        done = f"{original.stem}: {damage(scratch, seed)}"
-        os.replace(scratch, root / "metadata.sqlite" if of_root else alone)
+        done = put_damaged(pathlib.Path(pristine), pathlib.Path(place), seed)
         options = ["--root", str(root)] if of_root else ["--metadata", str(alone)]
         address = root_server if of_root else server
         commands = list(COMMANDS_OF_A_ROOT if of_root else COMMANDS)[seed % one_of :: one_of]
@@ -62,6 +57,18 @@ def main(pristine: str, place: str, first: int, last: int, one_of: int, root_ser
         results = [[*command, *in_child(*command, *options)] for command in commands]
         answers = [[page, get(address + page)] for page in pages]
         print(json.dumps({"seed": seed, "damage": done, "commands": results, "pages": answers}), flush=True)
+
+
+def put_damaged(pristine: pathlib.Path, place: pathlib.Path, seed: int) -> str:
+    """Damage a copy of a store, and put it in place of the one that was there; say what was done."""
+    others = sorted(one for one in pristine.glob("*.sqlite") if one.name != "root.sqlite")
+    of_root = seed % 2 == 0
+    original = pristine / "root.sqlite" if of_root else others[seed // 2 % len(others)]
+    scratch = place / "next.sqlite"
+    shutil.copyfile(original, scratch)
+    done = f"{original.stem}: {damage(scratch, seed)}"
+    os.replace(scratch, place / "root" / "metadata.sqlite" if of_root else place / "alone.sqlite")
+    return done
 
 
 def in_child(*arguments: str) -> tuple[int, str]:
