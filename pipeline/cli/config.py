@@ -6,13 +6,12 @@ Nothing here imports a package that `sae doctor` checks, so that it works if one
 from __future__ import annotations
 
 import pathlib
-from typing import Any
 
 import click
 
 from pipeline.cli import output
 from pipeline.cli.command import command
-from pipeline.cli.options import current_pipeline, json_option, request, setting_options
+from pipeline.cli.options import current_pipeline, json_option, setting_options
 from pipeline.core import settings
 from pipeline.core.pipeline_root import Root
 from pipeline.terminal import config as config_text
@@ -28,9 +27,9 @@ def config_command() -> None:
 @config_command.command()
 @setting_options
 @json_option
-def show(as_json: bool, **options: Any) -> None:
+def show(request: settings.Request, as_json: bool) -> None:
     """Print every setting with its value, origin and meaning, as a file for --config."""
-    resolved = settings.resolve(request(**options))
+    resolved = settings.resolve(request)
     output.write_result(
         as_json, json_documents.settings(resolved), lambda: config_text.as_text(resolved.config, resolved.origins)
     )
@@ -38,9 +37,9 @@ def show(as_json: bool, **options: Any) -> None:
 
 @config_command.command()
 @setting_options
-def check(**options: Any) -> None:
+def check(request: settings.Request) -> None:
     """Check the configuration: exit code 0 if it is valid, 2 with the error if it is not."""
-    resolved = settings.resolve(request(**options))
+    resolved = settings.resolve(request)
     origins = list(resolved.origins.values())
     profile = sum(origin.startswith("profile ") for origin in origins)
     given = len(origins) - profile - origins.count("default")
@@ -50,11 +49,11 @@ def check(**options: Any) -> None:
 @command("doctor")
 @setting_options
 @json_option
-def doctor_command(as_json: bool, **options: Any) -> None:
+def doctor_command(request: settings.Request, as_json: bool) -> None:
     """Check interpreter, packages, engine, disk and data; print what is wrong and how to fix it."""
     from pipeline.maintenance import doctor  # takes longer to import than `sae config` takes
 
-    resolved = settings.resolve(request(**options))
+    resolved = settings.resolve(request)
     from pipeline.orchestration.portable import checks as cluster_checks
 
     def cluster() -> list[doctor.Check]:

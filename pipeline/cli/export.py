@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import datetime
 import pathlib
-from typing import Any
 
 import click
 
 from pipeline.cli import completion, output
 from pipeline.cli.command import command
-from pipeline.cli.options import current_pipeline, path_option, request, resolve_root, setting_options
+from pipeline.cli.options import current_pipeline, path_option, resolve_root, setting_options
 from pipeline.cli.schedule_edit import work_of
 from pipeline.core import settings
 from pipeline.core.errors import UsageError
@@ -39,16 +38,12 @@ _target_option = path_option(
 @click.option("--name", metavar="ID", help="Id of the DAG.  [default: name of the schedule, else of the pipeline]")
 @setting_options
 def export_airflow_command(
+    request: settings.Request,
     target: pathlib.Path | None,
     schedule_name: str | None,
     cron: str | None,
     zone: str | None,
     name: str | None,
-    profile: str,
-    config_file: pathlib.Path | None,
-    assignments: tuple[str, ...],
-    seed: int | None,
-    root: str | None,
 ) -> None:
     """Write the pipeline as a DAG of Apache Airflow 2 or 3, with a task for each node.
 
@@ -57,12 +52,12 @@ def export_airflow_command(
     """
     pipeline, folder, now = current_pipeline(), pathlib.Path.cwd(), datetime.datetime.now(datetime.timezone.utc)
     if schedule_name is not None:
-        if profile or config_file or assignments or seed is not None or cron is not None or zone is not None:
+        if not request.is_empty or cron is not None or zone is not None:
             raise UsageError(
                 f"--schedule {schedule_name} excludes --profile, --config, --set, --seed, --cron and --zone: a "
                 "schedule has settings and times of its own"
             )
-        place = resolve_root(root).path
+        place = resolve_root(request.root).path
         with ScheduleDatabase.read(place) as database:
             schedule = database.schedule(schedule_name)
         wanted = airflow.of_schedule(schedule, name or schedule_name, place, folder, now)
@@ -70,7 +65,7 @@ def export_airflow_command(
         if zone is not None and cron is None:
             raise UsageError(f"--zone {zone} works with --cron only: without it the DAG runs when it is triggered")
         timing = None if cron is None else triggers.cron(cron, zone or "UTC")
-        work, place = work_of(request(profile, config_file, assignments, seed, root), folder)
+        work, place = work_of(request, folder)
         wanted = airflow.DagRequest(
             name or pipeline.name, work, place, folder, timing, SchedulePolicies(), airflow.midnight(now, timing)
         )
@@ -86,14 +81,14 @@ def export_airflow_command(
 @click.option("--name", default="", metavar="ID", help="Name of the pipeline in Kubeflow.  [default: of the pipeline]")
 @setting_options
 def export_kfp_command(
-    target: pathlib.Path | None, image: str, claim: str, name: str, root: str | None, **options: Any
+    request: settings.Request, target: pathlib.Path | None, image: str, claim: str, name: str
 ) -> None:
     """Write the pipeline as a specification of Kubeflow Pipelines 2, with a task for each node.
 
     The settings are written into the file, also those of --config. --root is a path in the container, by default
     /mnt/sae/pipeline_root; the volume is mounted at the folder above it.
     """
-    resolved = settings.resolve(request(root=root, **options))
+    resolved = settings.resolve(request)
     given = resolved.origins["paths.root"] not in ("default", settings.ROOT_VARIABLE)
     wanted = kfp.KfpRequest(
         name,

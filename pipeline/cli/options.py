@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import inspect
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
@@ -104,6 +105,20 @@ def together(*decorators: _Decorator) -> _Decorator:
     return lambda command: functools.reduce(lambda made, one: one(made), reversed(decorators), command)
 
 
+def gathered(kind: Callable[..., Any], *decorators: _Decorator) -> _Decorator:
+    """Return a decorator that adds options; the command gets them as one value: `kind` called with all."""
+    names = list(inspect.signature(kind).parameters)
+
+    def add(command: _Command) -> _Command:
+        @functools.wraps(command)  # with the options that it has already
+        def with_options(**options: Any) -> None:
+            command(kind(*[options.pop(name) for name in names]), **options)
+
+        return together(*decorators)(with_options)
+
+    return add
+
+
 def explained(text: str) -> _Decorator:
     """Return a decorator that adds a paragraph to the help of a command."""
 
@@ -152,8 +167,21 @@ map_option = click.option(
     help="Look for files of artifacts whose URI begins with OLD in the folder NEW; may be repeated.",
 )
 
-# The options that select the configuration; `request` reads them.
-setting_options = together(
+
+def request(
+    profile: str, config_file: pathlib.Path | None, assignments: tuple[str, ...], seed: int | None, root: str | None
+) -> settings.Request:
+    """Return the request for settings that `setting_options` give; suggested commands name its root."""
+    wanted = settings.Request(profile, config_file, assignments, seed, root, current_pipeline().configuration)
+    with contextlib.suppress(SaeError):  # the command raises it again
+        resolved = settings.resolve(wanted)
+        if resolved.origins["paths.root"] not in ("default", settings.ROOT_VARIABLE):  # also of --config and --set
+            set_selected("root", resolved.config.paths.root)
+    return wanted
+
+
+setting_options = gathered(
+    request,
     click.option(
         "--profile", cls=_ProfileOption, default="", metavar="NAME", shell_complete=completion.profiles, help=""
     ),
@@ -196,20 +224,6 @@ sweep_argument = click.argument("name", metavar="NAME", shell_complete=completio
 schedule_argument = click.argument("name", metavar="NAME", shell_complete=completion.schedules)
 
 
-def request(
-    profile: str, config_file: pathlib.Path | None, assignments: tuple[str, ...], seed: int | None, root: str | None
-) -> settings.Request:
-    """Return the request for settings that `setting_options` give."""
-    config_type = current_pipeline().configuration
-    profile = profile or next(iter(config_type.profiles), "")
-    wanted = settings.Request(profile, config_file, assignments, seed, root, config_type)
-    with contextlib.suppress(SaeError):  # the command raises it again
-        resolved = settings.resolve(wanted)
-        if resolved.origins["paths.root"] not in ("default", settings.ROOT_VARIABLE):  # also of --config and --set
-            set_selected("root", resolved.config.paths.root)
-    return wanted
-
-
 @dataclasses.dataclass(frozen=True)
 class ReadOptions:
     """The options of a command that reads.
@@ -236,15 +250,7 @@ class ReadOptions:
             yield reader
 
 
-def reading_options(command: _Command) -> _Command:
-    """Add --root, --metadata and --json; the command gets them as one `ReadOptions`."""
-
-    def with_options(metadata: str | None, root: str | None, as_json: bool, **others: Any) -> None:
-        command(ReadOptions(metadata, root, as_json), **others)
-
-    with_options.__doc__ = command.__doc__
-    with_options.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-    return root_option(metadata_option(json_option(with_options)))
+reading_options = gathered(ReadOptions, root_option, metadata_option, json_option)
 
 
 def check_label_options(label: str, labels: pathlib.Path | None, no_labels: bool) -> None:

@@ -19,12 +19,12 @@ from pipeline.cli.options import (
     json_option,
     part_options,
     path_option,
-    request,
     resolve_root,
     root_option,
     setting_options,
 )
 from pipeline.cli.selected import selection
+from pipeline.core import settings
 from pipeline.core.errors import UsageError
 from pipeline.core.events import Listener, Note
 from pipeline.definition.spec import Pipeline
@@ -38,12 +38,9 @@ from pipeline.terminal.progress import display
 _SUFFIX = re.compile(r"[a-z][a-z0-9]{0,15}")
 
 
-def _run_request(no_cache: bool, verify_cache: bool, options: dict[str, Any], **others: Any) -> RunRequest:
-    """Return the request of `part_options` and `setting_options`."""
-    part = {name: options.pop(name) for name in ("from_node", "to_node", "base_run")}
-    return RunRequest(
-        current_pipeline(), request(**options), **part, use_cache=not no_cache, all_bytes=verify_cache, **others
-    )
+def _run_request(request: settings.Request, no_cache: bool, verify_cache: bool, **others: Any) -> RunRequest:
+    """Return the request of `setting_options` and `part_options`."""
+    return RunRequest(current_pipeline(), request, use_cache=not no_cache, all_bytes=verify_cache, **others)
 
 
 @command("run")
@@ -61,6 +58,7 @@ def _run_request(no_cache: bool, verify_cache: bool, options: dict[str, Any], **
 )
 @json_option
 def run_command(
+    request: settings.Request,
     no_cache: bool,
     verify_cache: bool,
     like: pathlib.Path | None,
@@ -68,7 +66,7 @@ def run_command(
     run_id_file: pathlib.Path | None,
     run_id_suffix: str | None,
     as_json: bool,
-    **options: Any,
+    **part: str,
 ) -> None:
     """Run the pipeline or a part of it."""
     if run_id_suffix is not None and not _SUFFIX.fullmatch(run_id_suffix):
@@ -77,9 +75,10 @@ def run_command(
         )
     earlier = manifest.from_file(like, current_pipeline()) if like else None
     wanted = _run_request(
+        request,
         no_cache,
         verify_cache,
-        options,
+        **part,
         command=tuple(sys.argv),
         trigger=trigger,
         run_id_file=run_id_file,
@@ -132,10 +131,10 @@ def _end_with(summary: Summary, pipeline: Pipeline, as_json: bool) -> NoReturn:
 @setting_options
 @part_options
 @json_option
-def plan_command(no_cache: bool, verify_cache: bool, as_json: bool, **options: Any) -> None:
+def plan_command(request: settings.Request, no_cache: bool, verify_cache: bool, as_json: bool, **part: str) -> None:
     """Show which nodes `sae run` with the same options would execute, and why. Execute and write nothing."""
     from pipeline.orchestration import plan  # runs need neither
     from pipeline.terminal import plan as plan_text
 
-    found = plan.plan_run(_run_request(no_cache, verify_cache, options))
+    found = plan.plan_run(_run_request(request, no_cache, verify_cache, **part))
     output.write_result(as_json, found, lambda: plan_text.as_text(found))

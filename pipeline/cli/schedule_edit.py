@@ -15,7 +15,6 @@ from pipeline.cli import completion, output
 from pipeline.cli.command import command
 from pipeline.cli.options import (
     LocalPath,
-    request,
     resolve_root,
     root_option,
     schedule_argument,
@@ -109,17 +108,13 @@ _policy_options = together(
 @setting_options
 @_policy_options
 def add_command(
+    request: settings.Request,
     name: str,
     sweep: str,
     cron: str | None,
     every: str | None,
     on_data_change: bool,
     zone: str | None,
-    profile: str,
-    config_file: pathlib.Path | None,
-    assignments: tuple[str, ...],
-    seed: int | None,
-    root: str | None,
     **policies: Any,
 ) -> None:
     """Add a schedule. It runs what `sae run` with the same options would run.
@@ -129,9 +124,9 @@ def add_command(
     """
     check_name(name)
     timing = timing_of(cron, every, on_data_change, zone)
-    if sweep and (profile or config_file or assignments or seed is not None):
+    if sweep and not request.is_empty:
         raise UsageError("--sweep excludes --profile, --config, --set and --seed: a sweep has settings of its own")
-    work, folder = work_of(request(profile, config_file, assignments, seed, root), pathlib.Path.cwd())
+    work, folder = work_of(request, pathlib.Path.cwd())
     if sweep:
         if on_data_change:
             raise UsageError("--sweep works with --cron and --every: --on-data-change follows the data of one run")
@@ -167,13 +162,14 @@ def timing_of(cron: str | None, every: str | None, on_data_change: bool, zone: s
 
 def work_of(request: settings.Request, folder: pathlib.Path) -> tuple[Work, pathlib.Path]:
     """Return the options of a tick's run and the root, with absolute paths; check the configuration."""
-    config = settings.resolve(request).config
+    resolved = settings.resolve(request)
+    config = resolved.config
     assignments = list(request.assignments)
     data_dir = str(config.values().get("data.data_dir", ""))
     if data_dir and not pathlib.Path(data_dir).is_absolute():
         assignments.append(f"data.data_dir={folder / data_dir}")  # the daemon may run in another folder
     config_file = str(folder / request.config_file) if request.config_file else ""
-    return Work(request.profile, config_file, tuple(assignments), request.seed), folder / config.paths.root
+    return Work(resolved.profile, config_file, tuple(assignments), request.seed), folder / config.paths.root
 
 
 def _policies(given: Mapping[str, Any]) -> SchedulePolicies:

@@ -18,7 +18,6 @@ from pipeline.cli.options import (
     current_pipeline,
     json_option,
     path_option,
-    request,
     setting_options,
     sweep_argument,
 )
@@ -77,16 +76,12 @@ _NAMES = "METRIC,METRIC"
 @setting_options
 @json_option
 def run_command(
+    request: settings.Request,
     name: str,
     file: pathlib.Path | None,
     as_json: bool,
     over: tuple[str, ...],
     search: tuple[str, ...],
-    profile: str,
-    config_file: pathlib.Path | None,
-    assignments: tuple[str, ...],
-    seed: int | None,
-    root: str | None,
     again: bool,
     parallel: int | None,
     on: str | None,
@@ -108,9 +103,9 @@ def run_command(
     if file is not None:
         given = _with_file(file, given)
     axes = _axes(given, pipeline)
-    base = definitions.resolve_base(request(profile, config_file, assignments, seed, root), **axes)
+    base = definitions.resolve_base(request, **axes)
     place = Root.at(pathlib.Path(base.config.paths.root))
-    if not is_defined and (profile or config_file or assignments or seed is not None):
+    if not (is_defined or request.is_empty):
         raise UsageError(
             "the settings of a sweep are part of its definition: give --over or --search as well, or only the name to "
             "continue a sweep"

@@ -37,6 +37,11 @@ class Request:
     root: str | None = None
     config_type: type[Configuration] = PipelineConfig
 
+    @property
+    def is_empty(self) -> bool:
+        """Return whether the user gave none, but perhaps a root."""
+        return not (self.profile or self.config_file or self.assignments or self.seed is not None)
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:

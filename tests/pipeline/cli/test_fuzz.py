@@ -202,7 +202,8 @@ def problems(one, code, output, errors):
         yield "no node ran that could have failed"
     if re.search(r"unexpected \w+: |Traceback", errors):
         yield "an error that nobody foresaw"
-    if code in (ExitCode.USAGE, ExitCode.NOT_FOUND, ExitCode.LOCKED) and len(lines) != 1:
+    is_answer = "doctor" in one.words and output  # which lists what is wrong
+    if code in (ExitCode.USAGE, ExitCode.NOT_FOUND, ExitCode.LOCKED) and len(lines) != 1 and not is_answer:
         yield f"{len(lines)} lines for an error"
     if any(escaped(line) != line for line in lines):
         yield "control characters on standard error"
