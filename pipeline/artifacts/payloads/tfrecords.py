@@ -39,12 +39,13 @@ def checksum(content: bytes) -> int:
     return ((crc >> 15 | crc << 17) + _MASK) & 0xFFFFFFFF
 
 
-def read(path: pathlib.Path, most: int) -> Iterator[bytes]:
+def read(path: pathlib.Path, most: int, check: bool = True) -> Iterator[bytes]:
     """Yield the records of a file. The first bytes decide whether it is compressed, not the name.
 
     Args:
       path: of the file.
       most: bytes of all records that are read, with their checksums; compressed ones count unpacked.
+      check: whether to verify checksums, which takes 0.1 s or more for each MB.
 
     Raises:
       UnreadableFileError: it is damaged, no TFRecord file, larger, or cannot be read. Records before that were yielded.
@@ -56,13 +57,14 @@ def read(path: pathlib.Path, most: int) -> Iterator[bytes]:
             file = cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if packed else raw
             while head := file.read(_HEAD.size):
                 length, of_length = _HEAD.unpack(head)
-                if of_length != checksum(head[:8]):
+                if check and of_length != checksum(head[:8]):
                     raise UnreadableFileError(f"{name} is damaged, or is not a TFRecord file")
                 most -= _HEAD.size + length + _CHECKSUM.size
                 if most < 0:
                     raise UnreadableFileError(f"{name} has more records than are read, one of {bytes_text(length)}")
                 record = file.read(length)
-                if file.read(_CHECKSUM.size) != _CHECKSUM.pack(checksum(record)):
+                of_record = file.read(_CHECKSUM.size)
+                if check and of_record != _CHECKSUM.pack(checksum(record)):
                     raise UnreadableFileError(f"{name} is damaged")
                 yield record
     except (EOFError, gzip.BadGzipFile, zlib.error, struct.error) as error:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import itertools
 import pathlib
-import struct
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
 
-_GZIP = b"\x1f\x8b"
-_LENGTH, _CHECKSUM = 8, 4  # bytes
+from pipeline.artifacts.payloads import tfrecords
 
 
 def first(folder: pathlib.Path, limit: int) -> list[Any]:
@@ -35,12 +33,4 @@ def _read(folder: pathlib.Path) -> Iterator[bytes]:
     Creating a tf.data pipeline takes longer than reading a few records.
     """
     for path in sorted(path for path in folder.iterdir() if path.is_file()):
-        with open(path, "rb") as raw:
-            packed = raw.read(len(_GZIP)) == _GZIP
-            raw.seek(0)
-            file = gzip.GzipFile(fileobj=raw) if packed else raw
-            # A record is its length, a checksum of that, its bytes, and a checksum of these.
-            while head := file.read(_LENGTH + _CHECKSUM):
-                (length,) = struct.unpack_from("<Q", head)
-                yield file.read(length)
-                file.read(_CHECKSUM)
+        yield from tfrecords.read(path, sys.maxsize, check=False)
