@@ -242,19 +242,12 @@ def test_old_skipped_ticks_are_merged(place: Place) -> None:
     place.until(lambda: "merged 2 old skipped ticks" in place.log)
 
 
-def test_a_second_daemon_names_the_first(place: Place) -> None:
+def test_a_second_daemon_is_refused_also_where_the_lock_file_was_removed(place: Place) -> None:
     first = place.start()
-    second = place.start()
-    assert second.wait() == ExitCode.LOCKED
+    assert place.start().wait() == ExitCode.LOCKED
     assert f"another daemon runs the schedules of {place.root}: process {first.pid} since " in place.log
-
-
-def test_a_second_daemon_is_refused_though_the_lock_file_of_the_first_was_removed(place: Place) -> None:
-    first = place.start()
-    place.until(lambda: "running the schedules" in place.log)
     DaemonFiles(place.root).lock.unlink()
-    second = place.start()
-    assert second.wait(30) == ExitCode.LOCKED
+    assert place.start().wait() == ExitCode.LOCKED
     assert first.poll() is None
     place.until(DaemonFiles(place.root).lock.exists)
 
@@ -272,14 +265,13 @@ def test_a_run_by_hand_holds_the_root(place: Place) -> None:
     place.in_state("a", "succeeded")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_one_signal_lets_the_run_finish_and_a_second_interrupts_it(place: Place, number: signal.Signals) -> None:
+def test_one_signal_lets_the_run_finish_and_a_second_interrupts_it(place: Place) -> None:
     daemon = place.start()
     place.add("short", "sleep:1.2")
     place.trigger("short")
     place.run_of("short")
     place.add("late", found=triggers.every("1s"))
-    daemon.send_signal(number)
+    daemon.send_signal(signal.SIGINT)
     assert daemon.wait() == ExitCode.DONE
     assert place.tick("short").state == "succeeded"
     place.database.remove("late")
@@ -288,9 +280,9 @@ def test_one_signal_lets_the_run_finish_and_a_second_interrupts_it(place: Place,
     place.add("long", "sleep:100")
     place.trigger("long")
     run = place.run_of("long")
-    daemon.send_signal(number)
+    daemon.send_signal(signal.SIGTERM)
     place.until(lambda: status.daemon(place.root).state == "stopping")
-    daemon.send_signal(number)
+    daemon.send_signal(signal.SIGINT)
     assert daemon.wait() == ExitCode.DONE
     assert (place.tick("long").state, place.tick("long").attempts[0].exit_code) == ("interrupted", 130)
     assert place.tick("long").attempts[0].reason == "interrupted: the daemon was stopped at once"
@@ -501,20 +493,21 @@ def test_a_run_that_died_with_its_daemon_is_retried(place: Place) -> None:
     assert tick.attempts[0].reason == "the run ended without a daemon, and did not finish"
 
 
-@pytest.mark.parametrize("known", [False, True])
-def test_a_daemon_that_died_between_outcome_and_start(place: Place, known: bool) -> None:
-    """The next one begins the run, also where nothing is to be tried again."""
-    place.add("begun", retries=0)
-    place.trigger("begun")
-    [candidate] = TickOutcomes(place.database).candidates()
-    attempt = Attempts(place.database).start(candidate)
-    assert attempt is not None
-    if known:
-        Attempts(place.database).record_process(attempt, 2**22 + 1, "one that ended at its gate")
+def test_a_daemon_that_died_between_outcome_and_start(place: Place) -> None:
+    """The next one begins the run, also where nothing is to be tried again, and where its process is known."""
+    for name in ("begun", "gated"):
+        place.add(name, retries=0)
+        place.trigger(name)
+    attempts = Attempts(place.database)
+    found = {one.schedule: attempts.start(one) for one in TickOutcomes(place.database).candidates()}
+    assert found["begun"] is not None
+    assert found["gated"] is not None
+    attempts.record_process(found["gated"], 2**22 + 1, "one that ended at its gate")
     place.start()
-    tick = place.in_state("begun", "succeeded")
-    assert [one.exit_code for one in tick.attempts] == [None, 0]
-    assert tick.attempts[0].reason == "the daemon ended before the run started"
+    for name in found:
+        tick = place.in_state(name, "succeeded")
+        assert [one.exit_code for one in tick.attempts] == [None, 0]
+        assert tick.attempts[0].reason == "the daemon ended before the run started"
 
 
 def test_killed_at_any_moment_no_tick_is_lost_or_run_twice(place: Place) -> None:
