@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import logging
 import os
 import pathlib
 import signal
@@ -14,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from pipeline import cli
 from pipeline.core import event_log, root_lock
 from pipeline.core.events import NodeState, RunStarted
 from pipeline.core.pipeline_root import Root
@@ -37,11 +41,12 @@ def started(root: pathlib.Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, cwd=PROJECT, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes] | None = None) -> None:
+    """Wait for a condition; `process`: fail if it ends before."""
     for _ in range(3_000):
         if condition():
             return
-        assert process.poll() is None
+        assert process is None or process.poll() is None
         time.sleep(0.05)
     raise AssertionError("it did not happen")
 
@@ -55,10 +60,28 @@ def has_begun(root: pathlib.Path, point: int) -> bool:
     return any(isinstance(one.event, RunStarted) for one in event_log.read(root, run_id))
 
 
+def here(root: pathlib.Path, *arguments: str) -> tuple[int, str, str]:
+    """Run a command that starts no run in this process; return its exit code, its output and its messages."""
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2)]
+    code: Any = 0
+    try:
+        with contextlib.redirect_stdout(streams[0]), contextlib.redirect_stderr(streams[1]):
+            cli.main([*arguments, "--root", str(root)])
+    except SystemExit as end:
+        code = end.code or 0
+    finally:
+        logging.captureWarnings(False)
+    texts = []
+    for one in streams:
+        one.flush()
+        texts.append(one.buffer.getvalue().decode())  # type: ignore[attr-defined]
+    return code, texts[0], texts[1]
+
+
 def shown(root: pathlib.Path, name: str = "gate") -> Any:
-    ended = sae("sweep", "show", name, "--json", "--root", root)
-    assert ended.returncode == 0, ended.stderr
-    return json.loads(ended.stdout)
+    code, output, messages = here(root, "sweep", "show", name, "--json")
+    assert code == 0, messages
+    return json.loads(output)
 
 
 @pytest.fixture(scope="module")
@@ -70,11 +93,12 @@ def killed(root: pathlib.Path) -> dict[str, Any]:
         holder = root_lock.holder(Root(root).lock_file)
         assert holder is not None
         os.kill(holder.process, signal.SIGSTOP)  # it does not end meanwhile
-        second = sae("sweep", "run", "other", *OVER, *QUICK_OPTIONS, "--root", root)
+        second = here(root, "sweep", "run", "other", *OVER, *QUICK_OPTIONS)
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert root_lock.holder(Root(root).lock_file) is not None  # the run is left behind
         os.kill(holder.process, signal.SIGKILL)
+        wait_for(lambda: root_lock.holder(Root(root).lock_file) is None)
     finally:
         process.kill()
         process.wait()
@@ -88,9 +112,9 @@ def ended(root: pathlib.Path, killed: dict[str, Any]) -> subprocess.CompletedPro
 
 
 def test_a_second_sweep_is_refused(killed: dict[str, Any], root: pathlib.Path) -> None:
-    second = killed["second"]
-    assert second.returncode == 5
-    [line] = second.stderr.splitlines()
+    code, _, messages = killed["second"]
+    assert code == 5
+    [line] = messages.splitlines()
     assert str(root) in line
     assert "gate" in line
     assert not (root / "sweeps" / "other").exists()
@@ -124,7 +148,7 @@ def test_a_point_whose_result_is_known_executes_no_node(
     ended: subprocess.CompletedProcess[str], root: pathlib.Path
 ) -> None:
     first = json.loads(ended.stdout)["points"][0]
-    run = json.loads(sae("show", first["run"], "--json", "--root", root).stdout)
+    run = json.loads(here(root, "show", first["run"], "--json")[1])
     states = {node["node"]: node["state"] for node in run["nodes"]}
     assert {states.pop(name) for name in ("PushGate", "Pusher", "Report")} == {"skipped"}
     assert set(states.values()) == {"cached"}
@@ -135,20 +159,20 @@ def test_the_result_is_an_artifact_and_a_complete_sweep_runs_nothing(
     ended: subprocess.CompletedProcess[str], root: pathlib.Path
 ) -> None:
     before = json.loads(ended.stdout)
-    again = sae("sweep", "run", "gate", "--root", root, "--json")
-    found = json.loads(again.stdout)
-    assert again.returncode == 0
+    code, output, _ = here(root, "sweep", "run", "gate", "--json")
+    found = json.loads(output)
+    assert code == 0
     assert (found["artifact"], found["digest"], found["points"]) == (
         before["artifact"], before["digest"], before["points"],
     )  # fmt: skip
     assert found["digest"].startswith("sweep-1:")
-    assert sae("fsck", "--root", root).returncode == 0
+    assert here(root, "fsck")[0] == 0
 
 
 def test_the_best_model_is_promoted(ended: subprocess.CompletedProcess[str], root: pathlib.Path) -> None:
-    promoted = sae("sweep", "promote", "gate", "--reason", "best", "--root", root)
-    assert promoted.returncode == 2, promoted.stderr  # the run of the sample pushed this model already
-    assert "is served already" in promoted.stderr
+    code, _, messages = here(root, "sweep", "promote", "gate", "--reason", "best")
+    assert code == 2, messages  # the run of the sample pushed this model already
+    assert "is served already" in messages
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +197,7 @@ def test_points_that_run_at_once_are_taken_over_from_workers(
     assert not workers.exists()
     for point in points[1:]:
         assert {one.state for one in store.executions(point["run"]).values()} == {NodeState.CACHED}
-    assert sae("fsck", "--root", root).returncode == 0
+    assert here(root, "fsck")[0] == 0
 
 
 def test_another_round_has_new_runs_and_the_same_digest(
