@@ -23,7 +23,7 @@ def text(found: Sweep) -> str:
     writer.writerow(["row", "combination", "point", *varied, "seeds", "seed", "state", "best", "run", "error", *ends])
     best = {number for one in found.combinations if one.best for number in one.points}
     for one in found.points:
-        values = [part for name in found.metrics for part in (_number(one.metrics.get(name)), "", "")]
+        values = [part for name in found.metrics for part in (one.metrics.get(name), "", "")]
         named = [setting_text(one.settings.get(name)) for name in varied]
         place = ["point", one.combination, one.number, *named, "", one.seed + 1, one.state.value]
         writer.writerow([*place, _yes(one.number in best), one.run, one.error, *values])
@@ -36,12 +36,8 @@ def text(found: Sweep) -> str:
     return file.getvalue()
 
 
-def _interval(found: Estimate | None) -> list[str]:
-    return ["", "", ""] if found is None else [_number(found.mean), _number(found.low), _number(found.high)]
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else repr(value)
+def _interval(found: Estimate | None) -> tuple[float | None, ...]:
+    return (None, None, None) if found is None else (found.mean, found.low, found.high)
 
 
 def _yes(value: bool) -> str:

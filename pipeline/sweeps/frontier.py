@@ -117,8 +117,8 @@ def frontier(found: Sweep, pipeline: Pipeline, y: str, split: str) -> DrawnFront
             grouped.setdefault(_method(one, spec), []).append(one)
     if not grouped:
         return None
-    declared = {one.run_key: one for one in pipeline.declared_metrics}
-    signs = tuple(-1.0 if _higher_is_better(declared.get(name)) else 1.0 for name in (spec.x, y))
+    better = {one.run_key: one.better for one in pipeline.declared_metrics}
+    signs = tuple(-1.0 if better.get(name) == "higher" else 1.0 for name in (spec.x, y))
     return DrawnFrontier(
         spec.x,
         y,
@@ -165,10 +165,6 @@ def baselines(of: str, values: Mapping[str, float], pipeline: Pipeline) -> list[
 
 def _method(one: Combination, spec: Frontier) -> str:
     return setting_text(one.settings.get(spec.method)) if spec.method else ""
-
-
-def _higher_is_better(metric: Metric | None) -> bool:
-    return metric is not None and metric.better == "higher"
 
 
 def _of_method(

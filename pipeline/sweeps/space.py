@@ -73,7 +73,7 @@ def axis(given: str | Listed, option: str, config_type: type[Configuration]) -> 
         raise UsageError(f"{option} {declared.name}: the list of its values is empty; give at least one")
     if len(listed) > _MOST_VALUES:
         raise UsageError(f"{option} {declared.name}: {len(listed):,} values, at most {_MOST_VALUES:,} are allowed")
-    values = tuple(_value(declared, one, option) for one in listed)
+    values = tuple(settings.value(declared, one.strip(), option) for one in listed)
     if (twice := next((one for one in values if values.count(one) > 1), None)) is not None:
         raise UsageError(f"{option} {given}: {twice} is given twice; leave one out")
     return Choices(declared.name, values)
@@ -95,7 +95,7 @@ def search(text: str | Listed, option: str, config_type: type[Configuration]) ->
         )
     if scale not in ("", _LOG):
         raise UsageError(f"{option} {text}: {scale!r} is no scale; leave it out, or write :log")
-    low, high = (_value(declared, one, option) for one in (low_text, high_text))
+    low, high = (settings.value(declared, one.strip(), option) for one in (low_text, high_text))
     assert isinstance(low, (int, float))
     assert isinstance(high, (int, float))
     if not low < high or math.isinf(high):
@@ -124,8 +124,4 @@ def _declaration(name: str, option: str, config_type: type[Configuration]) -> Se
 def _values(declared: Setting, listed: str) -> list[str]:
     """Return the values in a list; those of a text that contains commas itself are separated by semicolons."""
     separator = ";" if ";" in listed and type(declared.default) is str else ","
-    return [one.strip() for one in listed.split(separator)]
-
-
-def _value(declared: Setting, text: str, option: str) -> Value:
-    return settings.value(declared, text.strip(), option)
+    return listed.split(separator)
