@@ -42,36 +42,19 @@ class Variable:
         return name.startswith(self.name[:-1]) if self.name.endswith("*") else name == self.name
 
 
+_TERRAFORM = (
+    "TF_VAR_*", "TF_CLI_*", "TF_TOKEN_*", "TF_LOG*", "TF_INPUT", "TF_IN_AUTOMATION", "TF_WORKSPACE", "TF_DATA_DIR",
+    "TF_PLUGIN_*", "TF_REGISTRY_*", "TF_STATE_*", "TF_ACC*", "TF_IGNORE", "TF_CLOUD_*", "TF_HTTP_*",
+    "TF_REATTACH_PROVIDERS", "TF_APPEND_USER_AGENT", "TF_ENCRYPTION", "TF_PROVIDER_*",
+)  # fmt: skip
+
 # The first that matches counts.
 DECLARED = (
     Variable("TF_CPP_*", "what TensorFlow logs", Treatment.KEPT),
     Variable("TF_DUMP_GRAPH_*", "where TensorFlow writes graphs for debugging", Treatment.KEPT),
     Variable("TF_GRPC_*", "TensorFlow's servers, which a run does not start", Treatment.KEPT),
     # Terraform's variables begin with TF_ as well, and some are secret.
-    *(
-        Variable(name, "Terraform", Treatment.KEPT)
-        for name in (
-            "TF_VAR_*",
-            "TF_CLI_*",
-            "TF_TOKEN_*",
-            "TF_LOG*",
-            "TF_INPUT",
-            "TF_IN_AUTOMATION",
-            "TF_WORKSPACE",
-            "TF_DATA_DIR",
-            "TF_PLUGIN_*",
-            "TF_REGISTRY_*",
-            "TF_STATE_*",
-            "TF_ACC*",
-            "TF_IGNORE",
-            "TF_CLOUD_*",
-            "TF_HTTP_*",
-            "TF_REATTACH_PROVIDERS",
-            "TF_APPEND_USER_AGENT",
-            "TF_ENCRYPTION",
-            "TF_PROVIDER_*",
-        )
-    ),
+    *(Variable(name, "Terraform", Treatment.KEPT) for name in _TERRAFORM),
     Variable("TF_NUM_INTRAOP_THREADS", "TensorFlow's threads within one operation"),
     Variable("TF_NUM_INTEROP_THREADS", "TensorFlow's threads across operations"),
     Variable("TF_USE_LEGACY_KERAS", "whether `tf.keras` is Keras 2 or Keras 3"),

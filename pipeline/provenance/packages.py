@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import re
@@ -151,15 +152,13 @@ def _required(path: tuple[str, ...], name: str, extra: str) -> tuple[tuple[str, 
         extras = _OF_AN_EXTRA.findall(marker)
         if extras and extra not in map(_normalised, extras) and " or " not in marker:
             continue
-        if not marker and "[" not in text:  # most of them: no need to parse the versions
+        requirement = None
+        if marker or "[" in text:  # of most requirements, no more than the name is needed
+            with contextlib.suppress(InvalidRequirement):  # in old packages; too many are safer than too few
+                requirement = Requirement(text)
+        if requirement is None:
             found += [(_normalised(match[1]), "") for match in [_NAME.match(text)] if match]
-            continue
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement:  # in old packages; counting too many is safer than too few
-            found += [(_normalised(match[1]), "") for match in [_NAME.match(text)] if match]
-            continue
-        if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+        elif requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
             wanted = _normalised(requirement.name)
             found.append((wanted, ""))
             found += [(wanted, _normalised(asked)) for asked in requirement.extras]
