@@ -9,6 +9,7 @@ import pty
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
@@ -18,6 +19,7 @@ from pipeline import cli
 from pipeline.artifacts import previews
 from pipeline.artifacts.sections import Preview
 from pipeline.core import event_log
+from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata.store import open_store
@@ -131,20 +133,20 @@ def test_a_killed_worker_process_fails_its_node_and_one_process_can_do_the_work(
 ) -> None:
     root = sample_run.copy(tmp_path / "root")
     files = (*QUICK, "data.shard_examples=1000")  # what is read from them is the same
-    options = [word for setting in (*files, "engine.beam_workers=2") for word in ("--set", setting)]
-    process = start(root, *options)
-    wait_for(process, "ExampleGen started")
-    while not (workers := workers_of(process.pid)):
-        assert process.poll() is None
-        time.sleep(0.05)
-    workers[0].kill()
-    begun = time.monotonic()
-    output, messages = process.communicate(timeout=60)
-    assert time.monotonic() - begun < 60
-    assert process.returncode == 1
-    [failed] = [line for line in messages.splitlines() if line.startswith("ExampleGen failed")]
-    assert "SIGKILL" in failed
-    assert "SIGKILL" in output
+
+    def kill() -> None:
+        while not (workers := workers_of(os.getpid())):
+            time.sleep(0.05)
+        workers[0].kill()
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    failed = run_here(root, *files, "engine.beam_workers=2")
+    killer.join()
+    assert failed.exit_code == ExitCode.NODE_FAILED
+    assert states(failed)["ExampleGen"] == "failed"
+    assert failed.error.startswith("ExampleGen: ")
+    assert "SIGKILL" in failed.error
     again = run_here(root, *files, to_node="Transform")
     assert again.exit_code == 0
     assert {node for node, state in states(again).items() if state == "executed"} == {"ExampleGen"}

@@ -1,4 +1,4 @@
-"""A run that is killed twice, and gone on with, ends as an unbroken one."""
+"""A run that is killed, then loses its root to another name, and is resumed twice, ends as an unbroken one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pipeline.terminal.progress import display
 from tests import PROJECT
 from tests.builders.roots import tree
 from tests.chaos import kill_points as kills
-from tests.e2e.conftest import QUICK, QUICK_OPTIONS, SampleRun, run_here
+from tests.e2e.conftest import QUICK, SampleRun, run_here
 
 ASSIGNMENTS = (*QUICK, "training.epochs=4", "engine.checkpoint_seconds=0")
 OPTIONS = ("--profile", "sample", *(word for one in ASSIGNMENTS for word in ("--set", one)))
@@ -38,19 +38,23 @@ class Survived:
     """What was seen on the way.
 
     Attributes:
-      root: of the run.
+      before: where the root was when the first two attempts began.
+      root: of the run, in its new place.
       run_id: of it.
-      messages: what the first attempt left on standard error.
-      unfinished: the run as a command that only reads has it after the first kill.
+      messages: what the first attempt, which was killed, left on standard error.
+      unfinished: the run as a command that only reads has it after the kill.
       untouched: whether that changed no file.
+      renamed: exit code of the second attempt, whose root was renamed, and the last line on its standard error.
       summary: of the end.
     """
 
+    before: Root
     root: Root
     run_id: str
     messages: str
     unfinished: Any
     untouched: bool
+    renamed: tuple[int, str]
     summary: Summary
 
 
@@ -58,23 +62,36 @@ class Survived:
 def survived(sample_run: SampleRun, tmp_path_factory: pytest.TempPathFactory) -> Survived:
     """In a copy of the root of the sample: the nodes before the Trainer are cached."""
     folder = sample_run.copy(tmp_path_factory.mktemp("survived") / "root")
-    process = subprocess.Popen(
-        kills.command(folder, *OPTIONS), cwd=PROJECT, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    with process:
-        assert process.stderr is not None
-        assert any(line.startswith("Trainer epoch 2/") for line in process.stderr)
+    before, root = Root(folder), Root(folder.with_name("moved"))
+    with _started(*kills.command(folder, *OPTIONS)) as process:
+        _read_until(process, "Trainer epoch 2/")
         os.killpg(process.pid, signal.SIGKILL)
-        messages = process.stderr.read()
-    root = Root(folder)
-    before = tree(folder)
-    with open_reader(PIPELINE, None, root) as reader:
+        messages = _rest(process)
+    files = tree(folder)
+    with open_reader(PIPELINE, None, before) as reader:
         unfinished = reader.run("latest")
-    untouched = tree(folder) == before
-    resume = kills.command(folder, name="resume")
-    assert kills.run_until(resume, folder, kills.after_node("Trainer", 0.2))
+    untouched = tree(folder) == files
+    with _started(*kills.command(folder, name="resume")) as process:
+        _read_until(process, "Encode started")
+        folder.rename(root.path)
+        *_, line = _rest(process).splitlines()
+    renamed = process.returncode, line
     summary = run.resume(PIPELINE, root, "", display)
-    return Survived(root, unfinished.row.id, messages, unfinished, untouched, summary)
+    return Survived(before, root, unfinished.row.id, messages, unfinished, untouched, renamed, summary)
+
+
+def _started(*command: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(command, cwd=PROJECT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def _read_until(process: subprocess.Popen[str], beginning: str) -> None:
+    assert process.stderr is not None
+    assert any(line.startswith(beginning) for line in process.stderr)
+
+
+def _rest(process: subprocess.Popen[str]) -> str:
+    assert process.stderr is not None
+    return process.stderr.read()
 
 
 def test_commands_that_read_show_it_as_broken_off_and_write_nothing(survived: Survived) -> None:
@@ -88,7 +105,7 @@ def test_commands_that_read_show_it_as_broken_off_and_write_nothing(survived: Su
 
 def test_the_last_lines_of_the_log_are_shown(survived: Survived) -> None:
     [error] = [line for line in survived.messages.splitlines() if line.startswith("error: ")]
-    log = survived.root.logs / f"{survived.run_id}.log"
+    log = survived.before.logs / f"{survived.run_id}.log"
     for words in (survived.run_id, "killed", f"`sae resume {survived.run_id}`", str(log)):
         assert words in error
 
@@ -142,21 +159,8 @@ def test_the_bits_are_those_of_an_unbroken_training(survived: Survived) -> None:
     assert pathlib.Path(made["model"].uri).is_dir()
 
 
-def test_a_run_whose_root_is_renamed_ends_and_resumes_in_the_new_place(
-    tmp_path: pathlib.Path, sample_run: SampleRun
-) -> None:
-    """All nodes but the Report are cached."""
-    root, moved = sample_run.copy(tmp_path / "root"), tmp_path / "moved"
-    command = kills.command(root, *QUICK_OPTIONS, "--set", "evaluation.images_per_label=2")
-    process = subprocess.Popen(command, cwd=PROJECT, stderr=subprocess.PIPE, text=True)
-    with process:
-        assert process.stderr is not None
-        assert any(line.startswith("Report started") for line in process.stderr)
-        root.rename(moved)
-        *_, line = process.stderr.read().splitlines()
-    assert process.returncode == ExitCode.ENVIRONMENT
-    assert line.startswith(f"error: {root} was renamed to {moved}")
-    assert not root.exists()
-    assert run.resume(PIPELINE, Root(moved), "", display).state == "succeeded"
-    assert fsck.check(Root(moved)).damaged == 0
-    assert not root.exists()
+def test_a_run_whose_root_is_renamed_ends_with_one_line_and_leaves_no_folder_there(survived: Survived) -> None:
+    code, line = survived.renamed
+    assert code == ExitCode.ENVIRONMENT
+    assert line.startswith(f"error: {survived.before.path} was renamed to {survived.root.path}")
+    assert not survived.before.path.exists()
