@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import io
 import json
+import logging
 import os
 import pathlib
 import pickle
@@ -17,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from pipeline import cli
 from pipeline.core import settings
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
@@ -98,6 +101,20 @@ def sae(
         check=False,
         timeout=1800,
     )
+
+
+def sae_here(*arguments: str | pathlib.Path) -> subprocess.CompletedProcess[str]:
+    """Run the command in this process: one that reads, or refuses, for which a start of Python is most of the work."""
+    output, errors = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    code = 0
+    with environment.restored(), contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+        try:
+            cli.main(list(map(str, arguments)))
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    logging.captureWarnings(False)
+    printed = [stream.buffer.getvalue().decode() for stream in (output, errors)]
+    return subprocess.CompletedProcess(arguments, code, *printed)
 
 
 def copy_of_the_project(folder: pathlib.Path) -> pathlib.Path:

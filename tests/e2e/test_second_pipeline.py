@@ -32,7 +32,7 @@ from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.terminal.progress import display
 from pipeline.web import app
 from tests import environment
-from tests.e2e.conftest import PROJECT, run_here, sae, states
+from tests.e2e.conftest import PROJECT, run_here, sae, sae_here, states
 
 pytestmark = pytest.mark.e2e
 
@@ -42,7 +42,7 @@ NODES = {"CsvExampleGen", "StatisticsGen", "LineTrainer"}
 
 def command(root: pathlib.Path, *arguments: str) -> dict:
     """What a command prints as JSON. The root says which pipeline it is of."""
-    done = sae(*arguments, "--root", root, "--json")
+    done = sae_here(*arguments, "--root", root, "--json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -115,7 +115,9 @@ def test_a_killed_run_is_resumed(root: pathlib.Path) -> None:
 
 
 def test_it_is_verified_and_its_root_is_sound(root: pathlib.Path) -> None:
-    found = command(root, "verify", "latest")
+    done = sae("verify", "latest", "--root", root, "--json")  # starts others, which find the pipeline as it does
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
     assert found["verified"]
     assert {one["node"] for one in found["artifacts"]} == NODES
     command(root, "fsck")
@@ -133,9 +135,9 @@ def test_its_pages_are_served(root: pathlib.Path) -> None:
 
 
 def test_it_is_scheduled(root: pathlib.Path) -> None:
-    added = sae("schedule", "add", "often", "--every", "1d", "--root", root)
+    added = sae_here("schedule", "add", "often", "--every", "1d", "--root", root)
     assert added.returncode == 0, added.stderr
-    assert sae("schedule", "trigger", "often", "--root", root).returncode == 0
+    assert sae_here("schedule", "trigger", "often", "--root", root).returncode == 0
     daemon = subprocess.Popen(
         [sys.executable, "-m", "pipeline", "schedule", "run", "--root", str(root)], cwd=PROJECT, start_new_session=True
     )
@@ -154,8 +156,11 @@ def test_it_is_scheduled(root: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize("given", ["nowhere:PIPELINE", "pipeline.definition.spec:Node", "tests.second_pipeline"])
-def test_what_names_no_pipeline_is_a_usage_error(tmp_path: pathlib.Path, given: str) -> None:
-    done = sae("plan", "--root", tmp_path, environment={"SAE_PIPELINE": given})
+def test_what_names_no_pipeline_is_a_usage_error(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv("SAE_PIPELINE", given)
+    done = sae_here("plan", "--root", tmp_path)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
 
 

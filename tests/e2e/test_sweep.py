@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import logging
 import os
 import pathlib
 import signal
@@ -17,14 +14,13 @@ from typing import Any
 
 import pytest
 
-from pipeline import cli
 from pipeline.core import event_log, root_lock
 from pipeline.core.events import NodeState, RunStarted
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import run_properties
 from pipeline.metadata.store import open_store
 from tests import PROJECT
-from tests.e2e.conftest import QUICK_OPTIONS, SampleRun, sae
+from tests.e2e.conftest import QUICK_OPTIONS, SampleRun, sae, sae_here
 
 # With 0, any number of examples passes: the gate runs again, and all nodes after it are cached.
 OVER = ("--over", "data.validation_examples=714,0,99")
@@ -62,20 +58,8 @@ def has_begun(root: pathlib.Path, point: int) -> bool:
 
 def here(root: pathlib.Path, *arguments: str) -> tuple[int, str, str]:
     """Run a command that starts no run in this process; return its exit code, its output and its messages."""
-    streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2)]
-    code: Any = 0
-    try:
-        with contextlib.redirect_stdout(streams[0]), contextlib.redirect_stderr(streams[1]):
-            cli.main([*arguments, "--root", str(root)])
-    except SystemExit as end:
-        code = end.code or 0
-    finally:
-        logging.captureWarnings(False)
-    texts = []
-    for one in streams:
-        one.flush()
-        texts.append(one.buffer.getvalue().decode())  # type: ignore[attr-defined]
-    return code, texts[0], texts[1]
+    done = sae_here(*arguments, "--root", root)
+    return done.returncode, done.stdout, done.stderr
 
 
 def shown(root: pathlib.Path, name: str = "gate") -> Any:

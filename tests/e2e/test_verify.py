@@ -19,7 +19,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.metadata import root_store
 from pipeline.metadata.store import open_store
 from tests import PROJECT
-from tests.e2e.conftest import QUICK_OPTIONS, SampleRun, copy_of_the_project, sae
+from tests.e2e.conftest import QUICK, SampleRun, copy_of_the_project, planned, sae, sae_here
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_a_manifest_that_is_not_the_run_s_is_refused(root: pathlib.Path, run_id:
     content = path.read_text()
     try:
         path.write_text(content.replace('"training.epochs": 2', '"training.epochs": 3'))
-        done = sae("verify", run_id, "--root", root)
+        done = sae_here("verify", run_id, "--root", root)
     finally:
         path.write_text(content)
     assert done.returncode == ExitCode.ENVIRONMENT
@@ -142,10 +142,10 @@ def test_a_manifest_that_is_not_the_run_s_is_refused(root: pathlib.Path, run_id:
 
 
 def test_a_misspelt_run_and_a_misspelt_node_are_not_found(root: pathlib.Path, run_id: str) -> None:
-    done = sae("verify", run_id[:-1] + "x", "--root", root)
+    done = sae_here("verify", run_id[:-1] + "x", "--root", root)
     assert (done.returncode, done.stdout) == (ExitCode.NOT_FOUND, "")
     assert run_id in done.stderr
-    done = sae("verify", run_id, "--node", "Trainr", "--root", root)
+    done = sae_here("verify", run_id, "--node", "Trainr", "--root", root)
     assert done.returncode == ExitCode.NOT_FOUND
     assert re.search(r"--node Trainr\b.*\bTrainer\b", done.stderr)
 
@@ -170,7 +170,7 @@ def test_the_rerun_ends_when_its_command_is_killed(root: pathlib.Path, run_id: s
 def test_a_root_that_a_run_holds_is_not_verified(root: pathlib.Path, run_id: str) -> None:
     with open(root / "lock", "a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        assert sae("verify", run_id, "--root", root).returncode == ExitCode.LOCKED
+        assert sae_here("verify", run_id, "--root", root).returncode == ExitCode.LOCKED
 
 
 def test_what_is_gone_is_made_again_with_what_it_takes_and_is_a_hit(root: pathlib.Path, run_id: str) -> None:
@@ -178,13 +178,12 @@ def test_what_is_gone_is_made_again_with_what_it_takes_and_is_a_hit(root: pathli
     executions = store.executions(run_id)
     gone = [
         store.outputs(executions[node].id)[key]
-        for node, key in (("StatisticsGen", "statistics"), ("ExampleValidator", "anomalies"))
+        for node, key in (("SchemaGen", "schema"), ("ExampleValidator", "anomalies"))
     ]
     for output in gone:
         shutil.rmtree(output.uri)
-    done = sae("restore", str(gone[1].id), "--root", root, "--json")
+    done = sae_here("restore", str(gone[1].id), "--root", root, "--json")
     assert done.returncode == 0, done.stderr
     restored = {one["output"]: one["content"] for one in json.loads(done.stdout)["restored"]}
-    assert restored == {"statistics": gone[0].content, "anomalies": gone[1].content}
-    planned = sae("plan", *QUICK_OPTIONS, "--json", "--root", root, "--verify-cache")
-    assert {node["verdict"] for node in json.loads(planned.stdout)["nodes"]} == {"cached"}
+    assert restored == {"schema": gone[0].content, "anomalies": gone[1].content}
+    assert {node.verdict for node in planned(root, *QUICK, all_bytes=True).nodes} == {"cached"}
