@@ -23,6 +23,7 @@ datasets = lazy.module("sklearn.datasets")
 tf = lazy.module("tensorflow")
 tfds = lazy.module("tensorflow_datasets")
 
+# The numbers of signals and rows are such that 32 divides that of those to train on, as in QUICK.
 SETTINGS = ("training.epochs=6", "training.batch_size=32", "training.learning_rate=0.01", "model.hidden_layers=32",
             "model.code_units=8", "evaluation.max_bce_to_mean_image=0.99",
             "evaluation.max_mse_to_mean_image=0.99")  # fmt: skip
@@ -96,7 +97,7 @@ def colours(folder: pathlib.Path) -> Files:
 
 def signals(folder: pathlib.Path) -> Files:
     """Make an .npz file of signals."""
-    values = _waves(300, 96)
+    values = _waves(290, 96)
     np.savez(folder / "signals.npz", signals=values)
     numbered = {str(number): row for number, row in enumerate(values)}
     return Files(folder / "signals.npz", numbered, settings=("data.scaling=standard",))
@@ -104,7 +105,7 @@ def signals(folder: pathlib.Path) -> Files:
 
 def table(folder: pathlib.Path) -> Files:
     """Make a CSV file with a column of labels beside those of numbers."""
-    rows = {str(number): np.round(row, 3) for number, row in enumerate(_waves(240, 12))}
+    rows = {str(number): np.round(row, 3) for number, row in enumerate(_waves(242, 12))}
     kinds = {number: int(number) % 3 for number in rows}
     with open(folder / "table.csv", "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
