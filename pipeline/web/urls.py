@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import urllib.parse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 _LONGEST = 200  # characters of an encoded id; also the limit of file systems for a name
 _BY_DIGEST = "~"
@@ -44,7 +44,7 @@ def schedule_id(name: str) -> str:
     return f"schedule-{urllib.parse.quote(name, safe='')}"
 
 
-def path_of(*names: str, query: Sequence[tuple[str, str]] = ()) -> str:
+def path_of(*names: str, query: Iterable[tuple[str, str]] = ()) -> str:
     """Return a path with its query, encoded, without empty values."""
     given = [(name, value) for name, value in query if value]
     path = "/" + "/".join(map(segment, names))
@@ -54,7 +54,7 @@ def path_of(*names: str, query: Sequence[tuple[str, str]] = ()) -> str:
 class Links:
     """Write the addresses in the links of a page; each method is named after the page that it links to.
 
-    A method returns an empty text if there is no such page: templates then show the name alone.
+    `query`: what the page is asked for, such as the state of runs, without empty values. A method returns an empty text if there is no such page: templates then show the name alone.
     """
 
     def __init__(self, resolve: Callable[[str], str] = str, live: bool = True) -> None:
@@ -71,26 +71,8 @@ class Links:
         """Link to a path of `path_of`."""
         return self._resolve(path)
 
-    def runs(
-        self,
-        state: str = "",
-        sort: str = "",
-        order: str = "",
-        start: str = "",
-        pipeline: str = "",
-        where: str = "",
-        cells: str = "",
-    ) -> str:
-        query = (
-            ("state", state),
-            ("pipeline", pipeline),
-            ("where", where),
-            ("cells", cells),
-            ("sort", sort),
-            ("order", order),
-            ("start", start),
-        )
-        return self._resolve(path_of(query=query))
+    def runs(self, **query: str) -> str:
+        return self._resolve(path_of(query=query.items()))
 
     def run(self, run_id: str) -> str:
         return self._resolve(path_of("runs", run_id)) if run_id else ""
@@ -107,10 +89,8 @@ class Links:
     def compare(self, run_ids: Sequence[str]) -> str:
         return self._resolve(path_of("compare", query=[("run", reference(run_id)) for run_id in run_ids]))
 
-    def artifacts(self, type_name: str = "", node: str = "", run: str = "", start: str = "", state: str = "") -> str:
-        run = run and reference(run)
-        query = (("type", type_name), ("node", node), ("run", run), ("state", state), ("start", start))
-        return self._resolve(path_of("artifacts", query=query))
+    def artifacts(self, run: str = "", **query: str) -> str:
+        return self._resolve(path_of("artifacts", query={**query, "run": run and reference(run)}.items()))
 
     def artifact(self, artifact_id: int) -> str:
         return self._resolve(path_of("artifacts", str(artifact_id)))
@@ -127,8 +107,8 @@ class Links:
             return ""  # browsers would normalize the address
         return self._resolve(f"/artifacts/{artifact_id}/files/{urllib.parse.quote(name)}")
 
-    def models(self, start: str = "") -> str:
-        return self._resolve(path_of("models", query=(("start", start),)))
+    def models(self, **query: str) -> str:
+        return self._resolve(path_of("models", query=query.items()))
 
     def version(self, number: int) -> str:
         """Link to a version on the first page of versions, where the served one is."""
@@ -138,12 +118,12 @@ class Links:
     def sweeps(self) -> str:
         return self._resolve("/sweeps")
 
-    def sweep(self, name: str, split: str = "", y: str = "") -> str:
-        return self._resolve(path_of("sweeps", name, query=(("split", split), ("y", y))))
+    def sweep(self, name: str, **query: str) -> str:
+        return self._resolve(path_of("sweeps", name, query=query.items()))
 
-    def sweep_file(self, name: str, file: str, split: str = "", y: str = "") -> str:
+    def sweep_file(self, name: str, file: str, **query: str) -> str:
         """Link to a download: the table or the drawings of a sweep; `file`: such as `sweep.csv`."""
-        return self._resolve(path_of("sweeps", name, file, query=(("split", split), ("y", y))))
+        return self._resolve(path_of("sweeps", name, file, query=query.items()))
 
     def schedules(self) -> str:
         return self._resolve("/schedules")
