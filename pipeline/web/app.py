@@ -47,9 +47,6 @@ class NameConvertor(Convertor[str]):
     def convert(self, value: str) -> str:
         return urllib.parse.unquote(value)
 
-    def to_string(self, value: str) -> str:
-        return urllib.parse.quote(value, safe="")
-
 
 class RestConvertor(NameConvertor):
     """The rest of a path: the name of a file in a folder."""

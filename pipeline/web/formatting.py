@@ -134,11 +134,6 @@ def run_metric_title(metric: Metric, unit: bool = False, replaced: Mapping[str, 
     return words(metric.run_key) + (f", {reworded(metric.unit, replaced or {})}" if unit and metric.unit else "")
 
 
-def run_metric_name(metric: Metric) -> str:
-    """Write the name of a metric of runs inside a sentence: `test BCE`."""
-    return in_sentence(run_metric_title(metric))
-
-
 def in_sentence(title: str) -> str:
     """Write a title inside a sentence: `Test BCE` as `test BCE`, but `L1` and `BCE` as they are."""
     first = title.split(" ")[0]

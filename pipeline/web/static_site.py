@@ -20,26 +20,10 @@ from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.inspection.locations import Location
 from pipeline.inspection.reader import Reader
 from pipeline.sweeps import files as sweep_files
-from pipeline.web import app, file_responses, rendering, urls
+from pipeline.web import app, file_responses, pages, rendering, urls
 from pipeline.web.file_responses import Content
 from pipeline.web.formatting import DeclaredMetrics
-from pipeline.web.pages import (
-    PATHS,
-    Page,
-    PageRequest,
-    Query,
-    artifact,
-    artifacts,
-    compare,
-    lineage,
-    models,
-    node,
-    run,
-    runs,
-    schedules,
-    sweep,
-    sweeps,
-)
+from pipeline.web.pages import PageRequest, Query, compare
 from pipeline.web.urls import Links, json_path, path_of
 
 MARK = ".sae-export"  # in every exported folder: only those are replaced
@@ -71,9 +55,9 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 class _PageFile(NamedTuple):
-    """A page to write: its address on a server, its file without suffix, and the arguments of its `build`."""
+    """A page to write: its name, its address on a server, its file without suffix, and the arguments of its `build`."""
 
-    page: Page
+    page: str
     path: str
     file: str
     parts: Pairs
@@ -161,19 +145,19 @@ class _Export:
             self._write(*page_file)
         return Exported(self._folder, len(self._page_files), len(self._run_ids), len(self._artifacts))
 
-    def _add(self, page: Page, path: str, file: str, parts: Pairs = (), query: Pairs = ()) -> None:
+    def _add(self, page: str, path: str, file: str, parts: Pairs = (), query: Pairs = ()) -> None:
         self._page_files.append(_PageFile(page, path, file, parts, query))
 
     def _plan(self) -> None:
-        self._add(runs.PAGE, "/", "index")
-        for page in (artifacts.PAGE, models.PAGE, schedules.PAGE):
-            self._add(page, PATHS[page.name], page.name)
+        self._add("runs", "/", "index")
+        for page in ("artifacts", "models", "schedules"):
+            self._add(page, pages.PATHS[page], page)
         for run_id in self._run_ids:
             self._plan_run(run_id)
         for number in self._artifacts:
             given, path = (("artifact", str(number)),), path_of("artifacts", str(number))
-            self._add(artifact.PAGE, path, f"artifacts/{number}", given)
-            self._add(lineage.PAGE, f"{path}/lineage", f"lineage/{number}", given)
+            self._add("artifact", path, f"artifacts/{number}", given)
+            self._add("lineage", f"{path}/lineage", f"lineage/{number}", given)
         self._plan_sweeps()
         newest = self._run_ids[: compare.MOST]
         if len(newest) >= compare.FEWEST:
@@ -183,20 +167,20 @@ class _Export:
         root = self._place.root
         if root is None or not sweep_files.names(root):
             return
-        self._add(sweeps.PAGE, "/sweeps", "sweeps")
+        self._add("sweeps", "/sweeps", "sweeps")
         for name in sweep_files.names(root):
             with contextlib.suppress(UnavailableError):  # a damaged one: the list names it
                 sweep_files.read(root, name)
                 path, file = path_of("sweeps", name), f"sweeps/{self._names.unique(name)}"
-                self._add(sweep.PAGE, path, file, (("sweep", urls.segment(name)),))
+                self._add("sweep", path, file, (("sweep", urls.segment(name)),))
 
     def _plan_run(self, run_id: str) -> None:
         name = self._names.unique(run_id)
-        self._add(run.PAGE, path_of("runs", run_id), f"runs/{name}", (("run", run_id),))
+        self._add("run", path_of("runs", run_id), f"runs/{name}", (("run", run_id),))
         for one in self._reader.run(run_id).nodes:
             if one.execution:
                 path, file = path_of("runs", run_id, "nodes", one.node), f"nodes/{name}/{self._names.unique(one.node)}"
-                self._add(node.PAGE, path, file, (("run", run_id), ("node", one.node)))
+                self._add("node", path, file, (("run", run_id), ("node", one.node)))
             used = (use.artifact for use in (*one.inputs, *one.outputs))
             self._artifacts |= dict.fromkeys(artifact.id for artifact in used if not artifact.removed)
         previous = self._reader.previous(run_id)
@@ -205,10 +189,11 @@ class _Export:
 
     def _plan_compare(self, run_ids: list[str], file: str) -> None:
         query = tuple(("run", urls.reference(one)) for one in run_ids)
-        self._add(compare.PAGE, path_of("compare", query=query), file, query=query)
+        self._add("compare", path_of("compare", query=query), file, query=query)
 
-    def _write(self, page: Page, path: str, file: str, parts: Pairs, query: Pairs) -> None:
-        rows = len(self._run_ids) if page is runs.PAGE else _MOST_ROWS
+    def _write(self, name: str, path: str, file: str, parts: Pairs, query: Pairs) -> None:
+        page = pages.named(name)
+        rows = len(self._run_ids) if name == "runs" else _MOST_ROWS
         place = self._place
         request = PageRequest(
             self._reader, place.root, place.name, place.pipeline, Query(query), self._metrics, rows, place.selected
@@ -216,7 +201,7 @@ class _Export:
         view = page.build(request, **dict(parts))
         to = Links(lambda target: self._link(target, file, request), live=False)
         self._put(f"{file}.html", rendering.page_html(page, view, request, to, path).encode())
-        self._put(f"{file}.json", rendering.page_json(page.name, view).encode())
+        self._put(f"{file}.json", rendering.page_json(name, view).encode())
 
     def _link(self, path: str, file: str, request: PageRequest) -> str:
         """Return the link from a file to an address; empty if that is not exported."""

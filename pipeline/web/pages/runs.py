@@ -166,7 +166,7 @@ def draw(view: RunsView, to: Links, metrics: DeclaredMetrics) -> Drawings:
     panels = [
         Panel(
             formatting.run_metric_title(one, unit=True, replaced=view.words),
-            formatting.run_metric_name(one),
+            formatting.in_sentence(formatting.run_metric_title(one)),
             one.largest,
         )
         for one in columns
