@@ -54,7 +54,8 @@ def path_of(*names: str, query: Iterable[tuple[str, str]] = ()) -> str:
 class Links:
     """Write the addresses in the links of a page; each method is named after the page that it links to.
 
-    `query`: what the page is asked for, such as the state of runs, without empty values. A method returns an empty text if there is no such page: templates then show the name alone.
+    `query`: what the page is asked for, such as the state of runs, without empty values. A method returns an empty text
+    if there is no such page: templates then show the name alone.
     """
 
     def __init__(self, resolve: Callable[[str], str] = str, live: bool = True) -> None:

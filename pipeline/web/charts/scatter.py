@@ -10,8 +10,6 @@ from pipeline.core.text import counted
 from pipeline.web.charts import scales, svg
 from pipeline.web.charts.chart import BOTTOM, COLORS, TOP, Chart, Drawing, LegendEntry, color_class, label_room, swatch
 
-MOST_POINTS = 1000
-MOST_NAMES = 200  # points whose names may be drawn; there is no room for more
 _RADIUS = 5.0  # pixels
 _HEIGHT = 400  # pixels
 _INSET = 12  # pixels from an axis to the points nearest to it
@@ -42,7 +40,7 @@ def scatter(
     """Draw points, with names if there is room.
 
     Args:
-      points: at most 1,000 are drawn.
+      points: a few, such as the runs that are compared: there are eight colours and shapes.
       title: of the chart.
       x_label, y_label: of the axes, with their units.
       width: in pixels.
@@ -57,28 +55,23 @@ def scatter(
     ]
     if missing := len(points) - len(known):
         chart.notes.append(f"{counted(missing, 'run')} without both values left out.")
-    drawn = chart.limited(known, MOST_POINTS, "points")
-    if not drawn:
+    if not known:
         return chart.empty("There are no values to draw.")
 
-    y_scale = scales.linear((down for _, _, down in drawn), height - BOTTOM - _INSET, TOP, largest=largest[1])
+    y_scale = scales.linear((down for _, _, down in known), height - BOTTOM - _INSET, TOP, largest=largest[1])
     left, right = label_room(y_scale), width - 28
-    x_scale = scales.linear((across for _, across, _ in drawn), left + _INSET, right, count=6, largest=largest[0])
+    x_scale = scales.linear((across for _, across, _ in known), left + _INSET, right, count=6, largest=largest[0])
     chart.y_axis(y_scale, left, right, y_label)
     chart.x_axis(x_scale, left, right, height - BOTTOM, x_label, grid_top=TOP)
-    centres = [(x_scale(across), y_scale(down)) for _, across, down in drawn]
+    centres = [(x_scale(across), y_scale(down)) for _, across, down in known]
     room = (left, 16, width, height - BOTTOM)
-    names = _names([svg.fit(point.name, 160, svg.SMALL) for point, _, _ in drawn[:MOST_NAMES]], centres, room)
-    names += [""] * (len(drawn) - len(names))
-    for (point, across, down), centre, name in zip(drawn, centres, names, strict=True):
+    names = _names([svg.fit(point.name, 160, svg.SMALL) for point, _, _ in known], centres, room)
+    for (point, across, down), centre, name in zip(known, centres, names, strict=True):
         text = f"{point.name}: {x_label} {scales.number(across)}, {y_label} {scales.number(down)}"
         chart.add(chart.link(point.href, text, _shape(point.color, centre) + name))
-    if len(drawn) <= COLORS:
-        chart.keys = [LegendEntry(one.name, swatch(_shape(one.color, (7, 6)), width=14)) for one, _, _ in drawn]
-    elif hidden := names.count(""):
-        chart.notes.append(f"{counted(hidden, 'name')} omitted for lack of space.")
-    ranges = _range(x_label, [across for _, across, _ in drawn]), _range(y_label, [down for _, _, down in drawn])
-    return chart.drawing(f"{counted(len(drawn), 'point')}. {', '.join(ranges)}.")
+    chart.keys = [LegendEntry(one.name, swatch(_shape(one.color, (7, 6)), width=14)) for one, _, _ in known]
+    ranges = _range(x_label, [across for _, across, _ in known]), _range(y_label, [down for _, _, down in known])
+    return chart.drawing(f"{counted(len(known), 'point')}. {', '.join(ranges)}.")
 
 
 def _range(label: str, values: Sequence[float]) -> str:
@@ -107,7 +100,7 @@ def _names(names: list[str], centres: list[tuple[float, float]], room: Box) -> l
     """Write each name to the right, left, above or below its point; an empty text if all four would overlap."""
     taken: list[Box] = [(x - 7, y - 7, x + 7, y + 7) for x, y in centres]
     found = []
-    for (x, y), name in zip(centres, names, strict=False):
+    for (x, y), name in zip(centres, names, strict=True):
         wide = svg.width_of(name, svg.SMALL)
         tries = (
             (x + 9, y + 4, "", (x + 9, y - 6, x + 9 + wide, y + 7)),

@@ -62,16 +62,9 @@ def test_names_lie_over_no_other_name_or_point():
         for other in boxes[index + 1 :]:
             apart = one[2] <= other[0] + 0.1 or other[2] <= one[0] + 0.1 or one[3] <= other[1] or other[3] <= one[1]
             assert apart
-    assert drawing.note == f"{60 - names} names omitted for lack of space."
 
 
 def test_few_points_have_a_legend():
     drawing = scatter([ScatterPoint("a", 1, 2, color=3), ScatterPoint("b", 1, 2)], **LABELS)
     assert [key.name for key in drawing.keys] == ["a", "b"]
     assert "series-3" in drawing.keys[0].swatch
-
-
-def test_too_many_points_are_cut_and_that_is_said():
-    drawing = scatter([ScatterPoint(str(i), i, i) for i in range(1200)], **LABELS)
-    assert len(read(drawing).all("g", "point")) == 1000
-    assert drawing.note.startswith("The first 1,000 of 1,200 points are drawn.")
