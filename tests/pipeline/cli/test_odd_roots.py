@@ -21,7 +21,8 @@ from tests.builders import pages as content
 from tests.builders.roots import Recorded
 from tests.pipeline.terminal.examples import FAILED, summary
 
-NAMES = ("line\nend", "tab\tstop", "\x1bcreset", "\u202eesrever", "it's `id`\n$HOME")
+# Of characters that are shown escaped, and of some that only a shell reads as others: each has a quoting of its own.
+NAMES = ("line\nend\tstop \x1bcreset \u202eesrever it's `id`\n$HOME", "it's `id` $HOME")
 COMMANDS = (
     "runs", "show latest", "doctor", "fsck", "gc", "models", "artifacts", "artifact {model}", "lineage {model}",
     "why latest Trainer", "diff latest latest~1", "logs latest", "config show", "schedule list", "schedule status",
