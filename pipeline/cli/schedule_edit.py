@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import functools
 import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -34,58 +33,40 @@ from pipeline.scheduler.types import DATA_CHECK_INTERVAL, Schedule, Timing, Work
 from pipeline.sweeps import files
 from pipeline_config import SchedulePolicies
 
-_DEFAULTS = SchedulePolicies()
 _NEXT = 3  # times that `add` and `resume` print
+_DURATIONS = ("max_late", "jitter", "retry_wait", "timeout")
+# The help of the policies for overlapping, late, missed, failed and hung runs.
+_POLICIES = {
+    "overlap": "When the root is locked by a run: skip the tick, or start it afterwards.",
+    "catch_up": "Missed ticks to run later, newest first.",
+    "catch_up_limit": "Maximum number of them, with all.",
+    "max_late": "Start a tick up to TIME late; later it is missed.",
+    "jitter": "Delay each start by up to TIME, to spread load.  [default: 0s]",
+    "retries": "Maximum number of retries after a transient failure.",
+    "retry_wait": "Wait before the first retry; doubled each time.",
+    "timeout": "Interrupt a run that takes longer.  [default: never]",
+    "on_failure": "Run COMMAND after a failure, with the run's JSON on its input.",
+    "on_success": "Run COMMAND after a success, in the same way.",
+}
+
+
+def _policy_option(name: str) -> Any:
+    """Return the option of a policy: with its choices and default, if that is neither empty nor 0."""
+    declared = SchedulePolicies.settings()[name]
+    kind: Any = click.Choice(declared.choices) if declared.choices else str
+    metavar, shown = "|".join(declared.choices) or "COMMAND", str(declared.default)
+    if name in _DURATIONS:
+        metavar, shown = "TIME", _duration(float(declared.default))
+    elif isinstance(declared.default, int):
+        metavar, kind = "N", int
+    default = f"  [default: {shown}]" if declared.default else ""
+    return click.option(f"--{name.replace('_', '-')}", type=kind, metavar=metavar, help=f"{_POLICIES[name]}{default}")
 
 
 def _duration(seconds: float) -> str:
     units = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
-    size, unit = next((size, unit) for size, unit in units if seconds % size == 0 and (seconds or size == 1))
-    return f"[default: {seconds / size:g}{unit}]"
-
-
-_time_option = functools.partial(click.option, metavar="TIME")
-# The options for overlapping, late, missed, failed and hung runs.
-_policy_options = together(
-    click.option(
-        "--overlap",
-        type=click.Choice(["skip", "queue"]),
-        metavar="skip|queue",
-        help=f"When the root is locked by a run: skip the tick, or start it afterwards.  "
-        f"[default: {_DEFAULTS.overlap}]",
-    ),
-    click.option(
-        "--catch-up",
-        type=click.Choice(["none", "one", "all"]),
-        metavar="none|one|all",
-        help=f"Missed ticks to run later, newest first.  [default: {_DEFAULTS.catch_up}]",
-    ),
-    click.option(
-        "--catch-up-limit",
-        type=int,
-        metavar="N",
-        help=f"Maximum number of them, with all.  [default: {_DEFAULTS.catch_up_limit}]",
-    ),
-    _time_option(
-        "--max-late",
-        help=f"Start a tick up to TIME late; later it is missed.  {_duration(_DEFAULTS.max_late)}",
-    ),
-    _time_option("--jitter", help=f"Delay each start by up to TIME, to spread load.  {_duration(_DEFAULTS.jitter)}"),
-    click.option(
-        "--retries",
-        type=int,
-        metavar="N",
-        help=f"Maximum number of retries after a transient failure.  [default: {_DEFAULTS.retries}]",
-    ),
-    _time_option(
-        "--retry-wait", help=f"Wait before the first retry; doubled each time.  {_duration(_DEFAULTS.retry_wait)}"
-    ),
-    _time_option("--timeout", help="Interrupt a run that takes longer.  [default: never]"),
-    click.option(
-        "--on-failure", metavar="COMMAND", help="Run COMMAND after a failure, with the run's JSON on its input."
-    ),
-    click.option("--on-success", metavar="COMMAND", help="Run COMMAND after a success, in the same way."),
-)
+    size, unit = next((size, unit) for size, unit in units if seconds % size == 0)
+    return f"{seconds / size:g}{unit}"
 
 
 @command("add")
@@ -106,7 +87,7 @@ _policy_options = together(
     help="Run this sweep again instead of a single run: `sae sweep run NAME --again`.",
 )
 @setting_options
-@_policy_options
+@together(*map(_policy_option, _POLICIES))
 def add_command(
     request: settings.Request,
     name: str,
@@ -175,7 +156,7 @@ def work_of(request: settings.Request, folder: pathlib.Path) -> tuple[Work, path
 def _policies(given: Mapping[str, Any]) -> SchedulePolicies:
     """Return the policies given, with defaults for the others. Raises `UsageError`."""
     values = {name: value for name, value in given.items() if value is not None}
-    for name in ("max_late", "jitter", "retry_wait", "timeout"):
+    for name in _DURATIONS:
         if name in values:
             values[name] = times.duration(values[name], f"--{name.replace('_', '-')}")
     try:
