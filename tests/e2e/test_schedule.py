@@ -16,7 +16,7 @@ from pipeline.scheduler import status, triggers
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import CatchUp, Outcome, Overlap, Schedule, Work
 from pipeline_config import SchedulePolicies
-from tests.e2e.conftest import PROJECT, QUICK, SampleRun, sae
+from tests.e2e.conftest import PROJECT, QUICK, SampleRun, sae_here
 
 PROGRAM = "import pathlib, sys; from pipeline.scheduler import daemon; sys.exit(daemon.run(pathlib.Path(sys.argv[1])))"
 POLICIES = SchedulePolicies(Overlap.SKIP, CatchUp.ONE, 1, 600.0, 0.0, retries=0, retry_wait=1.0, timeout=0.0)
@@ -79,7 +79,7 @@ def test_a_scheduled_run_outlives_a_daemon_that_is_killed(
             attempt.run_id,
         )
 
-        shown = json.loads(sae("show", "latest", "--root", root, "--json").stdout)
+        shown = json.loads(sae_here("show", "latest", "--root", root, "--json").stdout)
         assert (shown["row"]["id"], shown["row"]["state"]) == (attempt.run_id, "succeeded")
         assert shown["row"]["trigger"] == f"schedule nightly {planned}"
         assert shown["configuration"]["evaluation.images_per_label"] == 3
@@ -97,4 +97,4 @@ def test_a_scheduled_run_outlives_a_daemon_that_is_killed(
         assert all(one.decision in (Outcome.SKIPPED, Outcome.MISSED) for one in database.ticks("data"))
         daemon.terminate()
         assert daemon.wait() == 0
-    assert sae("fsck", "--root", root).returncode == 0
+    assert sae_here("fsck", "--root", root).returncode == 0
