@@ -23,12 +23,19 @@ from pipeline.core.text import closest
 from pipeline.core.toml import tomllib
 from pipeline.sweeps.space import Listed
 
-_TEXTS = ("sampler", "pruner")
-_NUMBERS = ("seeds", "trials")
-_LISTS = ("minimise", "maximise")
-_TABLES = ("over", "search")
 _GROUPS = "points"
-_KEYS = (*_TABLES, _GROUPS, *_NUMBERS, *_TEXTS, *_LISTS)
+# Each key with the type of its value, and that in words.
+_KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
+    "over": (Mapping, "a table [sweep.over]"),
+    "search": (Mapping, "a table [sweep.search]"),
+    _GROUPS: (list, f"tables [[sweep.{_GROUPS}]], each with at least one setting"),
+    "seeds": (int, "a whole number"),
+    "trials": (int, "a whole number"),
+    "sampler": (str, "a text"),
+    "pruner": (str, "a text"),
+    "minimise": ((str, list), "a list of names"),
+    "maximise": ((str, list), "a list of names"),
+}
 
 
 def read(path: pathlib.Path) -> dict[str, Any]:
@@ -52,33 +59,22 @@ def read(path: pathlib.Path) -> dict[str, Any]:
         )
     given: dict[str, Any] = {"over": (), "search": ()}
     for key, value in tables["sweep"].items():
-        if key not in _KEYS:
-            raise UsageError(f"--from {path}: no key {key!r}{closest(key, _KEYS)} (there are: {', '.join(_KEYS)})")
-        if key == _GROUPS:
-            given["groups"] = _groups(path, value)
-        else:
-            given[key] = _checked(path, key, value)
+        if key not in _KINDS:
+            raise UsageError(f"--from {path}: no key {key!r}{closest(key, [*_KINDS])} (there are: {', '.join(_KINDS)})")
+        given["groups" if key == _GROUPS else key] = _checked(path, key, value)
     return given
 
 
-def _groups(path: pathlib.Path, value: Any) -> tuple[tuple[str | Listed, ...], ...]:
-    if not isinstance(value, list) or not all(isinstance(one, Mapping) and one for one in value):
-        raise UsageError(f"--from {path}: {_GROUPS} must be tables [[sweep.{_GROUPS}]], each with at least one setting")
-    return tuple(tuple(_axis(*item) for item in one.items()) for one in value)
-
-
 def _checked(path: pathlib.Path, key: str, value: Any) -> Any:
-    if key in _NUMBERS and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if key in _TEXTS and isinstance(value, str):
-        return value
-    if key in _LISTS and isinstance(value, (str, list)):
-        return value if isinstance(value, str) else ",".join(map(str, value))
-    if key in _TABLES and isinstance(value, Mapping):
+    kind, words = _KINDS[key]
+    is_allowed = isinstance(value, kind) and not isinstance(value, bool)  # which is an int
+    if not is_allowed or (key == _GROUPS and not all(isinstance(one, Mapping) and one for one in value)):
+        raise UsageError(f"--from {path}: {key} = {value!r} is not allowed: it must be {words}")
+    if key == _GROUPS:
+        return tuple(tuple(_axis(*item) for item in one.items()) for one in value)
+    if isinstance(value, Mapping):
         return tuple(_axis(*item) for item in value.items())
-    kinds = {**dict.fromkeys(_NUMBERS, "a whole number"), **dict.fromkeys(_TEXTS, "a text")}
-    kinds |= {**dict.fromkeys(_LISTS, "a list of names"), **dict.fromkeys(_TABLES, f"a table [sweep.{key}]")}
-    raise UsageError(f"--from {path}: {key} = {value!r} is not allowed: it must be {kinds[key]}")
+    return ",".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _axis(name: str, values: Any) -> str | Listed:
