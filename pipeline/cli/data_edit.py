@@ -10,6 +10,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 import click
 
@@ -20,7 +21,6 @@ from pipeline.cli import output
 from pipeline.cli.command import command
 from pipeline.cli.options import (
     LocalPath,
-    check_label_options,
     data_dir_option,
     data_folder,
     dataset_argument,
@@ -68,6 +68,7 @@ _PROGRESS = 1_000  # records between two lines of progress
 @click.option("--version", default="1.0.0", show_default=True, metavar="VERSION", help="Version of the data set.")
 @data_dir_option
 def add_command(
+    labels: dict[str, Any],
     name: str,
     path: pathlib.Path,
     size: str | None,
@@ -77,10 +78,6 @@ def add_command(
     split: str | None,
     seed: int,
     group: str,
-    label: str,
-    labels: pathlib.Path | None,
-    no_labels: bool,
-    array: str,
     skip_unreadable: bool,
     version: str,
     data_dir: pathlib.Path | None,
@@ -93,19 +90,15 @@ def add_command(
     """
     if grey and colour:
         raise UsageError("--grey and --colour exclude each other: give one of them")
-    check_label_options(label, labels, no_labels)
     options = Options(
         size=_size(size) if size is not None else None,
         resampling=resampling,
         colour=True if colour else False if grey else None,
         fractions=_fractions(split) if split is not None else Options.fractions,
         seed=seed,
-        label=label,
-        labels=str(labels) if labels else "",
-        no_labels=no_labels,
         group=group,
-        array=array,
         skip_unreadable=skip_unreadable,
+        **labels,
     )
     shown = sys.stderr.isatty()
 

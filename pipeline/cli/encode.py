@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
 from typing import Any
 
 import click
@@ -10,7 +9,6 @@ import click
 from pipeline.cli import output
 from pipeline.cli.command import command
 from pipeline.cli.options import (
-    check_label_options,
     current_pipeline,
     json_option,
     label_options,
@@ -43,13 +41,10 @@ from pipeline.definition.spec import EncodeRequest
 @root_option
 @json_option
 def encode_command(
+    labels: dict[str, Any],
     data: str,
     target: Any,
     model: str,
-    label: str,
-    labels: pathlib.Path | None,
-    no_labels: bool,
-    array: str,
     group: str,
     root: str | None,
     as_json: bool,
@@ -64,8 +59,7 @@ def encode_command(
     pipeline = current_pipeline()
     if pipeline.encode is None:
         raise UsageError(f"the pipeline {pipeline.name} cannot encode new data")
-    check_label_options(label, labels, no_labels)
-    request = EncodeRequest(data, model, target, label, str(labels) if labels else "", no_labels, array, group)
+    request = EncodeRequest(data, model, target, group=group, **labels)
     found = pipeline.encode(resolve_root(root), request, output.note)
     output.write_result(
         as_json, found, lambda: f"{counted(found['rows'], 'row')} of {counted(found['units'], 'unit')} in {found['to']}"

@@ -200,8 +200,17 @@ part_options = together(
     click.option("--verify-cache", is_flag=True, help="Hash every file of reused artifacts, not only changed ones."),
 )
 
+
+def _labels(label: str, labels: pathlib.Path | None, no_labels: bool, array: str) -> dict[str, Any]:
+    """Return the values of `label_options` by name. Raises `UsageError` if some exclude each other."""
+    if no_labels and (label or labels):
+        raise UsageError("--no-labels excludes --label and --labels: leave it out, or them")
+    return {"label": label, "labels": str(labels) if labels else "", "no_labels": no_labels, "array": array}
+
+
 # The options that say where the labels and the data of own files are.
-label_options = together(
+label_options = gathered(
+    _labels,
     click.option("--label", default="", metavar="COLUMN", help="Column or array of the labels."),
     path_option("--labels", help="File of labels: CSV (for pictures with a column of file names), .npy or IDX."),
     click.option("--no-labels", is_flag=True, help="Leave labels out; subfolders are none."),
@@ -251,9 +260,3 @@ class ReadOptions:
 
 
 reading_options = gathered(ReadOptions, root_option, metadata_option, json_option)
-
-
-def check_label_options(label: str, labels: pathlib.Path | None, no_labels: bool) -> None:
-    """Raise `UsageError` if options of labels exclude each other."""
-    if no_labels and (label or labels):
-        raise UsageError("--no-labels excludes --label and --labels: leave it out, or them")
