@@ -117,7 +117,8 @@ class RunSession:
             )
             configured = self._configure(found)
         self.root.claim_dataset(configured.dataset.name)
-        pipeline = create_pipeline(configured, self.root.artifacts, root_store.of(self.root).connection_config())
+        with imports.heavy_imports():  # the components import the rest of TFX
+            pipeline = create_pipeline(configured, self.root.artifacts, root_store.of(self.root).connection_config())
         cache = self._cache(configured)
         part = partial_run.options(request, self.root, self.store, cache, self.tell)
         self._recorder.begin(self.store, configured)
