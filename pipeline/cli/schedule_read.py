@@ -13,6 +13,7 @@ from pipeline.cli.options import json_option, limit_option, resolve_root, root_o
 from pipeline.core.text import counted
 from pipeline.scheduler import history, status, wording
 from pipeline.scheduler.store import ScheduleDatabase
+from pipeline.scheduler.types import Planned
 from pipeline.terminal import json_documents, schedules
 
 _NEXT = 5  # times of a schedule that `show` prints; `list` needs the first
@@ -26,10 +27,7 @@ _optional_name = click.argument("name", metavar="[NAME]", default="", shell_comp
 @json_option
 def list_command(root: str | None, as_json: bool) -> None:
     """List schedules: trigger, next time, last result, options of `sae run`."""
-    folder, now = resolve_root(root).path, _now()
-    with ScheduleDatabase.read(folder) as database:
-        found = status.planned(database, now, 1)
-        note_damaged(database, folder)
+    folder, now, found = _planned(root, 1)
     daemon = status.daemon(folder)
     if as_json:
         output.write_json(json_documents.schedules(found, daemon))
@@ -45,12 +43,9 @@ def list_command(root: str | None, as_json: bool) -> None:
 @json_option
 def show_command(name: str, root: str | None, as_json: bool) -> None:
     """Show a schedule: trigger, options of `sae run`, next times, policies, newest ticks."""
-    folder, now = resolve_root(root).path, _now()
+    folder, now, [found] = _planned(root, _NEXT, name)
     with ScheduleDatabase.read(folder) as database:
-        database.schedule(name)  # an unknown name is an error that lists the known ones
-        [found] = [one for one in status.planned(database, now, _NEXT) if one.schedule.name == name]
         ticks = database.ticks(name, history.MAX_READ)
-        note_damaged(database, folder)
     if as_json:
         output.write_json(json_documents.schedule(found, ticks[:_TICKS]))
     else:
@@ -73,13 +68,8 @@ def show_command(name: str, root: str | None, as_json: bool) -> None:
 @json_option
 def next_command(name: str, count: int, root: str | None, as_json: bool) -> None:
     """Show the next times of one schedule or of all: in UTC, and in words in the schedule's time zone."""
-    folder, now = resolve_root(root).path, _now()
-    with ScheduleDatabase.read(folder) as database:
-        if name:
-            database.schedule(name)
-        found = status.planned(database, now, count)
-        note_damaged(database, folder)
-    times = schedules.times([one for one in found if name in ("", one.schedule.name)], count)
+    folder, now, found = _planned(root, count, name)
+    times = schedules.times(found, count)
     if as_json:
         output.write_json(json_documents.next_times(times))
     elif times:
@@ -120,10 +110,7 @@ def history_command(name: str, limit: int, root: str | None, as_json: bool) -> N
 @json_option
 def status_command(root: str | None, as_json: bool) -> None:
     """Show whether the daemon runs, its last heartbeat, and which schedules failed last."""
-    folder, now = resolve_root(root).path, _now()
-    with ScheduleDatabase.read(folder) as database:
-        found = status.planned(database, now, 1)
-        note_damaged(database, folder)
+    folder, now, found = _planned(root, 1)
     daemon = status.daemon(folder)
     if as_json:
         output.write_json(json_documents.scheduler_status(daemon, found))
@@ -132,8 +119,15 @@ def status_command(root: str | None, as_json: bool) -> None:
     output.note(schedules.note(found, daemon, str(folder)))
 
 
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.timezone.utc)
+def _planned(root: str | None, count: int, name: str = "") -> tuple[pathlib.Path, datetime.datetime, list[Planned]]:
+    """Return the folder of a root, the time, and one of its schedules, or all, each with its next times."""
+    folder, now = resolve_root(root).path, datetime.datetime.now(datetime.timezone.utc)
+    with ScheduleDatabase.read(folder) as database:
+        if name:
+            database.schedule(name)  # an unknown name is an error that lists the known ones
+        found = status.planned(database, now, count)
+        note_damaged(database, folder)
+    return folder, now, [one for one in found if name in ("", one.schedule.name)]
 
 
 def note_damaged(database: ScheduleDatabase, folder: pathlib.Path) -> None:
