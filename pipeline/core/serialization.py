@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import enum
+import functools
 import json
 import math
 import pathlib
@@ -20,6 +21,8 @@ INLINE = "inline"  # metadata of a field; `jsonable` explains it
 _PLAIN = (str, int, float, bool, type(None))
 
 _Kind = TypeVar("_Kind")
+
+_type_hints = functools.cache(typing.get_type_hints)  # it compiles every annotation, for each object of a document
 
 
 def build(kind: type[_Kind], values: Any) -> _Kind:
@@ -47,7 +50,7 @@ def _read(kind: Any, value: Any, place: str) -> Any:
             if inner not in _PLAIN:  # there is never more than one
                 return _read(inner, value, place)
     elif dataclasses.is_dataclass(kind) and isinstance(kind, type) and isinstance(value, dict):
-        hints = typing.get_type_hints(kind)
+        hints = _type_hints(kind)
         missing = [
             field.name
             for field in dataclasses.fields(kind)
