@@ -10,7 +10,7 @@ import click
 
 from pipeline.cli import output
 from pipeline.cli.command import command
-from pipeline.cli.options import LocalPath, json_option
+from pipeline.cli.options import LocalPath, json_option, number_option
 from pipeline.cli.selected import selection
 from pipeline.cluster import java, local, parts
 from pipeline.cluster.engines import ENGINES
@@ -39,9 +39,7 @@ def _parts_option(name: str) -> Any:
 
 
 def _port_option(name: str, default: int, what: str) -> Any:
-    return click.option(
-        name, type=click.IntRange(1, 65535), default=default, show_default=True, metavar="N", help=f"Port of {what}."
-    )
+    return number_option(name, limits=(1, 65535), default=default, meaning=f"Port of {what}.")
 
 
 @command("install")
@@ -61,22 +59,13 @@ def install_command(engine_name: str, programs: pathlib.Path | None, as_json: bo
 
 @command("up")
 @_engine_option(local.PROGRAMS)
-@click.option(
+@number_option(
     "--hosts",
-    type=click.IntRange(1, 64),
+    limits=(1, 64),
     default=1,
-    show_default=True,
-    metavar="N",
-    help="Number of task managers, each with a `sae worker`; more than one needs Linux.",
+    meaning="Number of task managers, each with a `sae worker`; more than one needs Linux.",
 )
-@click.option(
-    "--slots",
-    type=click.IntRange(1, 64),
-    default=2,
-    show_default=True,
-    metavar="N",
-    help="Tasks that a host runs at once.",
-)
+@number_option("--slots", limits=(1, 64), default=2, meaning="Tasks that a host runs at once.")
 @_folder_option
 @_parts_option("--parts")
 @_port_option("--rest-port", Ports.rest, "the engine's pages")

@@ -25,6 +25,7 @@ from pipeline.cli.options import (
     data_folder,
     dataset_argument,
     label_options,
+    number_option,
 )
 from pipeline.core.errors import UsageError
 from pipeline.core.shell import joined
@@ -54,8 +55,7 @@ _PROGRESS = 1_000  # records between two lines of progress
     metavar="FRACTIONS",
     help="Fraction of each split, chosen by a hash of the content.  [default: train=.8,validation=.1,test=.1]",
 )
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, metavar="N",
-              help="Seed of that choice.")  # fmt: skip
+@number_option("--seed", limits=(0, 2**31 - 1), default=0, meaning="Seed of that choice.")
 @click.option(
     "--group",
     default="",

@@ -129,6 +129,12 @@ def explained(text: str) -> _Decorator:
     return add
 
 
+def number_option(*names: str, limits: tuple[int, int], default: int, meaning: str) -> _Decorator:
+    """Return the option of a whole number between two limits, which are allowed too."""
+    kind = click.IntRange(*limits)
+    return click.option(*names, type=kind, default=default, show_default=True, metavar="N", help=meaning)
+
+
 root_option = click.option(
     "--root",
     metavar="DIR",

@@ -9,7 +9,14 @@ import click
 
 from pipeline.cli import completion, output
 from pipeline.cli.command import command
-from pipeline.cli.options import json_option, limit_option, resolve_root, root_option, schedule_argument
+from pipeline.cli.options import (
+    json_option,
+    limit_option,
+    number_option,
+    resolve_root,
+    root_option,
+    schedule_argument,
+)
 from pipeline.core.text import counted
 from pipeline.scheduler import history, status, wording
 from pipeline.scheduler.store import ScheduleDatabase
@@ -55,15 +62,7 @@ def show_command(name: str, root: str | None, as_json: bool) -> None:
 
 @command("next")
 @_optional_name
-@click.option(
-    "-n",
-    "--count",
-    type=click.IntRange(min=1, max=10_000),
-    default=5,
-    show_default=True,
-    metavar="N",
-    help="Number of times.",
-)
+@number_option("-n", "--count", limits=(1, 10_000), default=5, meaning="Number of times.")
 @root_option
 @json_option
 def next_command(name: str, count: int, root: str | None, as_json: bool) -> None:

@@ -15,6 +15,7 @@ from pipeline.cli.options import (
     current_pipeline,
     map_option,
     metadata_option,
+    number_option,
     resolve_root,
     root_option,
 )
@@ -26,14 +27,7 @@ from pipeline.inspection.locations import open_location
 
 @command("serve", may_be_empty=["base_path"])
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Address to listen on.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8765,
-    show_default=True,
-    metavar="N",
-    help="Port to listen on; 0: any free port.",
-)
+@number_option("--port", limits=(0, 65535), default=8765, meaning="Port to listen on; 0: any free port.")
 @click.option(
     "--allow-host",
     "names",

@@ -8,19 +8,12 @@ import click
 
 from pipeline.cli import output
 from pipeline.cli.command import command
-from pipeline.cli.options import current_pipeline
+from pipeline.cli.options import current_pipeline, number_option
 from pipeline.orchestration.portable import worker_address
 
 
 @command("worker")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=50000,
-    show_default=True,
-    metavar="N",
-    help="Port to listen on; 0: any free port.",
-)
+@number_option("--port", limits=(0, 65535), default=50000, meaning="Port to listen on; 0: any free port.")
 @click.option(
     "--host",
     default="127.0.0.1",
