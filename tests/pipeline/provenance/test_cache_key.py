@@ -128,8 +128,9 @@ def described(tmp_path):
     )
 
 
+@source_code.read_once()
 def all_keys(described, **values):
-    """The key of every node, with inputs that stay the same."""
+    """The key of every node, with inputs that stay the same. As in a run, each file is read once for all nodes."""
     config = PipelineConfig.build({**PipelineConfig.profiles["mnist"], **values})
     return {
         node.name: cache_key.of_node(
@@ -222,6 +223,7 @@ def test_a_schema_counts_by_its_content_and_not_by_its_place(described, tmp_path
 
 
 @pytest.mark.parametrize("node", PIPELINE.nodes, ids=lambda node: node.name)
+@source_code.read_once()
 def test_the_content_of_every_input_counts(node):
     def key(inputs):
         return cache_key.of_node(node, {}, {}, inputs, EngineConfig())
