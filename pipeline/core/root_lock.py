@@ -110,9 +110,9 @@ def hold(
     """
     with contextlib.ExitStack() as stack:
         try:
-            locked = stack.enter_context(_LockedFolder(folder or path.parent))
-            file = stack.enter_context(_LockFile(path))
-            place = stack.enter_context(_Place(path))
+            locked = stack.enter_context(contextlib.closing(_LockedFolder(folder or path.parent)))
+            file = stack.enter_context(contextlib.closing(_LockFile(path)))
+            place = stack.enter_context(contextlib.closing(_Place(path)))
         except _RefusedError as error:
             raise LockedError(f"{taken}: {_described(path, what)}; {advice}") from error
         with contextlib.suppress(OSError):  # on a full disk the lock still excludes others, and `sae gc` frees space
@@ -155,10 +155,7 @@ class _LockedFolder:
         except OSError:  # the lock of the file suffices, as long as nobody removes it
             pass
 
-    def __enter__(self) -> _LockedFolder:
-        return self
-
-    def __exit__(self, *error: object) -> None:
+    def close(self) -> None:
         if self._number is not None:
             os.close(self._number)
 
@@ -182,10 +179,7 @@ class _Place:
             self._number = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             self._errors = os.dup(2)
 
-    def __enter__(self) -> _Place:
-        return self
-
-    def __exit__(self, *error: object) -> None:
+    def close(self) -> None:
         for number in (self._number, self._errors):
             if number is not None:
                 os.close(number)
@@ -239,10 +233,7 @@ class _LockFile:
         self._writing = threading.Lock()
         self._file, self._kind = self._opened()
 
-    def __enter__(self) -> _LockFile:
-        return self
-
-    def __exit__(self, *error: object) -> None:
+    def close(self) -> None:
         with self._file:
             self._file.truncate(0)
 
