@@ -95,8 +95,9 @@ def test_json_is_one_object_on_standard_output_and_events_are_lines_on_standard_
 
 def test_a_signal_ends_the_run_and_leaves_nothing_half_written(tmp_path: pathlib.Path, sample_run: SampleRun) -> None:
     root = sample_run.copy(tmp_path / "root")
-    files = "data.shard_examples=1000"  # runs ExampleGen again; what follows until the Trainer is cached
-    process = start(root, "--set", "training.epochs=100000", "--set", files)
+    # Runs ExampleGen again; what follows until the Trainer is cached.
+    settings = ("data.shard_examples=1000", *QUICK, "training.epochs=100000")
+    process = start(root, *(word for one in settings for word in ("--set", one)))
     wait_for(process, "epoch 2/")
     store = open_store(Root(root))
     run_id = store.run_ids()[0]
@@ -122,7 +123,7 @@ def test_a_signal_ends_the_run_and_leaves_nothing_half_written(tmp_path: pathlib
     warnings = [one.event.text for one in event_log.read(root, run_id) if getattr(one.event, "warning", False)]
     assert any("Trainer cancelled" in text for text in warnings)
 
-    verdicts = {line.node: line.verdict for line in planned(root, "training.epochs=100000", files).nodes}
+    verdicts = {line.node: line.verdict for line in planned(root, *settings).nodes}
     assert {node: verdicts[node] for node in ("ExampleGen", "Transform", "Trainer")} == {
         "ExampleGen": "cached", "Transform": "cached", "Trainer": "run",
     }  # fmt: skip
