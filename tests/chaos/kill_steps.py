@@ -124,6 +124,7 @@ def prepare(recorded: Recorded) -> pathlib.Path:
     Version 5, the model of `run-2`, is served; `run-4` is superseded; `run-1` and `run-2` are pinned. A rerun of
     `run-2` was killed while it recorded its nodes.
     """
+    os.environ.pop("TFDS_DATA_DIR", None)  # the data set is remembered for the folder that it names
     backup.make(recorded.root, "run-4", keep=3)
     recorded.remember()
     pins.pin(recorded.root, "run-1", "paper")
@@ -204,7 +205,6 @@ def _in_child(work: Callable[[], object], root: pathlib.Path | None = None, step
     if child == 0:
         text = b""
         try:
-            os.environ.pop("TFDS_DATA_DIR", None)
             if root is not None:
                 _kill_at(root, step)
             work()
