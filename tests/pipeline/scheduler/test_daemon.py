@@ -92,7 +92,7 @@ class Place:
         end = time.monotonic() + LONGEST
         while not (found := true()):
             assert time.monotonic() < end, f"{self.database.ticks()}\n{self.log}"
-            time.sleep(0.02)
+            time.sleep(0.05)
         return found
 
     def add(self, name: str, do: str = "", found: Timing | None = None, **policies: Any) -> None:
