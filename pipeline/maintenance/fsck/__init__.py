@@ -50,5 +50,5 @@ def _findings(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
     yield from runs.unended(root, store, checked)
     yield from runs.lost_decisions(root, store)
     yield from missing_rows.findings(root)
-    yield from orphans.findings(root, store)
+    yield from orphans.findings(root, store, lambda path: any(one.published for one in store.artifacts_at(path)))
     yield from orphans.left_over_findings(root)

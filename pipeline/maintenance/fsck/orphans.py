@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 from components import int64
 from pipeline.core import root_lock
@@ -23,8 +23,13 @@ _SYSTEM = ".system"
 _IN_SYSTEM = {"executor_execution", "driver_execution", "stateful_working_dir", "orchestrator_generated_bcl"}
 
 
-def findings(root: Root, store: Store) -> Iterator[Finding]:
-    """Yield files and folders that no artifact names. Outputs of nodes are in `NODE/OUTPUT/EXECUTION`."""
+def findings(root: Root, store: Store, is_published: Callable[[str], bool]) -> Iterator[Finding]:
+    """Yield files and folders that no artifact names. Outputs of nodes are in `NODE/OUTPUT/EXECUTION`.
+
+    Args:
+      root, store: to check.
+      is_published: returns whether a published artifact has a path, given as text.
+    """
     for node in (yield from _entries(root.artifacts)):
         if not _is_folder(node):
             yield _unexpected(node)
@@ -35,7 +40,7 @@ def findings(root: Root, store: Store) -> Iterator[Finding]:
                 continue
             for entry in (yield from _entries(output.path)):
                 if output.name != _SYSTEM:
-                    yield from _output(entry, node.name, output.name, store)
+                    yield from _output(entry, node.name, output.name, store, is_published)
                 elif entry.name not in _IN_SYSTEM:
                     yield _unexpected(entry)
 
@@ -50,13 +55,15 @@ def left_over_findings(root: Root) -> Iterator[Finding]:
         yield Finding(FindingKind.ORPHANED, sentence, str(path))
 
 
-def _output(entry: _Entry, node: str, output: str, store: Store) -> Iterator[Finding]:
+def _output(
+    entry: _Entry, node: str, output: str, store: Store, is_published: Callable[[str], bool]
+) -> Iterator[Finding]:
     """Yield a finding if no artifact names the output of an execution."""
-    if _is_published(store, entry.path):
+    if is_published(entry.path):
         return
     # TFX's values, and several artifacts under one key, are one folder deeper.
     inside = (yield from _entries(entry.path)) if _is_folder(entry) else []
-    if any(_is_published(store, inner.path) for inner in inside):
+    if any(is_published(inner.path) for inner in inside):
         return
     kind, sentence = FindingKind.ORPHANED, f"no artifact in ML Metadata names {entry.path}"
     wrote = _execution(store, entry.name, node)
@@ -69,10 +76,6 @@ def _output(entry: _Entry, node: str, output: str, store: Store) -> Iterator[Fin
         wrote = None
     execution = None if wrote is None else wrote.id
     yield Finding(kind, sentence, entry.path, execution=execution, node=node, output=output)
-
-
-def _is_published(store: Store, path: str) -> bool:
-    return any(artifact.published for artifact in store.artifacts_at(path))
 
 
 def _execution(store: Store, name: str, node: str) -> Execution | None:

@@ -12,7 +12,7 @@ import os
 import pathlib
 import shutil
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from components import int64
 from components.push import serving_dir
@@ -26,6 +26,7 @@ from pipeline.maintenance.gc.policy import KeptRun, Reason
 from pipeline.metadata import replaced_stores
 from pipeline.metadata.client import FullDiskError
 from pipeline.metadata.store import Store
+from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.registry import versions
 from pipeline_config import RetentionConfig
@@ -125,18 +126,25 @@ def plan(
       is_written: whether another process holds the lock of the root: what it has not finished is not left over.
     """
     pushes = versions.pushes(store, root)
-    candidates = list(_candidates(pipeline, root, store))
+    candidates: list[Victim] = []
+    uris: set[str] = set()
+    for artifact in store.all_artifacts():
+        if artifact.published:
+            uris.add(artifact.uri)
+            candidates += filter(None, [_candidate(pipeline, root, artifact)])
     sizes = {one.id: {folder.parts[-4]: _size(folder) for folder in _folders(root, one)} for one in candidates}
     kept = retention.kept(root, store, policy, pushes)
     of_run = {run.id: _artifacts_of_run(store, run.id) for run in kept.runs}
     before = _sizes_by_directory(root.path)
     contradictions = retention.contradictions(root, store, pushes)
-    leftovers = tuple(_left_over(root, store, with_orphans=not contradictions, is_written=is_written))
+    orphaned = () if contradictions or is_written else _orphaned(root, store, uris)
+    leftovers = tuple(_left_over(root, orphaned, is_written))
     pushed = {push.version for push in pushes}
+    served = serving_dir.versions(root.serving)
     while True:
         kept_ids = set().union(*(of_run[run.id] for run in kept.runs))
         victims = [one for one in candidates if one.marked or one.id not in kept_ids]
-        deleted_versions = [one for one in _versions(root) if one in pushed and one not in kept.versions]
+        deleted_versions = [one for one in served if one in pushed and one not in kept.versions]
         freed = collections.Counter[str]()
         for one in victims:
             freed.update(sizes[one.id])
@@ -214,18 +222,16 @@ def _mark(root: Root, victims: Sequence[Victim], in_place: Sequence[int]) -> Non
             return
 
 
-def _candidates(pipeline: Pipeline, root: Root, store: Store) -> Iterator[Victim]:
-    """Yield restorable outputs of this pipeline's nodes that are in the root; others cannot be regenerated."""
-    for artifact in store.all_artifacts():
-        path = pathlib.PurePath(artifact.uri)
-        if not artifact.published or not path.is_relative_to(root.artifacts) or ".." in path.parts:
-            continue
-        place = path.relative_to(root.artifacts).parts  # NODE/OUTPUT/EXECUTION, for outputs of nodes
-        if len(place) != 3 or place[0] not in pipeline.by_name or not pipeline.by_name[place[0]].restorable:
-            continue
-        found = Victim(artifact.id, artifact.type, place[0], "", str(path), 0, artifact.state == "DELETED")
-        if not found.marked or any(map(os.path.lexists, _folders(root, found))):
-            yield found
+def _candidate(pipeline: Pipeline, root: Root, artifact: Artifact) -> Victim | None:
+    """Return a restorable output of this pipeline's nodes that is in the root; None: it cannot be regenerated."""
+    path = pathlib.PurePath(artifact.uri)
+    if not path.is_relative_to(root.artifacts) or ".." in path.parts:
+        return None
+    place = path.relative_to(root.artifacts).parts  # NODE/OUTPUT/EXECUTION, for outputs of nodes
+    if len(place) != 3 or place[0] not in pipeline.by_name or not pipeline.by_name[place[0]].restorable:
+        return None
+    found = Victim(artifact.id, artifact.type, place[0], "", str(path), 0, artifact.state == "DELETED")
+    return found if not found.marked or any(map(os.path.lexists, _folders(root, found))) else None
 
 
 def _folders(root: Root, one: Victim) -> list[pathlib.Path]:
@@ -257,18 +263,18 @@ def _remove(path: pathlib.Path) -> None:
         shutil.rmtree(path)
 
 
-def _versions(root: Root) -> list[int]:
-    return list(serving_dir.versions(root.serving))
-
-
-def _left_over(root: Root, store: Store, with_orphans: bool, is_written: bool) -> Iterator[LeftOver]:
-    """Yield half-written outputs, as `sae fsck` finds them; other files of killed processes; and replaced stores."""
-    places = []
-    for finding in orphans.findings(root, store) if with_orphans and not is_written else ():
+def _orphaned(root: Root, store: Store, uris: Container[str]) -> Iterator[pathlib.Path]:
+    """Yield half-written outputs, as `sae fsck` finds them; `uris`: of all published artifacts."""
+    for finding in orphans.findings(root, store, uris.__contains__):
         # Anything that is not the output of a node may be a user's file.
         path = pathlib.Path(finding.path)
         if finding.kind == FindingKind.ORPHANED and finding.output and int64.parsed(path.name) is not None:
-            places.append(path)
+            yield path
+
+
+def _left_over(root: Root, orphaned: Iterable[pathlib.Path], is_written: bool) -> Iterator[LeftOver]:
+    """Yield half-written outputs, other files of killed processes, and replaced stores."""
+    places = [*orphaned]
     if not is_written:
         places += [root.path / rerun.SCRATCH, *left_over.if_unlocked(root)]
     places += left_over.of_killed_processes(root)
