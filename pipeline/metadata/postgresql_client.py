@@ -9,7 +9,7 @@ row is written: what is stored, and what every client reads, is the text as it w
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from ml_metadata import errors as mlmd_errors
@@ -31,10 +31,8 @@ class Database:
     def __init__(self, config: pb.PostgreSQLDatabaseConfig) -> None:
         self.name = database_stores.name_of(config)
 
-    @contextlib.contextmanager
-    def opening(self) -> Iterator[None]:
-        with database_stores.captured_log([]):
-            yield
+    def opening(self) -> contextlib.AbstractContextManager[None]:
+        return database_stores.captured_log([])
 
     def sent(self, request: Any) -> Any:
         if b"\\" not in request.SerializeToString():
