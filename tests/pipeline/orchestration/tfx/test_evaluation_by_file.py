@@ -67,7 +67,7 @@ def run(pipeline: Any, transform: Any, given: list[Any]) -> int:
     """Return the number of steps of the job."""
     with pipeline as made:
         _ = made | beam.Create(given) | transform
-        return len(made.to_runner_api().components.transforms)
+        return len(made.applied_labels)
 
 
 def records(folder: pathlib.Path) -> dict[str, list[bytes]]:
