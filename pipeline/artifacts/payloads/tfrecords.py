@@ -39,6 +39,11 @@ def checksum(content: bytes) -> int:
     return ((crc >> 15 | crc << 17) + _MASK) & 0xFFFFFFFF
 
 
+def _is_packed(head: bytes) -> bool:
+    """Return whether a file begins as those of gzip do, and not with the length 35,615, whose bytes are the same."""
+    return head.startswith(_GZIP) and head[8:] != _CHECKSUM.pack(checksum(head[:8]))
+
+
 def read(path: pathlib.Path, most: int, check: bool = True) -> Iterator[bytes]:
     """Yield the records of a file. The first bytes decide whether it is compressed, not the name.
 
@@ -53,7 +58,7 @@ def read(path: pathlib.Path, most: int, check: bool = True) -> Iterator[bytes]:
     name = f"{path.parent.name}/{path.name}"
     try:
         with regular_file.opened(path) as raw:
-            packed = raw.peek(len(_GZIP)).startswith(_GZIP)
+            packed = _is_packed(raw.peek(_HEAD.size)[: _HEAD.size])
             file = cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if packed else raw
             while head := file.read(_HEAD.size):
                 length, of_length = _HEAD.unpack(head)

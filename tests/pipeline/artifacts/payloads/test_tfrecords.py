@@ -37,6 +37,13 @@ def test_records_are_read_packed_or_not(path: pathlib.Path, packed: bool) -> Non
     assert list(tfrecords.read(path, 2000)) == RECORDS
 
 
+def test_a_length_that_looks_like_gzip_is_a_length(tmp_path: pathlib.Path) -> None:
+    record = bytes(0x8B1F)  # as the length of the first record, written as 1f 8b
+    tfrecord(tmp_path / "records", [record])
+    assert (tmp_path / "records").read_bytes().startswith(b"\x1f\x8b")
+    assert list(tfrecords.read(tmp_path / "records", 40_000)) == [record]
+
+
 @pytest.mark.component
 @pytest.mark.parametrize("packed", ["", "GZIP"])
 def test_what_tensorflow_wrote_is_read(tmp_path: pathlib.Path, packed: str) -> None:
