@@ -79,7 +79,7 @@ def fingerprint(root: Root, request: Request, asked: Settings) -> str:
     if recalled is not None:
         return recalled.dataset.fingerprint
     data = asked.config.data
-    if data.source == "sample" or data.dataset == sample_path.NAME:
+    if dataset_folder.is_sample(data):
         return file_digests.of_mapping(sample_files())
     folder = dataset_folder.prepared_version(data)
     if folder is not None:
@@ -126,7 +126,7 @@ def _from_entry(
     folder = pathlib.Path(found.builder_dir)
     if not folder.is_dir():
         return None
-    if found.name == sample_path.NAME:
+    if is_sample(found):
         # The sample replaces the data set only while that is not prepared.
         data = asked.config.data
         is_prepared = data.dataset != sample_path.NAME and (dataset_folder.data_folder(data) / data.dataset).exists()
@@ -139,7 +139,7 @@ def _from_entry(
         files = file_digests.of_folder(folder)
     if not pathlib.Path(found.schema_file).is_file():
         return None
-    used = of_sample(request, asked) if found.name == sample_path.NAME else asked
+    used = of_sample(request, asked) if is_sample(found) else asked
     return FoundDataset(used, dataclasses.replace(found, files=files), exact)
 
 

@@ -50,6 +50,11 @@ def data_folder(data: DataConfig) -> pathlib.Path:
     return folder
 
 
+def is_sample(data: DataConfig) -> bool:
+    """Return whether the settings name the embedded sample, as data set or as source."""
+    return data.source == "sample" or data.dataset == sample_path.NAME
+
+
 def check_source(data: DataConfig) -> None:
     """Raise `UsageError` if the sample shall be used in place of a data set that it is no part of."""
     if data.source == "sample" and data.dataset not in (SAMPLED, sample_path.NAME):
@@ -96,7 +101,7 @@ def sample_allowed(asked: Settings) -> bool:
     not count, because it is the folder of all data sets of a machine, also of those not downloaded yet.
     """
     data = asked.config.data
-    if data.dataset == sample_path.NAME or data.source == "sample":
+    if is_sample(data):
         return True
     return data.source == "auto" and data.dataset == SAMPLED and not _explicit(asked)
 
@@ -187,7 +192,7 @@ def look_up(asked: Settings) -> DataLookup:
     data = asked.config.data
     check_source(data)
     check_schema(data, data.height_and_width)
-    if data.source == "sample" or data.dataset == sample_path.NAME:
+    if is_sample(data):
         return DataLookup(True, "the embedded sample (5,000 digits)")
     version, folder = prepared_version(data), data_folder(data)
     if version is not None:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import io
 import pathlib
-import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from components import json_text
 from components.data.own_data import metadata
@@ -28,7 +24,6 @@ if TYPE_CHECKING:
 RECORDS = 100_000  # of each split, whose labels are counted
 EXAMPLES = 40  # records in a sheet, at most
 _DEEPEST = 3  # folders between that of the data sets and a version: NAME/CONFIG/VERSION
-_LENGTH, _CHECKSUM = 8, 4  # bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -294,56 +289,11 @@ def _records(folder: pathlib.Path, split: str) -> Iterator[Any]:
     Raises:
       UnavailableError: a file is damaged.
     """
-    example = example_class()
-    for path in sorted(folder.glob(f"*-{split}.{dataset_folder.FORMAT}*")):
-        try:
-            with open(path, "rb") as file:
-                # A record is its length, a checksum of that, its bytes, and a checksum of these.
-                while head := file.read(_LENGTH + _CHECKSUM):
-                    (length,) = struct.unpack_from("<Q", head)
-                    if length > path.stat().st_size:
-                        raise ValueError("a record is longer than the file")
-                    yield example.FromString(file.read(length))
-                    file.read(_CHECKSUM)
-        except Exception as error:  # protobuf raises one of its own
-            raise UnavailableError(f"{path} is damaged: {error}; prepare the data set again") from error
+    from pipeline.artifacts.payloads import examples, files, tfrecords  # not for `describe` either
 
-
-@functools.cache
-def example_class() -> Any:
-    """Return the class of tf.Example, under another name, because TensorFlow's own may be imported later."""
-    file = descriptor_pb2.FileDescriptorProto(name="sae/example.proto", package="sae", syntax="proto3")
-    field = descriptor_pb2.FieldDescriptorProto
-    lists = (("BytesList", field.TYPE_BYTES), ("FloatList", field.TYPE_FLOAT), ("Int64List", field.TYPE_INT64))
-    for name, kind in lists:
-        file.message_type.add(name=name).field.add(name="value", number=1, type=kind, label=field.LABEL_REPEATED)
-    feature = file.message_type.add(name="Feature")
-    for number, (name, _) in enumerate(lists, start=1):
-        own = {"BytesList": "bytes_list", "FloatList": "float_list", "Int64List": "int64_list"}[name]
-        feature.field.add(
-            name=own, number=number, type=field.TYPE_MESSAGE, type_name=f".sae.{name}", label=field.LABEL_OPTIONAL
-        )
-    features = file.message_type.add(name="Features")
-    entry = features.nested_type.add(name="FeatureEntry")
-    entry.options.map_entry = True
-    entry.field.add(name="key", number=1, type=field.TYPE_STRING, label=field.LABEL_OPTIONAL)
-    entry.field.add(
-        name="value", number=2, type=field.TYPE_MESSAGE, type_name=".sae.Feature", label=field.LABEL_OPTIONAL
-    )
-    features.field.add(
-        name="feature",
-        number=1,
-        type=field.TYPE_MESSAGE,
-        type_name=".sae.Features.FeatureEntry",
-        label=field.LABEL_REPEATED,
-    )
-    file.message_type.add(name="Example").field.add(
-        name="features", number=1, type=field.TYPE_MESSAGE, type_name=".sae.Features", label=field.LABEL_OPTIONAL
-    )
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    found = pool.FindMessageTypeByName("sae.Example")
-    if hasattr(message_factory, "GetMessageClass"):
-        return message_factory.GetMessageClass(found)
-    older: Any = message_factory.MessageFactory(pool)  # protobuf 3
-    return older.GetPrototype(found)
+    try:
+        for path in sorted(folder.glob(f"*-{split}.{dataset_folder.FORMAT}*")):
+            for record in tfrecords.read(path, path.stat().st_size, check=False):
+                yield files.parsed(examples.EXAMPLE, record, path)
+    except (OSError, files.UnreadableFileError) as error:
+        raise UnavailableError(f"the data set in {folder} is damaged: {error}; prepare it again") from error

@@ -16,7 +16,7 @@ _LARGEST_EXAMPLE = files.MIB
 _TYPES = {"bytes_list": "bytes", "int64_list": "int64", "float_list": "float32"}
 
 # From example.proto and feature.proto of TensorFlow.
-_MESSAGES = messages.classes(
+EXAMPLE = messages.classes(
     "sae.example",
     """
     message Example {
@@ -40,7 +40,7 @@ _MESSAGES = messages.classes(
       repeated int64 value = 1;
     }
     """,
-)
+)["Example"]
 
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
@@ -66,7 +66,7 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
 def _features(path: pathlib.Path) -> tuple[Feature, ...]:
     """Return the features of the first example of a file."""
     record = next(tfrecords.read(path, _LARGEST_EXAMPLE), b"")
-    example = files.parsed(_MESSAGES["Example"], record, path)
+    example = files.parsed(EXAMPLE, record, path)
     return features_of(example)[:_MOST_FEATURES]
 
 

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from components.data.own_data import metadata
+from pipeline.artifacts.payloads import examples
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.sparse_autoencoder import prepared
 
@@ -26,7 +27,7 @@ def store(data: pathlib.Path, name: str, own: bool = False, stored_as: str = "tf
     for split, labels in splits.items():
         content = b""
         for label in labels:
-            example = prepared.example_class()()
+            example = examples.EXAMPLE()
             png = io.BytesIO()
             Image.fromarray(IMAGES["ab"[label]]).save(png, "PNG")
             example.features.feature["image"].bytes_list.value.append(png.getvalue())
