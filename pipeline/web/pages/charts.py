@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pipeline.artifacts.sections import BarChart, Diagram, LineChart, Section
 from pipeline.core.events import EpochEnded
+from pipeline.inspection import run_filter
 from pipeline.web.charts.bar_chart import Bar, bar_chart
 from pipeline.web.charts.chart import Drawing
 from pipeline.web.charts.dag import GraphNode, dag
 from pipeline.web.charts.line_chart import Series, line_chart
+from pipeline.web.charts.parallel_coordinates import ParallelAxis
 from pipeline.web.formatting import DeclaredMetrics
 
 HALF_PAGE = 580  # pixels: half of a wide page
@@ -73,6 +76,19 @@ def live_curves(epochs: Sequence[EpochEnded]) -> Drawing | None:
         y_label="loss",
         width=HALF_PAGE,
     )
+
+
+def setting_axis(name: str, title: str, settings: Sequence[Mapping[str, Any]]) -> ParallelAxis:
+    """Return the axis of a setting: its values in order, evenly spaced, because they often differ by powers of ten.
+
+    `settings`: those of the run of each line; one without this setting has a gap.
+    """
+    given = {run_filter.short_setting(one[name]): one[name] for one in settings if name in one}
+    numbers = {text: run_filter.number_of(value) for text, value in given.items()}
+    choices = sorted(given, key=lambda text: (numbers[text] is None, numbers[text] or 0.0))
+    places = {text: float(place) for place, text in enumerate(choices)}
+    values = [places[run_filter.short_setting(one[name])] if name in one else None for one in settings]
+    return ParallelAxis(title, name, values, choices)
 
 
 def slices(

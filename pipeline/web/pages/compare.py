@@ -13,14 +13,14 @@ from pipeline.core.text import counted
 from pipeline.inspection import run_diff, run_filter
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.run_groups import RunGroup
-from pipeline.inspection.views import Run, RunRow
+from pipeline.inspection.views import Run
 from pipeline.web.charts.chart import Drawing
 from pipeline.web.charts.line_chart import Series, line_chart
 from pipeline.web.charts.parallel_coordinates import ParallelAxis, ParallelLine, parallel_coordinates
 from pipeline.web.charts.scatter import ScatterPoint, scatter
 from pipeline.web.formatting import DeclaredMetrics, in_sentence, run_metric_title
 from pipeline.web.pages.base import DELETED, Drawings, Page, PageRequest, run_named
-from pipeline.web.pages.charts import HALF_PAGE
+from pipeline.web.pages.charts import HALF_PAGE, setting_axis
 from pipeline.web.urls import Links
 
 FEWEST, MOST = 2, 8  # runs; there are eight colours
@@ -278,7 +278,8 @@ def _parallel(view: CompareView, to: Links, metrics: DeclaredMetrics) -> Drawing
         for name in run_filter.differing_settings([row for row in rows if row.id in group.runs])
     }
     names = [name for name in run_filter.differing_settings(rows) if name not in seeds]
-    axes = [_setting_axis(name, title, rows) for name, title in run_filter.titles(names).items()]
+    settings = [row.settings for row in rows]
+    axes = [setting_axis(name, title, settings) for name, title in run_filter.titles(names).items()]
     columns = {one.run_key for one in metrics.columns_of(view.compared)}
     axes += [ParallelAxis(one.title, one.label, one.values) for one in view.axes if one.name in columns]
     if len(axes) < 2:
@@ -294,17 +295,6 @@ def _parallel(view: CompareView, to: Links, metrics: DeclaredMetrics) -> Drawing
         for name, run in zip(view.labels, view.compared, strict=True)
     ]
     return parallel_coordinates(lines, axes, title="Settings and metrics of each run", width=_PARALLEL)
-
-
-def _setting_axis(name: str, title: str, rows: Sequence[RunRow]) -> ParallelAxis:
-    """Return the axis of a setting: its values in order, evenly spaced, because they often differ by powers of ten."""
-    ordered = [row.settings[name] for row in run_filter.by_value(rows, name, ascending=True) if name in row.settings]
-    choices = list(dict.fromkeys(map(run_filter.short_setting, ordered)))
-    values = [
-        float(choices.index(run_filter.short_setting(row.settings[name]))) if name in row.settings else None
-        for row in rows
-    ]
-    return ParallelAxis(title, name, values, choices)
 
 
 def _group_name(group: RunGroup) -> str:

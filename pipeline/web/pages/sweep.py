@@ -28,6 +28,7 @@ from pipeline.web.charts.scales import number
 from pipeline.web.formatting import DeclaredMetrics, in_sentence
 from pipeline.web.pages import compare
 from pipeline.web.pages.base import Drawings, MovedError, Page, PageRequest
+from pipeline.web.pages.charts import setting_axis
 from pipeline.web.pages.compare import ComparedImage, ComparedRun
 from pipeline.web.urls import Links
 
@@ -386,25 +387,13 @@ def parallel_of(view: SweepView, to: Links, metrics: DeclaredMetrics) -> tuple[l
             group = view.titles[one.combination] if few else "points"
             lines.append(ParallelLine(name, to.run(one.run), colors[one.combination] if few else 1, group))
     titles = run_filter.titles(view.sweep.definition.varied)
-    axes = [_setting_axis(name, titles[name], points) for name in view.sweep.definition.varied]
+    settings = [one.settings for one in points]
+    axes = [setting_axis(name, titles[name], settings) for name in view.sweep.definition.varied]
     for column in view.columns:
         label = metrics.run_title(column.name, column.declared)
         values = [one.metrics.get(column.name) for one in points]
         axes.append(ParallelAxis(metrics.run_title(column.name), label, values))
     return lines, axes
-
-
-def _setting_axis(name: str, short: str, points: Sequence[Point]) -> ParallelAxis:
-    """Return the axis of a setting: its values in order, evenly spaced, because they often differ by powers of ten."""
-    given = {short_setting(one.settings[name]): one.settings[name] for one in points if name in one.settings}
-    numbers = {text: run_filter.number_of(value) for text, value in given.items()}
-    ordered = list(given)
-    if None not in numbers.values():
-        ordered.sort(key=lambda text: numbers[text] or 0.0)
-    values = [
-        float(ordered.index(short_setting(one.settings[name]))) if name in one.settings else None for one in points
-    ]
-    return ParallelAxis(short, name, values, ordered)
 
 
 def draw_parallel(view: SweepView, to: Links, metrics: DeclaredMetrics) -> Drawing | None:

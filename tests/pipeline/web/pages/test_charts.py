@@ -20,3 +20,10 @@ def test_bars_fit_a_phone(in_card: bool, room: float) -> None:
     values = read(drawing).all("text", "value")
     assert [value.text for value in values] == ["0.1853", "1.252"]
     assert all(value.number("x") <= room for value in values)
+
+
+def test_the_values_of_a_setting_are_in_order_numbers_before_texts() -> None:
+    values = [0.01, "relu", {}, 1e-3, "inf", 0.01]
+    axis = charts.setting_axis("model.l1", "l1", [{} if one == {} else {"model.l1": one} for one in values])
+    assert axis.choices == ["0.001", "0.01", "inf", "relu"]
+    assert axis.values == [1, 3, None, 0, 2, 1]
