@@ -25,7 +25,7 @@ SETTINGS = {
     "model.hidden_layers": "16",
     "model.code_units": 4,
     "training.epochs": 30,
-    "training.batch_size": 16,
+    "training.batch_size": 15,  # a smaller last batch would be traced as well
     "training.learning_rate": 0.01,
     "training.jit_compile": False,
 }

@@ -203,7 +203,7 @@ def test_penalty_of_jumprelu_is_zero_at_the_aim_and_grows_with_the_square() -> N
 def test_same_seed_gives_the_same_bits_also_to_a_training_that_was_interrupted(
     method: str, tmp_path: pathlib.Path
 ) -> None:
-    noisy = {"noise": "gaussian", "noise_level": 0.05}
+    noisy = {"noise": "gaussian", "noise_level": 0.05, "hidden_layers": []}
     whole, resumed = (build(method, **noisy) for _ in range(2))
     folder = tmp_path / "checkpoints"
 
