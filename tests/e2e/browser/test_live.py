@@ -18,11 +18,14 @@ def begin(root, *options):
 
 
 def test_a_run_is_followed_to_its_end(chromium, sample_run, tmp_path):
-    """What precedes the training is cached; test_missing.py has the pages of a root before its first run."""
+    """What precedes the training is cached, and nothing follows it: a page shows later nodes in the same way.
+
+    test_missing.py has the pages of a root before its first run, test_pages.py those of a run of all nodes.
+    """
     root = sample_run.copy(tmp_path / "root")
     with served("--root", root) as address, visiting(chromium, address) as visitor:
         page = visitor.visit("/")
-        process = begin(root, "--set", "training.epochs=8")
+        process = begin(root, "--set", "training.epochs=8", "--to-node", "Trainer")
         copied = root / "manifests" / f"{sample_run.run_id}.json"
         while not (begun := set((root / "manifests").glob("*.json")) - {copied}):
             assert process.poll() is None, process.communicate()
@@ -37,5 +40,6 @@ def test_a_run_is_followed_to_its_end(chromium, sample_run, tmp_path):
         assert page.evaluate("window.first") is True  # the same page all the time
         output, errors = process.communicate(timeout=300)
         assert json.loads(output)["exit_code"] == 0, errors
-        assert page.locator("img[src*='/pictures/']").count() >= 20  # what a finished run shows is there too
+        curves = [page.locator(f"[data-live={part}] .chart-lines").count() for part in ("training", "outputs")]
+        assert curves == [0, 1]  # those of the finished run replaced the live ones
         assert page.evaluate("document.querySelectorAll('[aria-live]').length") >= 1
