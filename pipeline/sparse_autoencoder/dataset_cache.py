@@ -51,10 +51,10 @@ def recall(root: Root, request: Request, asked: Settings) -> FoundDataset | None
     try:
         for entry in reversed(entries):
             if entry["asked"] == now:
-                return _from_entry(root, request, asked, entry, exact=True)
+                return _from_entry(request, asked, entry, exact=True)
         for entry in reversed(entries):
             if entry["asked"]["data.dataset"] == now["data.dataset"]:
-                return _from_entry(root, request, asked, entry, exact=False)
+                return _from_entry(request, asked, entry, exact=False)
     except (AttributeError, KeyError, TypeError):  # a damaged entry counts as missing
         pass
     return None
@@ -117,9 +117,7 @@ def sample_files() -> dict[str, str]:
     return {path.name: file_digests.of_file(path)}
 
 
-def _from_entry(
-    root: Root, request: Request, asked: Settings, entry: Mapping[str, Any], exact: bool
-) -> FoundDataset | None:
+def _from_entry(request: Request, asked: Settings, entry: Mapping[str, Any], exact: bool) -> FoundDataset | None:
     if "ids" not in entry["source"]:  # of an earlier version, which did not say whether records have ids
         return None
     found = serialization.build(ImageDataset, entry["source"])
