@@ -227,7 +227,7 @@ def _write_parquet(path: pathlib.Path, tables: Iterator[Any]) -> tuple[int, int]
     with table.Writer(path) as writer:
         for rows in tables:
             writer.add(rows)
-            count, units = count + rows.num_rows, _units(rows)
+            count, units = count + rows.num_rows, table.units_of(rows.column_names)
     return count, units
 
 
@@ -239,7 +239,7 @@ def _write_csv(path: pathlib.Path, tables: Iterator[Any]) -> tuple[int, int]:
         for rows in tables:
             writer = writer or csv.CSVWriter(str(path), rows.schema)
             writer.write_table(rows)
-            count, units = count + rows.num_rows, _units(rows)
+            count, units = count + rows.num_rows, table.units_of(rows.column_names)
     finally:
         if writer:
             writer.close()
@@ -256,10 +256,6 @@ def _write_npz(path: pathlib.Path, tables: Iterator[Any]) -> tuple[int, int]:
     with open(path, "wb") as file:
         np.savez(file, **arrays)
     return len(arrays["codes"]), arrays["codes"].shape[1]
-
-
-def _units(rows: Any) -> int:
-    return sum(name.startswith("code_") for name in rows.column_names)
 
 
 _WRITERS = {".parquet": _write_parquet, ".csv": _write_csv, ".npz": _write_npz}
