@@ -72,8 +72,12 @@ LABEL_METRICS = {"0": {"bce": 0.1, "bce_to_mean_image": 0.4}, "1": {"bce": 0.05,
 class Writer:
     """Writes executions as TFX's launcher does: in the contexts of the pipeline, of the run and of the node."""
 
-    def __init__(self, place: pathlib.Path | Root) -> None:
-        """Of the store of a root, or of an SQLite file."""
+    def __init__(self, place: pathlib.Path | Root | pb.ConnectionConfig) -> None:
+        """Of the store of a root, of an SQLite file, or of what ML Metadata's client takes."""
+        self._types: dict[tuple[str, str], int] = {}
+        if isinstance(place, pb.ConnectionConfig):
+            self.store = mlmd.MetadataStore(place)
+            return
         path = place.metadata if isinstance(place, Root) else place
         if isinstance(place, Root) and place.metadata_url():
             self.store = root_store.of(place).connect()
@@ -82,7 +86,6 @@ class Writer:
             config.sqlite.filename_uri = str(path)
             self.store = mlmd.MetadataStore(config)
         self.file = _number(path)  # not used again while the client has the file open
-        self._types: dict[tuple[str, str], int] = {}
 
     def type(self, kind, name, **properties):
         """The id of a type of contexts, executions or artifacts, which is put once: each call takes a transaction."""

@@ -11,7 +11,6 @@ import time
 import traceback
 import urllib.parse
 
-import ml_metadata as mlmd
 import pytest
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
@@ -50,8 +49,7 @@ def url(scheme, user, database, port, password=None):
 
 def filled(config):
     """Records two executions as TFX's launcher does."""
-    writer = Writer.__new__(Writer)
-    writer.store = mlmd.MetadataStore(config)
+    writer = Writer(config)
     for run in ("r1", "r2"):
         writer.execution(run, "Trainer", STATE.COMPLETE)
 
