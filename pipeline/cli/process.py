@@ -22,8 +22,9 @@ def end(code: int) -> None:
     Wait for threads, call what is registered with `atexit`, and flush the output. Return if that fails: Python then
     says so at its own end.
     """
-    with contextlib.suppress(KeyboardInterrupt):  # which Python ignores as well while it ends
+    with contextlib.suppress(KeyboardInterrupt):  # ends the wait for threads, as in Python
         threading._shutdown()  # type: ignore[attr-defined]
+    with contextlib.suppress(KeyboardInterrupt):
         atexit._run_exitfuncs()
     try:
         sys.stdout.flush()

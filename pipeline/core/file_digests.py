@@ -70,8 +70,14 @@ def of_folder(folder: pathlib.Path) -> dict[str, str]:
 def _files(folder: pathlib.Path) -> list[tuple[str, str]]:
     """Return the relative path and the path of every file in a folder, sorted; faster than `pathlib`."""
     start = os.path.join(folder, "")
-    paths = (os.path.join(place, name) for place, _, names in os.walk(folder) for name in names)
+    paths = (os.path.join(place, name) for place, _, names in os.walk(folder, onerror=_check) for name in names)
     return sorted((path.removeprefix(start), path) for path in paths if os.path.isfile(path))
+
+
+def _check(error: OSError) -> None:
+    """Raise an error of reading a folder, whose files would be left out of a digest, unless it is none or is closed."""
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError, PermissionError)):
+        raise error
 
 
 def damage(folder: pathlib.Path, files: Files, all_bytes: bool = False) -> str:

@@ -46,6 +46,12 @@ class _CompiledTemplates(jinja2.FileSystemBytecodeCache):
     def get_cache_key(self, name: str, filename: str | None = None) -> str:
         return name
 
+    def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        try:
+            super().load_bytecode(bucket)
+        except Exception:  # for a damaged file, pickle raises many kinds; others where no folder can be
+            bucket.reset()
+
     def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
         if not sys.dont_write_bytecode:
             with contextlib.suppress(OSError):  # an installation that cannot be written

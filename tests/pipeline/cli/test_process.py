@@ -243,6 +243,25 @@ def test_a_process_ends_with_its_threads_and_exit_functions_and_frees_no_objects
     assert (done.returncode, done.stdout.split("\n")) == (3, ["text", "thread", "at exit", ""])
 
 
+INTERRUPTED = """
+import atexit, os, signal, threading, time
+from pipeline.cli import process
+def interrupt():
+    while threading.main_thread().is_alive():  # until it waits for this thread
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
+    threading.Event().wait()
+atexit.register(print, "at exit")
+threading.Thread(target=interrupt).start()
+process.end(3)
+"""
+
+
+def test_an_interrupt_ends_the_wait_for_threads_and_exit_functions_are_called() -> None:
+    done = ran(sys.executable, "-c", INTERRUPTED)
+    assert (done.returncode, done.stdout) == (3, "at exit\n")
+
+
 COMMAND = """
 import os, sys
 class Freed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -92,6 +93,19 @@ def test_the_digest_changes_with_names_and_bytes(data, change):
     before = file_digests.of_files(file_digests.scan(data))
     change(data)
     assert file_digests.of_files(file_digests.scan(data)) != before
+
+
+def test_a_folder_that_cannot_be_read_is_no_empty_one(data, monkeypatch):
+    list_folder = os.scandir
+
+    def refuse(folder):
+        if os.path.basename(folder) == "inner":
+            raise OSError(errno.EIO, os.strerror(errno.EIO), folder)
+        return list_folder(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        file_digests.scan(data)
 
 
 def test_links_are_followed(data, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
@@ -59,6 +60,19 @@ def compiled(tmp_path, monkeypatch):
 
 def test_templates_are_compiled_once(compiled):
     assert [compiled(), compiled()] == [["error.html", "base.html"], []]
+
+
+@pytest.mark.parametrize("size", [30, 200])
+def test_a_compiled_template_that_is_damaged_is_compiled_again(size, compiled, tmp_path):
+    compiled()
+    [file] = tmp_path.rglob("base.html*")
+    file.write_bytes(file.read_bytes()[:size])
+    assert [compiled(), compiled()] == [["base.html"], []]
+
+
+def test_without_a_place_for_compiled_code_templates_are_compiled_each_time(compiled, monkeypatch):
+    monkeypatch.setattr(sys, "pycache_prefix", os.devnull)
+    assert [compiled(), compiled()] == [["error.html", "base.html"]] * 2
 
 
 def test_without_a_folder_to_write_to_templates_are_compiled_each_time(compiled, tmp_path, monkeypatch):
