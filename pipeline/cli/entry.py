@@ -60,13 +60,12 @@ def _main(arguments: list[str]) -> None:
         else:
             command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "sae"
             text = shortened(escaped(error.format_message().rstrip(".")))
-            click.echo(f"error: {text}; see `{command} --help`", err=True)
+            _tell(f"error: {text}; see `{command} --help`")
         raise SystemExit(int(ExitCode.USAGE)) from None
     except (KeyboardInterrupt, click.exceptions.Abort) as error:  # click turns the former into the latter
         if isinstance(error.__cause__, EOFError):  # and the end of a file that was read
             _report_and_exit(error.__cause__, verbose, given)
-        with contextlib.suppress(OSError):  # the terminal was closed
-            click.echo("interrupted", err=True)
+        _tell("interrupted")
         _kill_and_exit(ExitCode.INTERRUPTED)
     except Exception as error:
         if isinstance(error, OSError) and isinstance(error.__context__, KeyboardInterrupt):
@@ -76,11 +75,18 @@ def _main(arguments: list[str]) -> None:
 
 def _report_and_exit(error: Exception, verbose: bool, given: Selected) -> NoReturn:
     if verbose:
-        traceback.print_exception(error)
+        with contextlib.suppress(OSError):
+            traceback.print_exception(error)
     text, code = _text_and_code(error)
     text = Selection(**given).completed(text)
-    click.echo(f"error: {shortened(escaped(text))}", err=True)  # the text may contain names from a store
+    _tell(f"error: {shortened(escaped(text))}")  # the text may contain names from a store
     raise SystemExit(int(code)) from None
+
+
+def _tell(line: str) -> None:
+    """Print a line on standard error. If that cannot be written, as on a full disk, the exit code alone has to tell."""
+    with contextlib.suppress(OSError):
+        click.echo(line, err=True)
 
 
 def _text_and_code(error: Exception) -> tuple[str, ExitCode]:

@@ -19,8 +19,8 @@ def complete() -> None:
 def end(code: int) -> None:
     """End the process as Python does, but do not free its objects: with TensorFlow and TFX that takes a second.
 
-    Wait for threads, call what is registered with `atexit`, and flush the output. Return if that fails: Python then
-    says so at its own end.
+    Wait for threads, call what is registered with `atexit`, and flush the output. Return if the data of a command that
+    found no error cannot be written: Python then says so at its own end.
     """
     with contextlib.suppress(KeyboardInterrupt):  # ends the wait for threads, as in Python
         threading._shutdown()  # type: ignore[attr-defined]
@@ -28,9 +28,11 @@ def end(code: int) -> None:
         atexit._run_exitfuncs()
     try:
         sys.stdout.flush()
-        sys.stderr.flush()
     except (OSError, ValueError):
-        return
+        if code == 0:
+            return
+    with contextlib.suppress(OSError, ValueError):  # nobody can be told
+        sys.stderr.flush()
     os._exit(code)
 
 

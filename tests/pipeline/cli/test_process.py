@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -283,7 +283,7 @@ def test_a_command_frees_no_objects_at_its_end() -> None:
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_python_reports_output_that_cannot_be_written_at_the_end() -> None:
-    code = "from pipeline.cli import process\nprint('text')\nprocess.end(3)"
+    code = "from pipeline.cli import process\nprint('text')\nprocess.end(0)"
     environment = {**os.environ, "PYTHONUNBUFFERED": ""}
     with open("/dev/full", "w", encoding="utf-8") as full:
         done = subprocess.run(
@@ -291,3 +291,23 @@ def test_python_reports_output_that_cannot_be_written_at_the_end() -> None:
         )
     assert done.returncode == 120
     assert os.strerror(errno.ENOSPC) in done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize(
+    ("command", "streams", "code"),
+    [
+        ("config check", {"stdout"}, ExitCode.ENVIRONMENT),
+        ("config check", {"stdout", "stderr"}, ExitCode.ENVIRONMENT),
+        ("config none", {"stderr"}, ExitCode.USAGE),
+        ("config check --config none.toml", {"stderr"}, ExitCode.USAGE),
+    ],
+)
+def test_a_full_disk_changes_no_exit_code_of_an_error(command: str, streams: set[str], code: ExitCode) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}  # Python keeps what it could not write, and tries again
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        given: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **dict.fromkeys(streams, full)}
+        done = subprocess.run([*SAE, *command.split()], **given, text=True, cwd=PROJECT, env=environment)
+    assert done.returncode == code
+    assert (done.stderr or "error").startswith("error")
+    assert "Exception" not in (done.stderr or "")
