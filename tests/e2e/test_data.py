@@ -136,9 +136,9 @@ def test_a_label_outside_the_schema_stops_the_run_after_the_anomalies_are_publis
     assert "Out-of-range values" in executions["DataGate"].error
 
 
-def test_a_damaged_record_fails_example_gen_and_is_named(tmp_path: pathlib.Path, make_dataset: MakeDataset) -> None:
+def test_a_damaged_record_fails_example_gen_and_is_named(fashion_data: pathlib.Path, tmp_path: pathlib.Path) -> None:
     folder = tmp_path / "data"
-    make_dataset("fashion_mnist", SIZES, folder=folder)
+    shutil.copytree(fashion_data, folder)
     [path] = folder.rglob("*train.tfrecord*")
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0xFF
