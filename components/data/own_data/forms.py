@@ -9,6 +9,12 @@ from components.data.own_data import arrays, idx, pictures, tables
 from components.data.own_data.records import OptionError, Options, Source
 
 FORMS = "a folder of pictures, a .npy, .npz, .csv or .parquet file, or IDX files"
+_AS_CSV = "save the table as a .csv file with commas between its columns, or as .parquet"
+_UNPACK = "unpack it, and give the folder or the file in it"
+_CONVERSIONS = {
+    **dict.fromkeys((".tsv", ".tab", ".xlsx", ".xls", ".ods"), _AS_CSV),
+    **dict.fromkeys((".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z"), _UNPACK),
+}
 
 
 def open_source(path: pathlib.Path, options: Options) -> Source:
@@ -34,4 +40,4 @@ def open_source(path: pathlib.Path, options: Options) -> Source:
         return tables.source(path, options)
     if idx.is_idx(path):
         return arrays.idx_file(path, options)
-    raise errors.DataError(f"{path} is of no known form: give {FORMS}")
+    raise errors.DataError(f"{path} is of no known form: {_CONVERSIONS.get(suffix, f'give {FORMS}')}")

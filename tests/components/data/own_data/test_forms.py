@@ -44,6 +44,36 @@ def test_other_arrays_are_refused(tmp_path: pathlib.Path, array: Any, reason: st
         read(tmp_path / "a.npy")
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_refusal_of_channels_before_pixels_names_the_call_that_moves_them(
+    tmp_path: pathlib.Path, channels: int
+) -> None:
+    array = np.zeros((2, channels, 5, 4), np.uint8)
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(errors.DataError, match=r"numpy\.moveaxis\(array, 1, -1\)"):
+        read(tmp_path / "a.npy")
+    np.save(tmp_path / "a.npy", np.moveaxis(array, 1, -1))
+    source = forms.open_source(tmp_path / "a.npy", Options())
+    assert next(source.read()).load().shape == (5, 4, channels)
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 5, 2), (2, 5, 4, 5, 3)])
+def test_other_shapes_are_refused_without_that_call(tmp_path: pathlib.Path, shape: tuple[int, ...]) -> None:
+    np.save(tmp_path / "a.npy", np.zeros(shape, np.uint8))
+    with pytest.raises(errors.DataError, match="shape") as caught:
+        read(tmp_path / "a.npy")
+    assert "moveaxis" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("a.tsv", r"\.csv"), ("a.XLSX", r"\.csv"), ("a.zip", "unpack"), ("a.h5", "give a folder")]
+)
+def test_the_refusal_of_another_form_says_what_to_make_of_it(tmp_path: pathlib.Path, name: str, hint: str) -> None:
+    (tmp_path / name).write_bytes(b"a\t1\n")
+    with pytest.raises(errors.DataError, match=f"no known form: .*{hint}"):
+        read(tmp_path / name)
+
+
 def test_npz_has_labels_and_groups(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "a.npz"
     np.savez(path, x=VECTORS, y=np.array([1.0, 2.0, 1.0]), who=np.array(["p", "q", "p"]))
