@@ -104,7 +104,7 @@ def project_digest() -> str:
     paths = [os.path.join(PROJECT, "pipeline_config.py")]
     for package in ("components", "pipeline"):
         for folder, folders, names in os.walk(os.path.join(PROJECT, package)):
-            folders[:] = [name for name in folders if not name.startswith(".")]
+            folders[:] = [name for name in folders if not name.startswith(".") and name != "__pycache__"]
             paths += [os.path.join(folder, name) for name in names if not name.startswith(".")]
     found = {
         _relative(path, PROJECT): _digest(path) for path in paths if not _is_generated(path) and os.path.isfile(path)

@@ -244,6 +244,7 @@ def test_the_projects_digest_changes_with_every_file(whole, name):
         "README.md",
         "tests/test_a.py",
         "pipeline/__pycache__/code.pyc",
+        "pipeline/__pycache__/page.html.cpython-310",
         "pipeline/.code.py.swp",
         "pipeline/provenance/source_code.py~",
     ],
