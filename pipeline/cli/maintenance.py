@@ -34,7 +34,8 @@ from pipeline.terminal import maintenance as text
 
 
 def _note_environment(run_id: str, differences: Sequence[Difference]) -> None:
-    output.note(text.environment(run_id, differences))
+    for line in text.environment(run_id, differences).splitlines():
+        output.note(line)
 
 
 @command("verify")
