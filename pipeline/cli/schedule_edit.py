@@ -14,6 +14,7 @@ from pipeline.cli import completion, output
 from pipeline.cli.command import command
 from pipeline.cli.options import (
     LocalPath,
+    current_pipeline,
     resolve_root,
     root_option,
     schedule_argument,
@@ -22,7 +23,7 @@ from pipeline.cli.options import (
 )
 from pipeline.cli.schedule_read import note_damaged
 from pipeline.core import settings
-from pipeline.core.errors import NotFoundError, UsageError
+from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.text import escaped
 from pipeline.scheduler import status, times, triggers, wording
@@ -100,8 +101,8 @@ def add_command(
 ) -> None:
     """Add a schedule. It runs what `sae run` with the same options would run.
 
-    The configuration is checked now and read again at each run, so a --config file may change in between. TIME is such
-    as 45s, 10m, 6h, 1d or 1h30m.
+    The configuration and the data that it chooses are checked now; it is read again at each run, so a --config file may
+    change in between. TIME is such as 45s, 10m, 6h, 1d or 1h30m.
     """
     check_name(name)
     timing = timing_of(cron, every, on_data_change, zone)
@@ -113,6 +114,9 @@ def add_command(
             raise UsageError("--sweep works with --cron and --every: --on-data-change follows the data of one run")
         files.read(Root.at(folder), sweep)  # raises an error if there is no such sweep
         work = Work(work.profile, sweep=sweep)
+    else:
+        with contextlib.suppress(UnavailableError):  # the data may be there by then
+            current_pipeline().data.look_up(settings.resolve(request))
     added = Schedule(
         name, timing, work, _policies(policies), times.as_text(datetime.datetime.now(datetime.timezone.utc))
     )

@@ -66,6 +66,16 @@ class TestAdd:
         assert "sweep run l1 --again" in crontab
         assert "--trigger" not in crontab
 
+    def test_what_no_run_in_the_root_could_use_is_refused(self, sae, root):
+        Root(root).create()
+        Root(root).claim_dataset("mnist_sample")
+        code, _, errors = sae("add", "nightly", "--every", "1d", "--set", "data.dataset=emnist/letters")
+        assert code == 2
+        assert "mnist_sample" in errors
+        assert "--profile sample" in errors
+        assert sae("list", "--json")[1].count("nightly") == 0
+        assert sae(*NIGHTLY)[0] == 0
+
     def test_add_prints_the_next_times_and_that_no_daemon_runs(self, sae, root):
         code, output, errors = sae(*NIGHTLY)
         assert code == 0
