@@ -34,7 +34,7 @@ from pipeline.terminal import maintenance as text
 
 
 def _note_environment(run_id: str, differences: Sequence[Difference]) -> None:
-    for line in text.environment(run_id, differences).splitlines():
+    for line in text.environment(run_id, differences):
         output.note(line)
 
 

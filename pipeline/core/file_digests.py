@@ -75,7 +75,7 @@ def _files(folder: pathlib.Path) -> list[tuple[str, str]]:
 
 
 def _check(error: OSError) -> None:
-    """Raise an error of reading a folder, whose files would be left out of a digest, unless it is none or is closed."""
+    """Raise why a folder cannot be listed: a digest would lack its files. A missing or closed one counts as empty."""
     if not isinstance(error, (FileNotFoundError, NotADirectoryError, PermissionError)):
         raise error
 

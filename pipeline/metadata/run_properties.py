@@ -77,7 +77,7 @@ def headline_properties(headline: Headline) -> dict[str, Scalar]:
 
 def has_headline(properties: Mapping[str, object]) -> bool:
     """Return whether custom properties record a headline."""
-    return isinstance(properties.get(f"{_PREFIX}state"), str)
+    return isinstance(properties.get(END_PROPERTY), str)
 
 
 def headline_of(properties: Mapping[str, object]) -> Headline:

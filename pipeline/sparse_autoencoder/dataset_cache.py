@@ -79,7 +79,7 @@ def fingerprint(root: Root, request: Request, asked: Settings) -> str:
     if recalled is not None:
         return recalled.dataset.fingerprint
     data = asked.config.data
-    if dataset_folder.is_sample(data):
+    if dataset_folder.names_sample(data):
         return file_digests.of_mapping(sample_files())
     folder = dataset_folder.prepared_version(data)
     if folder is not None:

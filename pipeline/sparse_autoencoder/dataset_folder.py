@@ -50,7 +50,7 @@ def data_folder(data: DataConfig) -> pathlib.Path:
     return folder
 
 
-def is_sample(data: DataConfig) -> bool:
+def names_sample(data: DataConfig) -> bool:
     """Return whether the settings name the embedded sample, as data set or as source."""
     return data.source == "sample" or data.dataset == sample_path.NAME
 
@@ -101,7 +101,7 @@ def sample_allowed(asked: Settings) -> bool:
     not count, because it is the folder of all data sets of a machine, also of those not downloaded yet.
     """
     data = asked.config.data
-    if is_sample(data):
+    if names_sample(data):
         return True
     return data.source == "auto" and data.dataset == SAMPLED and not _explicit(asked)
 
@@ -192,7 +192,7 @@ def look_up(asked: Settings) -> DataLookup:
     data = asked.config.data
     check_source(data)
     check_schema(data, data.height_and_width)
-    if is_sample(data):
+    if names_sample(data):
         return DataLookup(True, "the embedded sample (5,000 digits)")
     version, folder = prepared_version(data), data_folder(data)
     if version is not None:

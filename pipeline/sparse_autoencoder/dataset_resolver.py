@@ -55,7 +55,7 @@ def _find(
     dataset_folder.check_root(resolved)
     data = resolved.config.data
     dataset_folder.check_source(data)
-    if dataset_folder.is_sample(data):
+    if dataset_folder.names_sample(data):
         return _sample(request, resolved, root, "")
     builder, missing = _prepared_or_downloaded(data, root, download)
     if builder is not None:

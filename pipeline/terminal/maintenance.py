@@ -94,11 +94,11 @@ def _deleted(found: Collected) -> str:
     return f"would delete {what}: {size}; nothing was deleted, delete with --yes"
 
 
-def environment(run_id: str, found: Sequence[Difference]) -> str:
-    """Return the differences of the environment from that of a run, and their effects."""
+def environment(run_id: str, found: Sequence[Difference]) -> list[str]:
+    """Return the differences of the environment from that of a run, and their effects, as lines."""
     relevant = [one for one in found if one.matters]
     if not relevant:
-        return f"run {run_id}: code, data, configuration, packages and processor are as recorded"
+        return [f"run {run_id}: code, data, configuration, packages and processor are as recorded"]
     lines = [f"run {run_id}: the environment differs from the recorded one"]
     for group in dict.fromkeys(one.group for one in relevant):
         listed = [one for one in relevant if one.group == group]
@@ -107,7 +107,7 @@ def environment(run_id: str, found: Sequence[Difference]) -> str:
         ]
         if len(listed) > _MAX_DIFFERENCES:
             lines.append(f"  {group.value}: and {len(listed) - _MAX_DIFFERENCES} more")
-    return "\n".join(map(escaped, lines))
+    return lines
 
 
 def verify(found: Verification) -> str:
