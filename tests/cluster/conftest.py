@@ -22,6 +22,8 @@ from pipeline.core.errors import UnavailableError
 from tests.cluster import namespaces, sample_runs
 from tests.cluster.sample_runs import Digests
 
+_END_SECONDS = 60.0  # for Flink to show that a job has ended
+
 
 @dataclasses.dataclass(frozen=True)
 class HostCluster:
@@ -71,7 +73,11 @@ class HostCluster:
         return str(found)
 
     def records(self, job: str) -> dict[str, int]:
-        """Return how many records all steps of a job have read, by the address of the host; the job by its id."""
+        """Return how many records all steps of a job have read, by the address of the host; the job by its id.
+
+        Flink answers for some seconds as it did before, also once the job has ended, so this waits for the end.
+        """
+        sample_runs.wait_for(lambda: self.ask(f"/jobs/{job}")["state"] == "FINISHED", _END_SECONDS)
         counts = dict.fromkeys((host.address for host in self.hosts), 0)
         for vertex in self.ask(f"/jobs/{job}")["vertices"]:
             for task in self.ask(f"/jobs/{job}/vertices/{vertex['id']}")["subtasks"]:

@@ -18,7 +18,8 @@ HOLD = """
 import subprocess
 from tests.cluster import namespaces
 with namespaces.made(1) as (_, [host]):
-    sleeper = subprocess.Popen([*host.enter, "sleep", "600"])
+    sleeper = subprocess.Popen([*host.enter, "sh", "-c", "echo; exec sleep 600"], stdout=subprocess.PIPE)
+    sleeper.stdout.readline()  # until it is in the namespace: later, it would enter the next one of that name
     print(host.enter[-1], sleeper.pid, flush=True)
     input()
 """
