@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from pipeline.core import file_digests
+from pipeline.core.errors import UsageError
 from pipeline.core.project import PROJECT
 from pipeline.provenance import packages, remembered
 
@@ -65,7 +66,7 @@ def files(module: str) -> dict[str, str]:
       SHA-256 in hex, by path relative to the project: `components/model/run_fn.py`.
 
     Raises:
-      ModuleNotFoundError: there is no such module.
+      UsageError: no package has such a module.
     """
     return {
         _relative(path, _project(name) or PROJECT): _digest(path)
@@ -93,7 +94,7 @@ def distributions(module: str) -> frozenset[str]:
     """Return the names of the installed distributions that these modules import; not what those require in turn.
 
     Raises:
-      ModuleNotFoundError: there is no such module.
+      UsageError: no package has such a module.
     """
     imported = {name for known in _reachable(module) for name in _imports(known)}
     return packages.providing(name for name in imported if not _is_own(name, module))
@@ -143,7 +144,10 @@ def _written(path: str) -> int:
 def _reachable(module: str) -> list[str]:
     """Return the module, its packages, and the project's modules that they import; sorted."""
     if not _exists(module):
-        raise ModuleNotFoundError(f"there is no module {module!r} of a node")
+        raise UsageError(
+            f"no package has the module {module!r}, which a node declares as its code; move a module outside a package "
+            "into one"
+        )
     seen: set[str] = set()
     waiting = [module]
     while waiting:

@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from pipeline.core.errors import UsageError
 from pipeline.provenance import packages, source_code
 
 
@@ -169,8 +170,16 @@ def test_what_python_or_an_editor_leaves_there_is_no_code(project):
 @pytest.mark.parametrize("module", ["components.nothing", "pipeline.provenance.source_code", "json"])
 def test_a_module_that_components_does_not_have_is_an_error(project, module):
     for function in (source_code.files, source_code.distributions):
-        with pytest.raises(ModuleNotFoundError, match=module):
+        with pytest.raises(UsageError, match=module):
             function(module)
+
+
+def test_a_module_outside_a_package_is_an_error(tmp_path, monkeypatch):
+    """Which of the modules beside it are code of the node cannot be told."""
+    (tmp_path / "lone_module.py").write_text("X = 1")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError, match="lone_module"):
+        source_code.files("lone_module")
 
 
 def test_distributions_are_asked_for_by_the_full_names_of_foreign_imports(project, monkeypatch):
