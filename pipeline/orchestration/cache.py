@@ -97,7 +97,8 @@ class NodeCache:
         damage: list[Damage] = []
         reasons: list[str] = []
         for candidate in self.store.executions_with_key(key.digest):
-            if candidate.state != NodeState.EXECUTED:
+            owner = self.store.owner(candidate.id)
+            if candidate.state != NodeState.EXECUTED or owner.node != node.name:  # two nodes may have the same key
                 continue
             if candidate.code_changed:
                 reasons.append(f"{candidate.code_changed} changed while it ran")
@@ -114,7 +115,7 @@ class NodeCache:
                         run,
                         verdict=CacheVerdict.CACHED,
                         execution_id=candidate.id,
-                        run_id=self.store.owner(candidate.id).run,
+                        run_id=owner.run,
                         outputs=outputs,
                         damage=tuple(damage),
                     )

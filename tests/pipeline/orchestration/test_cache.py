@@ -13,6 +13,7 @@ from pipeline.core import file_digests
 from pipeline.core.errors import UnavailableError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
+from pipeline.definition.spec import ConfiguredPipeline
 from pipeline.metadata import node_key
 from pipeline.metadata.store import nearest_execution
 from pipeline.metadata.types import Artifact, Execution
@@ -62,6 +63,20 @@ def test_with_the_same_keys_every_node_is_cached_with_the_outputs_of_before(afte
         assert one.execution_id == executions[name].id
         assert one.outputs == store.outputs(executions[name].id)
         assert one.key == store.execution(one.execution_id).key
+
+
+def test_a_node_does_not_reuse_the_result_of_another_one_with_the_same_key(after_a_run):
+    twin = dataclasses.replace(PIPELINE.by_name["SchemaGen"], name="Twin")
+    decider = after_a_run.decider()
+    configured = ConfiguredPipeline(
+        dataclasses.replace(PIPELINE, nodes=(*PIPELINE.nodes, twin)),
+        decider.configured.settings,
+        decider.configured.dataset,
+        decider.root.serving,
+    )
+    made = {one.node: one for one in dataclasses.replace(decider, configured=configured).decide_all()}
+    assert made["Twin"].key == made["SchemaGen"].key
+    assert (made["SchemaGen"].verdict, made["Twin"].verdict) == (CACHED, RUN)
 
 
 def test_deciding_writes_nothing(after_a_run):
