@@ -31,7 +31,7 @@ def create_pipeline(
                 configured.config,
             )
         ).with_id(node.name)
-        for upstream in node.after:
+        for upstream in node.waits_for:
             component.add_upstream_node(components[upstream])
         components[node.name] = component
     return tfx_pipeline.Pipeline(

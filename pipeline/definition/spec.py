@@ -100,6 +100,8 @@ class Node:
       contents: digests, by file name, of files that the node reads besides its inputs. They are in the key.
       paths: paths, by property, from the data set and the serving folder. They are not in the key.
       after: nodes that must run before this one, besides those that it reads from.
+      beside: the node beside which it may be executed, in a thread; it is recorded after that one. It must read outputs
+        of earlier nodes only, and draw no random numbers from generators of the process. Beam jobs wait all the same.
       threads: whether its result depends on the number of TensorFlow's threads.
       batches: whether its result depends on Beam's batch size.
       largest_batch: returns the largest batch of Beam whose memory is bounded for a data set, in examples; None: any.
@@ -126,6 +128,7 @@ class Node:
     contents: Callable[[Any], dict[str, str]] = lambda dataset: {}
     paths: Callable[[Any, pathlib.Path], dict[str, str]] = lambda dataset, serving_dir: {}
     after: tuple[str, ...] = ()
+    beside: str = ""
     threads: bool = False
     batches: bool = False
     largest_batch: Callable[[Any], int | None] = lambda dataset: None
@@ -153,7 +156,12 @@ class Node:
     @property
     def upstream(self) -> frozenset[str]:
         """Return the nodes that must run before this one."""
-        return frozenset(self.after) | {node for node, _ in self.inputs.values()}
+        return frozenset(self.waits_for) | {node for node, _ in self.inputs.values()}
+
+    @property
+    def waits_for(self) -> tuple[str, ...]:
+        """Return the nodes that must run before this one though it reads nothing from them."""
+        return (*self.after, self.beside) if self.beside else self.after
 
 
 @dataclasses.dataclass(frozen=True)

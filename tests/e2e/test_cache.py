@@ -268,7 +268,7 @@ def rerun_by_tfx(root: pathlib.Path, run_id: str) -> None:
             pipeline_runtime_spec=pipeline.runtime_spec,
             executor_spec=runner_utils.extract_executor_spec(deployment, name),
             custom_executor_operators=executors.executor_operators(
-                PIPELINE.by_name[name], configured.config.engine, executors.Failures()
+                PIPELINE.by_name[name], configured.config.engine, executors.Failures(), executors.Executions()
             ),
         ).launch()
     assert {name: execution.state for name, execution in store.executions(run_id).items()} == CACHED

@@ -24,6 +24,7 @@ from pipeline.orchestration.portable import attempts
 from pipeline.orchestration.portable.cluster_job import ClusterJob
 from pipeline.orchestration.tfx import publish
 from pipeline.orchestration.tfx.beam_engine import make_beam_pipeline
+from pipeline.orchestration.tfx.beside import Executions
 from pipeline.provenance import cache_key, source_code
 from pipeline_config import EngineConfig
 
@@ -48,7 +49,11 @@ class Failures:
 
 
 def executor_operators(
-    node: Node, config: EngineConfig, failures: Failures, job: ClusterJob | None = None
+    node: Node,
+    config: EngineConfig,
+    failures: Failures,
+    beside: Executions,
+    job: ClusterJob | None = None,
 ) -> dict[Any, type[base_executor_operator.BaseExecutorOperator]]:
     """Return the executor operators of a node, by the type of its executable spec.
 
@@ -60,6 +65,7 @@ def executor_operators(
       node: the node.
       config: the settings of its engine.
       failures: receives the exceptions.
+      beside: executions beside other nodes, of which this one may be one.
       job: its job on a cluster; None: its Beam job runs on this machine.
     """
     workers = config.beam_workers if node.any_workers else 1
@@ -97,7 +103,8 @@ def executor_operators(
     class PythonOperator(python_executor_operator.PythonExecutorOperator):
         def run_executor(self, execution_info: data_types.ExecutionInfo) -> execution_result_pb2.ExecutorOutput:
             try:
-                return describe(execution_info, super().run_executor(execution_info))
+                output = beside.take(node.name, execution_info) or super().run_executor(execution_info)
+                return describe(execution_info, output)
             except Exception as error:
                 return failures.record(error)
 

@@ -35,7 +35,7 @@ from pipeline.orchestration import checkpoints, replay
 from pipeline.orchestration.cache import CacheDecision, CacheVerdict, Damage, NodeCache
 from pipeline.orchestration.portable import cluster_job
 from pipeline.orchestration.summary import RunResult
-from pipeline.orchestration.tfx import beam_workers, executors, metadata_view, partial_run
+from pipeline.orchestration.tfx import beam_workers, beside, executors, metadata_view, partial_run
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +53,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         self._store = open_store(root)
         self._writer = MetadataWriter(root)
         self._failures = executors.Failures()
+        self._beside = beside.Executions()
         self._identity = cluster_job.identity_of(self._pipeline, self._config)  # of the workers of a cluster
 
     def run_with_ir(
@@ -73,7 +74,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         self._tell(RunStarted(self._run_id, tuple(node.node_info.id for node in nodes)))
         results: list[NodeEnded] = []
         failed: NodeEnded | None = None
-        with self._pipeline.around_nodes(), beam_workers.shared():
+        with self._pipeline.around_nodes(), beam_workers.shared(), self._beside:
             for node in nodes:
                 name = node.node_info.id
                 if failed:
@@ -112,11 +113,26 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                 reason = f"{damage.output} is damaged: {damage.reason}; regenerate it with --from-node {damage.node}"
                 return NodeEnded(node.name, NodeState.FAILED, 0.0, reason)
             _set_parameters(pipeline_node, decision)
+            self._begin_beside(pipeline, node.name)
             self._launch(pipeline, pipeline_node, node, decision.key.digest)
         ended = self._read_state(node, time.monotonic() - begun)
         if ended.state == NodeState.EXECUTED:
             checkpoints.remove(self._root, decision.key.digest)
         return ended
+
+    def _begin_beside(self, pipeline: pipeline_pb2.Pipeline, running: str) -> None:
+        """Begin to execute the nodes that may run beside this one, if they are not cached."""
+        deployment = runner_utils.extract_local_deployment_config(pipeline)
+        for pipeline_node in (one.pipeline_node for one in pipeline.nodes):
+            node = self._pipeline.by_name[pipeline_node.node_info.id]
+            if node.beside != running or pipeline_node.execution_options.HasField("skip"):
+                continue
+            inputs = self._inputs(node)
+            decided = self._ended_before(node, inputs) or self._cache.decide(node, inputs)
+            if isinstance(decided, CacheDecision) and decided.verdict == CacheVerdict.RUN:
+                handle = metadata_view.RunMetadata(_connection(pipeline), self._run_id)
+                spec = runner_utils.extract_executor_spec(deployment, node.name)
+                self._beside.begin(pipeline_node, running, spec, handle)
 
     def _launch(
         self, pipeline: pipeline_pb2.Pipeline, pipeline_node: pipeline_pb2.PipelineNode, node: Node, key: str
@@ -136,7 +152,9 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                     pipeline_runtime_spec=pipeline.runtime_spec,
                     executor_spec=runner_utils.extract_executor_spec(deployment, node.name),
                     custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node.name),
-                    custom_executor_operators=executors.executor_operators(node, engine, self._failures, job),
+                    custom_executor_operators=executors.executor_operators(
+                        node, engine, self._failures, self._beside, job
+                    ),
                 ).launch()
             except Exception as error:
                 self._failures.last = self._failures.last or error

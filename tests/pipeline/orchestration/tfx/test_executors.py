@@ -36,7 +36,9 @@ def test_a_change_of_the_nodes_code_while_it_runs_is_recorded_on_its_execution(
         return execution_result_pb2.ExecutorOutput()
 
     node = Node("A", lambda inputs: None, code="components.node")
-    operators = list(executors.executor_operators(node, EngineConfig(), executors.Failures()).values())
+    operators = list(
+        executors.executor_operators(node, EngineConfig(), executors.Failures(), executors.Executions()).values()
+    )
     operator = operators[0 if beam else 1]
     monkeypatch.setattr(operator.__mro__[1], "run_executor", run_executor)
     info = data_types.ExecutionInfo(input_dict={}, output_dict={})

@@ -1,0 +1,110 @@
+"""Execute nodes in a thread beside an earlier node, and hand over their outputs when it is their turn.
+
+So nodes are recorded one after the other, in the order of the pipeline. If an execution beside another one fails, the
+node is executed again when it is its turn, and ends as it would have without this module.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import tempfile
+import time
+from concurrent import futures
+from typing import Any
+
+from tfx.orchestration import data_types_utils
+from tfx.orchestration import metadata as tfx_metadata
+from tfx.orchestration.portable import data_types, inputs_utils, outputs_utils, python_executor_operator
+from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2, pipeline_pb2
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Execution:
+    """An execution whose outputs are in a temporary folder.
+
+    Attributes:
+      beside: the node that runs meanwhile.
+      info: what TFX's operator executes.
+      result: what it returns, and after how many seconds.
+    """
+
+    beside: str
+    info: data_types.ExecutionInfo
+    result: futures.Future[tuple[execution_result_pb2.ExecutorOutput, float]]
+
+
+class Executions:
+    """The executions beside other nodes of a run, one at a time. The end of its context waits for them."""
+
+    def __init__(self) -> None:
+        self._pool = futures.ThreadPoolExecutor(1, "beside")
+        self._begun: dict[str, _Execution] = {}
+
+    def __enter__(self) -> None:
+        """Do nothing."""
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Begin no more, and wait for those that have begun, unless the run is interrupted."""
+        self._pool.shutdown(wait=kind is None, cancel_futures=True)
+
+    def begin(self, node: pipeline_pb2.PipelineNode, beside: str, spec: Any, handle: tfx_metadata.Metadata) -> None:
+        """Begin to execute a node whose inputs are published.
+
+        Args:
+          node: the node.
+          beside: the name of the node that runs meanwhile.
+          spec: the executable spec of its executor; nothing is begun if it has a Beam job.
+          handle: ML Metadata.
+        """
+        if not isinstance(spec, executable_spec_pb2.PythonClassExecutableSpec):
+            return
+        with handle:
+            [inputs] = inputs_utils.resolve_input_artifacts(pipeline_node=node, metadata_handle=handle)
+        parameters = inputs_utils.resolve_parameters_with_schema(node_parameters=node.parameters)
+        name = node.node_info.id
+        folder = tempfile.mkdtemp(prefix=f"{name}-")
+        info = data_types.ExecutionInfo(
+            input_dict={key: list(artifacts) for key, artifacts in inputs.items()},
+            output_dict=outputs_utils.generate_output_artifacts(0, node.outputs.outputs, folder),
+            exec_properties=data_types_utils.build_parsed_value_dict(parameters),
+            execution_output_uri=os.path.join(folder, "executor_output"),
+            tmp_dir=os.path.join(folder, "tmp"),
+            pipeline_node=node,
+        )
+        outputs_utils.make_output_dirs(info.output_dict)
+        operator = python_executor_operator.PythonExecutorOperator(spec)
+        self._begun[name] = _Execution(beside, info, self._pool.submit(_execute, operator, info))
+
+    def take(self, node: str, info: data_types.ExecutionInfo) -> execution_result_pb2.ExecutorOutput | None:
+        """Wait for an execution, and move its outputs to their places; return None if there is none, or it failed.
+
+        Args:
+          node: the name of the node.
+          info: its execution, as TFX's launcher registered it.
+        """
+        begun = self._begun.pop(node, None)
+        if begun is None:
+            return None
+        try:
+            output, seconds = begun.result.result()
+        except Exception:
+            logger.info("%s failed beside %s, and is executed again", node, begun.beside, exc_info=True)
+            return None
+        logger.info("%s was executed beside %s in %.1f s", node, begun.beside, seconds)
+        for key, places in info.output_dict.items():
+            for place, made in zip(places, begun.info.output_dict[key], strict=True):
+                os.rename(made.uri, place.uri)  # over the empty folder that TFX made
+            for place, described in zip(places, output.output_artifacts[key].artifacts, strict=False):
+                described.uri = place.uri
+        return output
+
+
+def _execute(
+    operator: python_executor_operator.PythonExecutorOperator, info: data_types.ExecutionInfo
+) -> tuple[execution_result_pb2.ExecutorOutput, float]:
+    begun = time.monotonic()
+    return operator.run_executor(info), time.monotonic() - begun

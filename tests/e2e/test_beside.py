@@ -1,0 +1,92 @@
+"""A node that is executed beside another one is recorded after it, as if it had run then."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+
+import pytest
+
+from pipeline.core.errors import ExitCode
+from pipeline.core.pipeline_root import Root
+from pipeline.definition.spec import ComponentInputs, Node, Pipeline, load
+from pipeline.metadata.store import Store, open_store
+from pipeline.orchestration.summary import Summary
+from tests import lazy
+from tests.e2e.conftest import run_here, states
+
+pytestmark = pytest.mark.e2e
+
+meeting = lazy.module("tests.second_pipeline.meeting")
+
+
+def pipeline(host: tuple[str, ...] = (), guest: tuple[str, ...] = ()) -> Pipeline:
+    """An ExampleGen, Host, and Guest, which may run beside Host; with what is true of each."""
+    loaded = load("tests.second_pipeline.definition:PIPELINE")
+
+    def node(name: str, true: tuple[str, ...], beside: str = "") -> Node:
+        def component(given: ComponentInputs) -> object:
+            return getattr(meeting, name)(**given.inputs, **given.parameters)
+
+        return Node(
+            name,
+            component,
+            inputs={"examples": ("CsvExampleGen", "examples")},
+            outputs=("met",),
+            code="tests.second_pipeline.meeting",
+            parameters=lambda config, dataset: dict.fromkeys(true, True),
+            beside=beside,
+        )
+
+    nodes = (loaded.nodes[0], node("Host", host), node("Guest", guest, "Host"))
+    return dataclasses.replace(loaded, nodes=nodes, model=None)
+
+
+def executed(root: pathlib.Path, declared: Pipeline, **options: str) -> tuple[Summary, Store]:
+    """The result of a run, in which Host waits for Guest."""
+    meeting.arrived.clear()
+    meeting.threads.clear()
+    summary = run_here(root, profile="points", pipeline=declared, **options)
+    assert not os.listdir(root / "tmp")
+    return summary, open_store(Root(root), read_only=True)
+
+
+def test_both_are_executed_at_once_and_recorded_one_after_the_other(tmp_path: pathlib.Path) -> None:
+    summary, store = executed(tmp_path / "root", pipeline())
+    assert states(summary) == dict.fromkeys(["CsvExampleGen", "Host", "Guest"], "executed")
+    [thread] = meeting.threads
+    assert thread != "MainThread"
+    executions = store.executions(summary.run_id)
+    assert executions["Host"].id < executions["Guest"].id
+    output = store.outputs(executions["Guest"].id)["met"]
+    assert output.uri == str(tmp_path / "root" / "artifacts" / "Guest" / "met" / str(executions["Guest"].id))
+    assert pathlib.Path(output.uri, "splits").read_text() == '["train", "eval"]'
+    assert output.properties["said"] == "hello"
+    again, _ = executed(tmp_path / "root", pipeline())
+    assert states(again) == dict.fromkeys(["CsvExampleGen", "Host", "Guest"], "cached")
+    assert not meeting.threads
+
+
+def test_it_is_executed_when_the_other_one_is_cached(tmp_path: pathlib.Path) -> None:
+    executed(tmp_path / "root", pipeline())
+    summary, _ = executed(tmp_path / "root", pipeline(guest=("fails_beside",)), from_node="Guest")
+    assert summary.exit_code == ExitCode.NODE_FAILED
+    assert meeting.threads == ["MainThread"]
+
+
+def test_a_failure_beside_is_one_only_if_it_fails_again(tmp_path: pathlib.Path) -> None:
+    summary, _ = executed(tmp_path / "root", pipeline(guest=("fails_beside",)))
+    assert states(summary)["Guest"] == "executed"
+    assert len(meeting.threads) == 2
+    assert meeting.threads[1] == "MainThread"
+    summary, _ = executed(tmp_path / "root", pipeline(host=("fails_beside",), guest=("fails",)))
+    assert states(summary) == {"CsvExampleGen": "cached", "Host": "executed", "Guest": "failed"}
+    assert summary.error == "Guest: ValueError: no guest"
+
+
+def test_its_result_is_dropped_if_the_other_one_fails(tmp_path: pathlib.Path) -> None:
+    summary, store = executed(tmp_path / "root", pipeline(host=("fails",)))
+    assert states(summary) == {"CsvExampleGen": "executed", "Host": "failed", "Guest": "skipped"}
+    assert set(store.executions(summary.run_id)) == {"CsvExampleGen", "Host"}
+    assert not (tmp_path / "root" / "artifacts" / "Guest").exists()
