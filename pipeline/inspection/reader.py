@@ -26,7 +26,7 @@ from pipeline.inspection.file_places import FilePlaces
 from pipeline.inspection.run_filter import Condition
 from pipeline.inspection.runs import Runs
 from pipeline.inspection.sessions import CellGroup, grouped, row_of
-from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Continuation, Run, RunRow, RunState, sort_columns
+from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Continuation, Run, RunRow, RunState
 from pipeline.metadata import references, run_properties
 from pipeline.metadata.properties import PIPELINE_NAME
 from pipeline.metadata.store import Store
@@ -98,9 +98,8 @@ class Reader:
         if sort == "started" and state is None and not where:  # rows that are not shown need not be read
             return self._rows(groups[start:end]), _continuation(len(groups), end)
         rows = self._rows(groups)
-        names = sort_columns(self.pipeline.declared_metrics)
         for name in (sort, *(one.name for one in where)):
-            run_filter.check(name, rows, names)
+            run_filter.check(name, rows, self.pipeline.declared_metrics)
         rows = [row for row in rows if state in (None, row.state) and all(one.holds(row) for one in where)]
         if sort != "started":
             rows = run_filter.by_value(rows, sort, ascending)

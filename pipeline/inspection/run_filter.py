@@ -10,9 +10,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from components.evaluation.metrics import Metric
 from pipeline.core import text
 from pipeline.core.errors import UsageError
-from pipeline.inspection.views import RunRow
+from pipeline.inspection.views import RunRow, sort_columns
 from pipeline_config import Configuration
 
 _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -81,20 +82,21 @@ def value_of(row: RunRow, name: str) -> Any:
     return row.settings[name] if name in row.settings else getattr(row, name) if name in _FIELDS else None
 
 
-def check(name: str, rows: Sequence[RunRow], others: Sequence[str]) -> None:
+def check(name: str, rows: Sequence[RunRow], metrics: Sequence[Metric]) -> None:
     """Raise `UsageError` if no run has such a field, metric or setting.
 
     Args:
       name: of a setting, metric or field.
       rows: all runs.
-      others: names that are known whatever the runs contain.
+      metrics: that the pipeline declares; their columns are known whatever the runs contain.
     """
-    listed = dict.fromkeys([*others, *(key for row in rows for key in row.metrics), *_FIELDS, TAG])
+    listed = dict.fromkeys([*sort_columns(metrics), *(key for row in rows for key in row.metrics), *_FIELDS, TAG])
     settings = {key for row in rows for key in row.settings}
     if name not in listed and name not in settings:
-        # Lists of runs show the part after the section.
-        ends = sorted(key for key in settings if key.rpartition(".")[2] == name)
-        near = f"; did you mean {ends[0]}?" if ends else text.closest(name, sorted({*listed, *settings}))
+        # Lists of runs show the part after the section. `loss` is a setting, but also what a metric measures.
+        meant = [one.run_key for one in metrics if one.column and name in re.findall(r"\w+", one.meaning)][:1]
+        meant += sorted(key for key in settings if key.rpartition(".")[2] == name)[:1]
+        near = f"; did you mean {' or '.join(meant)}?" if meant else text.closest(name, sorted({*listed, *settings}))
         raise UsageError(
             f"no setting or metric {name!r}{near} (there are: {', '.join(listed)}, and the runs' settings)"
         )

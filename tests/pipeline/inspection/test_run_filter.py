@@ -19,6 +19,8 @@ from pipeline.terminal import runs
 from pipeline.terminal.table import Screen
 from pipeline_config import PipelineConfig
 
+METRICS = PIPELINE.declared_metrics
+
 
 def row(run_id="a", metrics=None, seconds=1.0, **settings):
     names = {f"model.{name}": value for name, value in settings.items()}
@@ -92,7 +94,7 @@ def test_what_is_no_condition_is_refused(text):
 def test_an_unknown_name_suggests_a_known_one():
     rows = [row(l1=1e-4), row(code_units=32)]
     run_filter.check("model.code_units", rows, ())
-    run_filter.check("test_bce", rows, ["test_bce"])
+    run_filter.check("test_bce", rows, METRICS)
     with pytest.raises(UsageError, match=r"did you mean model\.l1"):
         run_filter.check("model.l2", rows, ())
 
@@ -100,13 +102,15 @@ def test_an_unknown_name_suggests_a_known_one():
 def test_the_title_of_a_column_suggests_its_setting():
     rows = [row(code_units=32)]
     with pytest.raises(UsageError, match=r"did you mean model\.code_units\?"):
-        run_filter.check("code_units", rows, ("dead_units",))
+        run_filter.check("code_units", rows, METRICS)
+    with pytest.raises(UsageError, match=r"did you mean test_bce or model\.loss\?"):
+        run_filter.check("loss", [row(loss="bce")], METRICS)
 
 
 def test_an_unknown_name_lists_every_field_and_metric():
     rows = [row(metrics={"knn_accuracy": 0.9})]
     with pytest.raises(UsageError) as raised:
-        run_filter.check("zzz", rows, ("started", "test_bce"))
+        run_filter.check("zzz", rows, METRICS)
     [listed] = re.findall(r"there are: (.*), and the runs' settings", str(raised.value))
     assert {"started", "test_bce", "knn_accuracy", "blessed", "state", "dataset"} <= {*listed.split(", ")}
     assert len(listed.split(", ")) == len({*listed.split(", ")})
