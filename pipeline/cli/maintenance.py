@@ -69,7 +69,7 @@ def fsck_command(root: str | None, as_json: bool) -> None:
 
 
 @command("gc")
-@click.option("--yes", is_flag=True, help="Delete; without it, list what would be deleted.")
+@click.option("--yes/--dry-run", help="Delete, or list what would be deleted.  [default: --dry-run]")
 @config_option
 @set_option
 @root_option
