@@ -341,6 +341,22 @@ def test_doctor_exits_with_6_if_a_check_fails(sae):
     assert (code, json.loads(output)["good"]) == (6, False)
 
 
+def data_check(output):
+    return next(one for one in json.loads(output)["checks"] if one["name"] == "data")
+
+
+def test_doctor_checks_the_data_of_the_root_unless_settings_are_given(sae, folder):
+    root = Root(folder / "root")
+    root.create()
+    root.claim_dataset("mnist_sample")
+    found = data_check(sae("doctor", "--root", "root", "--json")[1])
+    assert found["good"]
+    assert "--profile sample" in found["found"]
+    assert not data_check(sae("doctor", "--root", "root", "--json", "--set", "data.source=tfds")[1])["good"]
+    root.about.write_text("{")
+    assert sae("doctor", "--root", "root")[0] == 6
+
+
 def test_an_interrupt_exits_with_130_and_is_reported(folder):
     """The command waits for a configuration that comes through a pipe; then comes Ctrl-C."""
     pipe = folder / "pipe.toml"
