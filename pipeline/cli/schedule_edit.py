@@ -87,6 +87,7 @@ def _duration(seconds: float) -> str:
     shell_complete=completion.sweeps,
     help="Run this sweep again instead of a single run: `sae sweep run NAME --again`.",
 )
+@click.option("--replace", is_flag=True, help="Replace the schedule of this name, if there is one.")
 @setting_options
 @together(*map(_policy_option, _POLICIES))
 def add_command(
@@ -97,12 +98,14 @@ def add_command(
     every: str | None,
     on_data_change: bool,
     zone: str | None,
+    replace: bool,
     **policies: Any,
 ) -> None:
     """Add a schedule. It runs what `sae run` with the same options would run.
 
     The configuration and the data that it chooses are checked now; it is read again at each run, so a --config file may
-    change in between. TIME is such as 45s, 10m, 6h, 1d or 1h30m.
+    change in between. With --replace, options that are not given have their defaults, history stays, and a paused
+    schedule stays paused. TIME is such as 45s, 10m, 6h, 1d or 1h30m.
     """
     check_name(name)
     timing = timing_of(cron, every, on_data_change, zone)
@@ -123,9 +126,18 @@ def add_command(
     place = Root.at(folder)
     place.create()
     with ScheduleDatabase.open(place.path) as database:
-        database.add(added)
+        stored, verb = _store(database, added, replace)
         note_damaged(database, place.path)
-    _print(added, place.path, "added")
+    _print(stored, place.path, verb)
+
+
+def _store(database: ScheduleDatabase, schedule: Schedule, replace: bool) -> tuple[Schedule, str]:
+    """Add a schedule, or replace that of its name; return it as it is stored, and what was done."""
+    with contextlib.suppress(NotFoundError):
+        if replace:
+            return database.replace(schedule), "replaced"
+    database.add(schedule)
+    return schedule, "added"
 
 
 def timing_of(cron: str | None, every: str | None, on_data_change: bool, zone: str | None) -> Timing:

@@ -84,17 +84,33 @@ class ScheduleDatabase:
           UsageError: the name is taken or not allowed.
         """
         check_name(schedule.name)
-        document = json.dumps(dataclasses.asdict(schedule))
         try:
             with self._writing():
-                self.connection.execute(
-                    "INSERT INTO schedules (name, document, paused, horizon) VALUES (?, ?, ?, ?)",
-                    (schedule.name, document, schedule.paused, schedule.created),
-                )
+                self._insert(schedule)
         except sqlite3.IntegrityError as error:
             raise UsageError(
-                f"there is a schedule {schedule.name!r} already: choose another name, or remove that one first"
+                f"there is a schedule {schedule.name!r} already: choose another name, or add --replace"
             ) from error
+
+    def replace(self, schedule: Schedule) -> Schedule:
+        """Replace the schedule of this name, and return the new one: paused if that was. Waiting ticks are skipped.
+
+        Raises:
+          NotFoundError: there is none.
+          UnavailableError: its row is damaged.
+        """
+        replaced = dataclasses.replace(schedule, paused=self.schedule(schedule.name).paused)
+        with self._end_of_waiting(schedule.name, "the schedule was replaced"):
+            self.connection.execute("DELETE FROM schedules WHERE name = ?", (schedule.name,))
+            self._insert(replaced)
+        return replaced
+
+    def _insert(self, schedule: Schedule) -> None:
+        document = json.dumps(dataclasses.asdict(schedule))
+        self.connection.execute(
+            "INSERT INTO schedules (name, document, paused, horizon) VALUES (?, ?, ?, ?)",
+            (schedule.name, document, schedule.paused, schedule.created),
+        )
 
     def remove(self, name: str) -> None:
         """Remove a schedule. Its ticks stay; waiting ones are skipped. Raises `NotFoundError`."""

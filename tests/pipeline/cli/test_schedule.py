@@ -165,8 +165,15 @@ class TestAdd:
         sae(*NIGHTLY)
         code, _, errors = sae(*NIGHTLY)
         assert (code, "there is a schedule 'nightly' already" in errors) == (2, True)
+        assert "--replace" in errors
         code, _, errors = sae("add", "a/b", "--every", "6h")
         assert (code, "cannot be called 'a/b'" in errors) == (2, True)
+
+    def test_a_schedule_is_replaced_or_added(self, sae, root):
+        assert sae(*NIGHTLY, "--replace", "--retries", "5")[1].startswith("added nightly: At 03:00 ")
+        assert sae("add", "nightly", "--every", "6h", "--replace")[1].startswith("replaced nightly: Every 6 h\n")
+        assert (added(root).timing.kind, added(root).policies.retries) == (TimingKind.EVERY, DEFAULTS.retries)
+        assert len(json.loads(sae("list", "--json")[1])["schedules"]) == 1
 
 
 class TestChange:

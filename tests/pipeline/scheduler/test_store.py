@@ -77,6 +77,20 @@ def test_pausing_skips_what_was_planned_and_resuming_plans_from_then_on(
     assert database.schedules() == ()
 
 
+def test_a_replaced_schedule_keeps_its_pause_and_skips_what_waited(database: ScheduleDatabase, clock: SetClock) -> None:
+    with pytest.raises(NotFoundError):
+        database.replace(schedule())
+    database.add(schedule(timing=triggers.every("1h")))
+    clock.set("2026-11-24 01:30")
+    new = dataclasses.replace(schedule(timing=triggers.every("2h")), created=database.now())
+    assert database.replace(new) == database.schedule("nightly") == new
+    [tick] = database.ticks()
+    assert (tick.planned, tick.state, tick.reason) == ("2026-11-24T01:00:00Z", "skipped", "the schedule was replaced")
+    assert database.next_tick() == at("2026-11-24 03:30")
+    since = database.pause("nightly").paused
+    assert database.replace(new).paused == database.schedule("nightly").paused == since
+
+
 def test_a_schedule_added_again_has_no_tick_twice(database: ScheduleDatabase, clock: SetClock) -> None:
     for _ in range(2):
         database.add(schedule(timing=triggers.every("1h")))
