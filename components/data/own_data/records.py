@@ -125,12 +125,15 @@ def kind_of(array: Array, where: str) -> tuple[str, Array]:
         return IMAGE, array[..., np.newaxis]
     if array.ndim == 4 and array.shape[3] in (1, 3):
         return IMAGE, array
-    # PyTorch's order. It is not converted: images that are 1 or 3 pixels high have the same shape.
-    first = array.ndim == 4 and array.shape[1] in (1, 3)
+    hint = ""
+    if array.ndim == 4 and array.shape[1] in (1, 3):
+        # PyTorch's order. It is not converted: images that are 1 or 3 pixels high have the same shape.
+        hint = "; if the channels are second, save numpy.moveaxis(array, 1, -1)"
+    elif array.ndim == 4 and array.shape[3] in (2, 4):
+        hint = "; if the last channel is transparency, save array[..., :-1]"
     raise errors.DataError(
         f"{where} has the shape {array.shape}; allowed are vectors (n, d), grey images (n, height, width) or images "
-        "(n, height, width, channels) with 1 or 3 channels"
-        + ("; if the channels are second, save numpy.moveaxis(array, 1, -1)" if first else "")
+        "(n, height, width, channels) with 1 or 3 channels" + hint
     )
 
 

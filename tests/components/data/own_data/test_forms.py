@@ -57,6 +57,17 @@ def test_the_refusal_of_channels_before_pixels_names_the_call_that_moves_them(
     assert next(source.read()).load().shape == (5, 4, channels)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_refusal_of_transparency_names_what_leaves_it_out(tmp_path: pathlib.Path, channels: int) -> None:
+    array = np.zeros((2, 5, 6, channels + 1), np.uint8)
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(errors.DataError, match=r"array\[\.\.\., :-1\]"):
+        read(tmp_path / "a.npy")
+    np.save(tmp_path / "a.npy", array[..., :-1])
+    source = forms.open_source(tmp_path / "a.npy", Options())
+    assert next(source.read()).load().shape == (5, 6, channels)
+
+
 @pytest.mark.parametrize("shape", [(2, 4, 5, 2), (2, 5, 4, 5, 3)])
 def test_other_shapes_are_refused_without_that_call(tmp_path: pathlib.Path, shape: tuple[int, ...]) -> None:
     np.save(tmp_path / "a.npy", np.zeros(shape, np.uint8))
