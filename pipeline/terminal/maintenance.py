@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.core.text import bytes_text, counted, escaped
+from pipeline.metadata.types import restore_hint
 
 if TYPE_CHECKING:
     from pipeline.maintenance.doctor import Check
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _MAX_DELETED = 5  # listed findings of artifacts that were deleted on purpose
 _MAX_RUNS = 5  # runs in one line
+_RESTORED_BY_ID = ("missing", "altered", "unreadable")  # kinds of findings of artifacts
 _MAX_DIFFERENCES = 5  # of a group; another version of TFX has hundreds of other packages
 
 
@@ -33,7 +35,7 @@ def doctor(checks: Sequence[Check]) -> str:
 
 
 def fsck(found: Result) -> str:
-    """Return a line for each finding, by kind, and the totals."""
+    """Return a line for each finding, by kind, the totals, and what repairs the first damaged artifact."""
     lines = []
     for kind in dict.fromkeys(one.kind for one in found.findings):
         listed = [finding for finding in found.findings if finding.kind == kind]
@@ -49,6 +51,10 @@ def fsck(found: Result) -> str:
         verdict += f", {counted(notices, 'notice')}"
     checked = f"{counted(found.checked['artifacts'], 'artifact')}, {counted(found.checked['files'], 'file')}"
     lines.append(f"{checked}, {found.checked['bytes'] / 1e6:,.1f} MB read: {verdict}")
+    damaged = {one.artifact for one in found.findings if one.kind.value in _RESTORED_BY_ID and one.artifact}
+    if damaged:
+        others = ", likewise the others" if len(damaged) > 1 else ""
+        lines.append(f"artifact {min(damaged)}: {restore_hint(min(damaged))}{others}")
     return "\n".join(map(escaped, lines))
 
 

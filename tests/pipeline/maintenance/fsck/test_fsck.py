@@ -248,6 +248,14 @@ def test_a_flipped_byte_is_found_whatever_the_time_says(root, examples, name, sa
     assert fsck.check(root).exit_code == ExitCode.GATE_FAILED
 
 
+def test_the_text_names_no_artifact_to_restore_if_only_a_served_file_is_damaged(root, examples, pushed):
+    [saved_model] = root.serving.rglob("saved_model.pb")
+    saved_model.write_bytes(b"other")
+    result = fsck.check(root)
+    assert [one.kind for one in result.findings] == [FindingKind.SERVED]
+    assert "sae restore" not in terminal.fsck(result)
+
+
 def test_another_size_is_found(root, examples):
     path = examples[1] / "Split-train/a"
     path.write_bytes(b"1234567")
@@ -922,7 +930,7 @@ def test_json_is_one_object_with_counts_and_findings(root, examples):
     }
 
 
-def test_text_has_a_line_for_each_finding_by_kind_and_the_sum(root, writer, examples):
+def test_text_has_a_line_for_each_finding_by_kind_the_sum_and_what_repairs_an_artifact(root, writer, examples):
     one, other = examples[1] / "Split-test/b", examples[1] / "Split-train/a"
     one.write_bytes(b"876")
     other.unlink()
@@ -939,4 +947,5 @@ def test_text_has_a_line_for_each_finding_by_kind_and_the_sum(root, writer, exam
         f"  {root.artifacts / 'stray'} is in the artifact folder, but is not the output of a node",
         "",
         "1 artifact, 2 files, 0.0 MB read: 2 damaged, 1 notice",
+        f"artifact {examples[0]}: `sae restore {examples[0]}` regenerates it",
     ]
