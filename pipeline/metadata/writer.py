@@ -92,15 +92,17 @@ class MetadataWriter:
             force_reuse_context=True,
         )
 
-    def record_all_cached(self, pipeline: str, run_id: str, nodes: Sequence[CachedNode]) -> None:
-        """Record cached executions of several nodes in a run, in three transactions.
+    def record_all_cached(self, pipeline: str, run_id: str, nodes: Sequence[CachedNode]) -> dict[str, int]:
+        """Record cached executions of several nodes in a run, in three transactions, and return their ids by node.
 
         Until the last one they are running, so `close_unfinished` closes them if this is interrupted.
         """
         if not nodes:
-            return
+            return {}
         wanted = [_contexts_of(pipeline, run_id, cached.node) for cached in nodes]
-        known = {one: self._context(*one) for one in dict.fromkeys(one for each in wanted for one in each)}
+        of_nodes = {(names.NODE, str(one.name)): one for one in self._client.get_contexts_by_type(names.NODE)}
+        asked = dict.fromkeys(one for each in wanted for one in each)
+        known = {one: of_nodes[one] if one in of_nodes else self._context(*one) for one in asked}
         of_node = [[known[one] for one in each] for each in wanted]
         of_all = of_node[0][:2]  # the pipeline's and the run's
         sources = {one.id: one for one in self._client.get_executions_by_id([one.execution_id for one in nodes])}
@@ -131,6 +133,7 @@ class MetadataWriter:
             del execution.custom_properties[names.COMPONENT_ID]
             execution.last_known_state = pb.Execution.CACHED
         self._client.put_executions(executions)
+        return {one.node: int(number) for one, number in zip(nodes, ids, strict=True)}
 
     def close_unfinished(self, run_id: str, reason: str, killed: bool = False) -> list[str]:
         """End a run's executions that have not ended, remove their outputs, and return their nodes.

@@ -25,7 +25,7 @@ def replay(
             inputs = {key: by_node[upstream].outputs[output] for key, (upstream, output) in node.inputs.items()}
             mark_out_of_use(decision.damage, writer, tell)  # an undamaged copy is used in its place
             cached.append(_cached_node(decision, inputs))
-    writer.record_all_cached(pipeline.name, run_id, cached)
+    executions = writer.record_all_cached(pipeline.name, run_id, cached)
     ended = []
     for node in pipeline.nodes:
         if (decision := by_node.get(node.name)) is not None:
@@ -33,7 +33,7 @@ def replay(
         else:
             ended.append(NodeEnded(node.name, NodeState.SKIPPED, 0.0, NOT_IN_PART))
         tell(ended[-1])
-    return RunResult(run_id, tuple(ended), ExitCode.DONE, "")
+    return RunResult(run_id, tuple(ended), ExitCode.DONE, "", executions)
 
 
 def record_cached(

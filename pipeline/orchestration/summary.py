@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 from components.push import decision as push_decision
@@ -28,6 +29,7 @@ class RunResult:
     nodes: tuple[NodeEnded, ...]  # every node of the pipeline, in order
     exit_code: ExitCode  # DONE, NODE_FAILED or GATE_FAILED (the data's gate; the model's is judged by its metrics)
     error: str  # the reason; empty if the run succeeded
+    executions: Mapping[str, int] | None = None  # ids of those that succeeded, by node; None: ML Metadata has them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Summary:
     error: str  # why the run failed; empty: it succeeded
     exit_code: ExitCode  # exit code of the command
     hints: tuple[str, ...] = ()  # at settings that do not suit the data set, if the model is not blessed
+    # words of the data in labels of metrics, by those that they replace
+    words: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def of_run(
@@ -71,11 +75,13 @@ def of_run(
       part: the options that select nodes; empty: all nodes.
     """
     pipeline, dataset = configured.pipeline, configured.dataset
-    succeeded = {
-        node: execution.id
-        for node, execution in store.executions(result.run_id).items()
-        if execution.state in (NodeState.EXECUTED, NodeState.CACHED)
-    }
+    succeeded = result.executions
+    if succeeded is None:
+        succeeded = {
+            node: execution.id
+            for node, execution in store.executions(result.run_id).items()
+            if execution.state in (NodeState.EXECUTED, NodeState.CACHED)
+        }
     found = store.outputs_of(succeeded.values())
     outputs = {(node, key): output for node, number in succeeded.items() for key, output in found[number].items()}
     blessing, decision, pushed, report = (
@@ -118,6 +124,7 @@ def of_run(
         seconds=round(seconds, 3),
         error=result.error,
         exit_code=exit_code,
+        words=pipeline.data.words(dataset),
         hints=pipeline.data.hints(configured.settings) if blessed is False else (),
     )
 

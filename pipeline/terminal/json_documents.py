@@ -31,9 +31,11 @@ if TYPE_CHECKING:  # importing all of these would take longer than to list runs
 
 
 def run_summary(found: Summary) -> dict[str, Any]:
-    """Of `sae run` and `sae resume`: all of `Summary`, with null for empty texts."""
+    """Of `sae run` and `sae resume`: all of `Summary` but the words for labels, with null for empty texts."""
     texts = {"error": found.error, "notice": found.notice, "kept_back": found.kept_back}
-    return {**jsonable(found), **{name: text or None for name, text in texts.items()}}
+    fields = {**jsonable(found), **{name: text or None for name, text in texts.items()}}
+    del fields["words"]
+    return fields
 
 
 def settings(found: Settings) -> dict[str, Any]:

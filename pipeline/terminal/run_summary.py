@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from components.evaluation.metrics import Metric
 from pipeline.core import shell
-from pipeline.core.errors import ExitCode, SaeError
+from pipeline.core.errors import ExitCode
 from pipeline.core.events import NOT_IN_PART, NodeState
 from pipeline.core.suggestions import Selection
 from pipeline.core.text import escaped, number_text
-from pipeline.provenance import manifest
 from pipeline.terminal.table import Column, Screen
 from pipeline_config import PathsConfig
 
@@ -35,7 +34,8 @@ def as_text(summary: Summary, pipeline: Pipeline, selected: Selection) -> str:
     if summary.error:
         lines.append(f"error: {escaped(summary.error)}")
     if summary.metrics:
-        lines += ["", *metrics_table(summary.metrics, _declared(summary, pipeline)), ""]
+        declared = [one.reworded(summary.words) for one in pipeline.declared_metrics]
+        lines += ["", *metrics_table(summary.metrics, declared), ""]
     if summary.blessed:
         lines.append(f"blessed{_served_text(summary, pipeline)}")
     elif summary.blessed is False:
@@ -49,15 +49,6 @@ def as_text(summary: Summary, pipeline: Pipeline, selected: Selection) -> str:
         # The command has a line of its own, so that it can be pasted.
         lines += [f"{'' if number else 'next:':<8}{command}", *([f"{'':<10}{purpose}"] if purpose else [])]
     return "\n".join(lines)
-
-
-def _declared(summary: Summary, pipeline: Pipeline) -> Sequence[Metric]:
-    """Return the metrics in the words of the run's data."""
-    try:
-        data = manifest.read(pathlib.Path(summary.root), summary.run_id, pipeline).data
-    except SaeError:
-        return pipeline.declared_metrics
-    return [one.reworded(pipeline.data.words(data)) for one in pipeline.declared_metrics]
 
 
 def metrics_table(values: Mapping[str, float], declared: Sequence[Metric]) -> list[str]:

@@ -36,6 +36,7 @@ def test_every_node_is_recorded_and_told_as_cached(recorded):
     assert {name: execution.state for name, execution in executions.items()} == dict.fromkeys(
         PIPELINE.names, NodeState.CACHED
     )
+    assert result.executions == {name: execution.id for name, execution in executions.items()}
     for node in PIPELINE.nodes:
         inputs = recorded.store().inputs(executions[node.name].id)
         assert inputs == {key: recorded.outputs("r1", name)[output] for key, (name, output) in node.inputs.items()}

@@ -64,18 +64,18 @@ def recorded(tmp_path):
     return roots.Recorded(tmp_path)
 
 
-def of_run(recorded, run_id, *assignments, exit_code=ExitCode.DONE, error="", hint=""):
+def of_run(recorded, run_id, *assignments, exit_code=ExitCode.DONE, error="", hint="", executions=None, kind="image"):
     ended = (
         NodeEnded("ExampleGen", NodeState.CACHED, 0.0),
         NodeEnded("Trainer", NodeState.EXECUTED, 31.23456),
         NodeEnded("Pusher", NodeState.SKIPPED, 0.0, "the model is not blessed"),
     )
-    configured = recorded.configured(*assignments, source=recorded.source(notice="a notice"))
+    configured = recorded.configured(*assignments, source=recorded.source(notice="a notice", kind=kind))
     data = dataclasses.replace(PIPELINE.data, hints=lambda resolved: (hint,) * bool(hint))
     configured.pipeline = dataclasses.replace(PIPELINE, data=data)
     return summaries.of_run(
         recorded.store(),
-        summaries.RunResult(run_id, ended, exit_code, error),
+        summaries.RunResult(run_id, ended, exit_code, error, executions),
         configured,
         recorded.root,
         61.23456,
@@ -111,6 +111,18 @@ def test_a_run_is_summed_up_from_what_was_recorded(recorded):
         {"id": "Trainer", "state": "executed", "seconds": 31.235, "reason": None},
         {"id": "Pusher", "state": "skipped", "seconds": 0.0, "reason": "the model is not blessed"},
     )
+
+
+def test_a_result_with_its_executions_is_summed_up_alike(recorded):
+    recorded.run("r1")
+    known = {node: one.id for node, one in recorded.store().executions("r1").items()}
+    assert of_run(recorded, "r1", executions=known) == of_run(recorded, "r1")
+    assert of_run(recorded, "r1", executions={}).metrics == {}
+
+
+def test_labels_of_metrics_are_in_the_words_of_the_data(recorded):
+    recorded.run("r1")
+    assert of_run(recorded, "r1", kind="vector").words == {"image": "vector", "pixel": "value"}
 
 
 def test_a_rerun_that_changed_nothing_is_summed_up_alike(recorded):

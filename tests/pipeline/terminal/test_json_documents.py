@@ -32,6 +32,7 @@ def test_as_json_it_is_one_object_with_null_for_what_there_is_not():
     found = read(json_documents.run_summary(FAILED))
     assert found["schema_version"] == 2
     assert found["exit_code"] == 1
+    assert "words" not in found
     assert (found["report"], found["blessed"], found["pushed_version"], found["notice"]) == (None, None, None, None)
     assert found["error"] == "Trainer: the loss is not a number"
     assert read(json_documents.run_summary(summary()))["error"] is None

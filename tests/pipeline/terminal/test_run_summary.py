@@ -32,6 +32,10 @@ def as_text(ended):
     return run_summary.as_text(ended, PIPELINE, Selection())
 
 
+def test_metrics_are_in_the_words_of_the_data():
+    assert "  BCE, nats per value  " in as_text(summary(words={"pixel": "value"}))
+
+
 def test_a_superseded_model_is_not_said_to_be_served():
     nodes = ({"id": PIPELINE.pushed[0], "state": "cached", "seconds": 0.0, "reason": None},)
     assert "superseded" in as_text(summary(nodes=nodes, pushed_version=None))
