@@ -13,8 +13,9 @@ _TITLE = "accuracy by representation"
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
     """Return the accuracies, or why there are none. Raises `OSError` or `ValueError` without scores."""
     scores = probe_scores.read(artifact.folder)
+    title = "probe of the pixels" if artifact.type_name == "PixelScores" else "probe"
     if scores.reason:
-        return Preview("probe", (Text(scores.reason, title=_TITLE),)), {}
+        return Preview(title, (Text(scores.reason, title=_TITLE),)), {}
     columns = (TableColumn("representation", "name"), *(TableColumn(one.label, "share") for one in metrics.PROBES))
     sizes = {metrics.CODE: scores.units, metrics.PCA: scores.components, metrics.PIXELS: scores.pixels}
     rows: tuple[tuple[Value, ...], ...] = tuple(
@@ -24,4 +25,4 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
     )
     samples = {"train examples": scores.train_examples, "test examples": scores.test_examples, "labels": scores.labels}
     sections: tuple[Section, ...] = (Table(_TITLE, columns, rows), Pairs("samples", samples))
-    return Preview("probe", sections), {}
+    return Preview(title, sections), {}

@@ -28,7 +28,7 @@ from pipeline.web.pages.base import DELETED, Drawings, Page, PageRequest, find_r
 from pipeline.web.urls import Links
 from pipeline_config import LOCAL_RUNNER, Configuration
 
-_BESIDE_GRAPH = 536  # pixels: six parts of a wide page, whose other seven the graph of the nodes takes
+_BESIDE_GRAPH = 528  # pixels: six thirteenths of a page in a window of 1280 with a scroll bar; the graph has the rest
 _MOST_NOTES = 200  # notes on the page; a run has a few
 
 

@@ -135,6 +135,14 @@ def test_a_run_shows_its_graph_times_metrics_pictures_and_how_to_make_it_again(v
     assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
 
 
+def test_no_chart_of_a_run_scrolls_beside_the_scroll_bar_of_the_page(visitor, site):
+    page = visitor.visit(f"/runs/{site.first}")
+    page.set_viewport_size({**DESKTOP, "width": DESKTOP["width"] - 15})  # this Chromium draws no scroll bar
+    wide = "frames => frames.filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent)"
+    assert page.locator(".drawing-frame").evaluate_all(wide) == []
+    page.set_viewport_size(DESKTOP)
+
+
 def test_a_failed_run_says_why_before_all_else(visitor, site):
     page = visitor.visit(f"/runs/{site.failed}")
     text = page.inner_text("main")

@@ -161,7 +161,9 @@ PREVIEWS = {
             Table("first codes", columns("id", "label", "strongest"), (("train/0", 7, "unit 2: 4"),)),
         ),
     ),
-    "PixelScores": Preview("probe", (Text("the data set has no labels", title="accuracy by representation"),)),
+    "PixelScores": Preview(
+        "probe of the pixels", (Text("the data set has no labels", title="accuracy by representation"),)
+    ),
     "ProbeScores": Preview(
         "probe",
         (
