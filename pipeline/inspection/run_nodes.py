@@ -112,10 +112,15 @@ class NodeRuns:
         return declared.skipped(by_key) if declared and by_key.keys() >= set(declared.outputs) else ""
 
     def _upstream(self, node: str, row: RunRow, makers_of_inputs: Sequence[str] = ()) -> tuple[str, ...]:
-        """Return the upstream nodes that the pipeline declares, or else those that made the inputs."""
+        """Return the upstream nodes that the pipeline declares, or else those that made the inputs.
+
+        The node beside which this one is executed is none of them: this one reads nothing from it.
+        """
         if row.pipeline != self._pipeline.name or node not in self._pipeline.by_name:
             return tuple(dict.fromkeys(filter(None, makers_of_inputs)))
-        return tuple(name for name in self._pipeline.names if name in self._pipeline.by_name[node].upstream)
+        declared = self._pipeline.by_name[node]
+        upstream = declared.upstream - {declared.beside}
+        return tuple(name for name in self._pipeline.names if name in upstream)
 
     def _node_not_run(self, name: str, row: RunRow, ended: NodeEnded | None) -> NodeRun:
         state = NodeRunState.WAITING if row.state == RunState.RUNNING else NodeRunState.NOT_RUN

@@ -229,6 +229,7 @@ class TestRun:
             ("model_run", "ModelRun", "r1"),
         ]
         assert trainer.after == ("ExampleGen", "DataGate", "Transform")
+        assert by_name["PixelProbe"].after == ("ExampleGen", "Transform")  # it is executed beside the Trainer
         assert trainer.reasons == ("as asked",)
         assert trainer.state is NodeRunState.EXECUTED
         assert trainer.properties == {"declared": "of Trainer", "own": 7}  # the key's parts are for `sae why`
