@@ -13,6 +13,7 @@ import pathlib
 
 from components import json_text
 from components.evaluation import metrics
+from components.frozen import dataclass
 
 FILE = "decision.json"
 SCHEMA_VERSION = 1
@@ -23,7 +24,7 @@ PUSH, REASON = "push", "reason"
 _RECORDED, _BY_GATE = "recorded", "made by the push gate"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Baseline:
     """The model that a candidate is compared with.
 
@@ -42,7 +43,7 @@ class Baseline:
     folder: str
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Standing:
     """A candidate and its baseline, looked up when the gate runs.
 
@@ -74,7 +75,7 @@ def standing_of(text: str) -> Standing:
     return Standing(**values, baseline=None if baseline is None else Baseline(**baseline))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class GateDecision:
     """Whether a model is pushed, and why: the content of a PushDecision artifact.
 

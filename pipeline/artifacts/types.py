@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from components.evaluation import metrics
+from components.frozen import dataclass
 
 if TYPE_CHECKING:
     from pipeline.artifacts.sections import Preview
@@ -22,7 +23,7 @@ _WRITERS = "pipeline.artifacts.preview_writers"
 _PAYLOADS = "pipeline.artifacts.payloads"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class StoredArtifact:
     """An artifact on this disk, and the related folders.
 
@@ -41,7 +42,7 @@ class StoredArtifact:
     siblings: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class ArtifactType:
     """An artifact type.
 

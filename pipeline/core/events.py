@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from collections.abc import Callable
+
+from components.frozen import dataclass
 
 
 class NodeState(str, enum.Enum):
@@ -17,7 +18,7 @@ class NodeState(str, enum.Enum):
     CANCELLED = "cancelled"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Note:
     """A message for the user."""
 
@@ -25,7 +26,7 @@ class Note:
     warning: bool = False
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class RunStarted:
     """A run started; `nodes` in the order in which they run."""
 
@@ -33,7 +34,7 @@ class RunStarted:
     nodes: tuple[str, ...]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class NodeStarted:
     """A node started.
 
@@ -45,7 +46,7 @@ class NodeStarted:
     reasons: tuple[str, ...] = ()
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class NodeEnded:
     """A node ended, or will not run.
 
@@ -60,7 +61,7 @@ class NodeEnded:
     reason: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class EpochEnded:
     """An epoch of training ended.
 
@@ -76,7 +77,7 @@ class EpochEnded:
     val_reconstruction: float | None = None
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class JobProgress:
     """The job of a node on a cluster.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime
 import errno
 import json
@@ -14,6 +13,7 @@ from collections.abc import Callable
 
 from components import atomic_file, json_text
 from components.errors import cause_text
+from components.frozen import dataclass
 from pipeline.core import local_path, regular_file, root_lock
 from pipeline.core.errors import UnavailableError, UsageError, advice, check_text
 
@@ -37,7 +37,7 @@ class _PathInRoot:
         return root.path / self._name
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Root:
     """A pipeline root, TFX's term for the folder that contains everything runs write; `root` for short.
 

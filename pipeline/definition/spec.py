@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from components.evaluation.metrics import Metric
+from components.frozen import dataclass
 from pipeline.artifacts import types
 from pipeline.artifacts.types import ArtifactType
 from pipeline.core.dataset import Dataset
@@ -35,7 +36,7 @@ OutputName = tuple[str, str]  # a node and the key of one of its outputs
 Outputs = Mapping[str, Artifact]  # artifacts by the key of an input or output
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class ComponentInputs:
     """What a node's TFX component is constructed from.
 
@@ -54,7 +55,7 @@ class ComponentInputs:
     config: Any
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Reuse:
     """A cached result whose key matches, passed to the hook that decides whether it is outdated.
 
@@ -83,7 +84,7 @@ def _never_skipped(outputs: Outputs) -> str:
     return ""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Node:
     """A node of a pipeline.
 
@@ -164,7 +165,7 @@ class Node:
         return (*self.after, self.beside) if self.beside else self.after
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class FoundDataset:
     """The data set of a run.
 
@@ -179,7 +180,7 @@ class FoundDataset:
     exact: bool = True
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class DataLookup:
     """Where a run will find its data, as far as that is known before it starts.
 
@@ -194,7 +195,7 @@ class DataLookup:
     advice: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class DataSource:
     """How a pipeline finds its data set.
 
@@ -227,7 +228,7 @@ class DataSource:
     words: Callable[[Any], Mapping[str, str]] = lambda dataset: {}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class RecordedInputs:
     """The settings, by dotted name, and the data set of a run, as its manifest records them."""
 
@@ -235,7 +236,7 @@ class RecordedInputs:
     dataset: Any
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class EncodeRequest:
     """New data to encode with a model.
 
@@ -260,7 +261,7 @@ class EncodeRequest:
     group: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Frontier:
     """What pages of sweeps draw against each other.
 
@@ -277,7 +278,7 @@ class Frontier:
     marked: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class SweepSpec:
     """How sweeps run a pipeline and choose among its models.
 
@@ -296,7 +297,7 @@ class SweepSpec:
     frontier: Frontier | None = None
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Pipeline:
     """A pipeline.
 

@@ -11,6 +11,7 @@ import enum
 import pathlib
 from collections.abc import Callable, Collection, Mapping
 
+from components.frozen import dataclass
 from pipeline.core import file_digests
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
@@ -31,7 +32,7 @@ class CacheVerdict(str, enum.Enum):
     DEPENDS = "depends"  # on the outputs of nodes that run before it
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Damage:
     """An artifact whose files are not as they were published."""
 
@@ -47,7 +48,7 @@ class Damage:
         return f"{self.node}'s {self.key}"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class CacheDecision:
     """Whether a node runs, and why."""
 
@@ -64,7 +65,7 @@ class CacheDecision:
     runtime_properties: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class NodeCache:
     """Decides for each node of a run whether an earlier result is reused."""
 

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TextIO
 
+from components.frozen import dataclass
 from pipeline.core.text import LONG_DIGEST, escaped, escaped_lines
 
 GAP = "  "
@@ -52,7 +53,7 @@ def width_of(text: str) -> int:
     return len(text) + wide - sum(unicodedata.combining(character) != 0 for character in text)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Column:
     """A column of a table.
 
@@ -69,7 +70,7 @@ class Column:
     drop: int = 0
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Cell:
     """A text in a table, with its style, such as `red`; empty: none."""
 
@@ -82,7 +83,7 @@ def state_cell(state: str) -> Cell:
     return Cell(state, STATES.get(state, ""))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Screen:
     """The terminal or pipe that text is made for.
 

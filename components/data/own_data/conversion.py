@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
+from components.frozen import dataclass
 
 AS_GIVEN = "as in the source"  # channels that were not converted
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Conversion:
     """How images were converted; the defaults: not at all.
 
