@@ -65,7 +65,12 @@ def test_the_notebook_runs_nodes_in_the_interactive_context(
     assert all(cell.cell_type == "markdown" or not cell.outputs for cell in notebook.cells), "clear the outputs"
     [parameters] = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ())]
     parameters.source = f"folder = {str(tmp_path / 'root')!r}\nsettings = {list(QUICK)!r}"
-    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
+    # The kernel finds what an installation contains, and not the rest of the checkout.
+    installed = tmp_path / "installed"
+    installed.mkdir()
+    for name in ("components", "pipeline", "pipeline_config.py", "sae"):
+        (installed / name).symlink_to(PROJECT / name)
+    monkeypatch.setenv("PYTHONPATH", str(installed))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
 
