@@ -17,37 +17,37 @@ from pipeline.core.errors import UsageError
 from pipeline.core.project import PROJECT
 from pipeline.provenance import packages, remembered
 
-_Found = TypeVar("_Found", bound=Callable[..., Any])
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _SHARED = "components"  # nodes of other packages may import it
 # Fields of statements, handlers of exceptions and cases of `match` that contain statements.
 _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
-_read: dict[Any, Any] | None = None  # results by function and arguments, while `read_once` lasts
+_results: dict[Any, Any] | None = None  # results by function and arguments, while `read_once` lasts
 _imported_at = float("inf")  # see `imported_at`
 
 
 @contextlib.contextmanager
 def read_once() -> Iterator[None]:
     """Read each file at most once while the context lasts: the keys of all nodes and the manifest are of one moment."""
-    global _read
-    outer, _read = _read, {} if _read is None else _read
+    global _results
+    outer, _results = _results, {} if _results is None else _results
     try:
         yield
     finally:
-        _read = outer
+        _results = outer
 
 
-def _once(find: _Found) -> _Found:
+def _once(find: _Function) -> _Function:
     """Decorate a function that reads files: while `read_once` lasts, call it once for the same arguments."""
 
     @functools.wraps(find)
     def found(*arguments: Any) -> Any:
-        if _read is None:
+        if _results is None:
             return find(*arguments)
         key = (find, *arguments)
-        if key not in _read:
-            _read[key] = find(*arguments)
-        return _read[key]
+        if key not in _results:
+            _results[key] = find(*arguments)
+        return _results[key]
 
     return found  # type: ignore[return-value]
 
