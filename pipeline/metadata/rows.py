@@ -51,6 +51,7 @@ def first_problem(path: pathlib.Path) -> str:
     with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as opened:
         opened.text_factory = bytes
         opened.create_function("is_utf8", 1, _is_utf8, deterministic=True)
+        opened.create_function("is_ascii", 1, bytes.isascii, deterministic=True)  # spares most calls of Python
         return next(_problems(opened), "")
 
 
@@ -114,10 +115,14 @@ def _checks_of_values(tables: Mapping[str, Mapping[str, tuple[str, bool]]]) -> I
             if not stored:
                 continue
             allowed = (*stored, *(() if required else ("null",)))
-            kinds = ", ".join(f"'{kind}'" for kind in allowed)
-            yield _Check(table, column, f"typeof({column}) NOT IN ({kinds})", " or ".join(allowed))
+            # Most columns of properties are null, which SQLite sees faster than it finds a type in a list.
+            given = "" if required else f"{column} IS NOT NULL AND "
+            others = " AND ".join(f"typeof({column}) <> '{kind}'" for kind in stored)
+            yield _Check(table, column, given + others, " or ".join(allowed))
             if stored == ("text",):
-                yield _Check(table, column, f"NOT is_utf8(CAST({column} AS BLOB))", "UTF-8")
+                text = f"CAST({column} AS BLOB)"
+                where = f"{column} IS NOT NULL AND NOT is_ascii({text}) AND NOT is_utf8({text})"
+                yield _Check(table, column, where, "UTF-8")
             elif declared.startswith(_FLAGS) and column != "type_kind":
                 yield _Check(table, column, f"{column} NOT IN (0, 1)", "0 or 1")
             elif column in _ENUMS:
@@ -140,11 +145,12 @@ def _found(opened: sqlite3.Connection, check: _Check, columns: Mapping[str, tupl
         yield f"{place}: {check.column} is {shown!r}, {check.allowed} is expected"
 
 
-def _is_utf8(value: bytes | None) -> bool:
+def _is_utf8(value: bytes) -> bool:
     try:
-        return value is None or bool(value.decode() or True)
+        value.decode()
     except UnicodeDecodeError:
         return False
+    return True
 
 
 def _text(value: object) -> str:
