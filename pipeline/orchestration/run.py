@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO
 
 from components import atomic_file
-from pipeline.core import event_log, settings
+from pipeline.core import event_log, garbage_collector, settings
 from pipeline.core.events import EpochEnded, Event, JobProgress, Listener, Note
 from pipeline.core.pipeline_root import Root, stamp
 from pipeline.definition.spec import Pipeline
@@ -28,6 +28,7 @@ from pipeline.registry import journal, superseded
 Display = Callable[[TextIO], contextlib.AbstractContextManager[Listener]]
 
 
+@garbage_collector.off()  # until TensorFlow is imported, if a node has to be executed
 def run(request: RunRequest, display: Display) -> Summary:
     """Run the pipeline and return its summary.
 

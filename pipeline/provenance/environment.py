@@ -169,9 +169,12 @@ def _linux_processor() -> tuple[str, set[str]]:
         text = _CPUINFO.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return "", set()
-    model = re.search(r"^model name[ \t]*:[ \t]*(.*)$", text, re.MULTILINE)
-    features = re.search(r"^(?:flags|Features)[ \t]*:(.*)$", text, re.MULTILINE)  # x86, arm64
-    return (model[1].strip() if model else "", set(features[1].split()) if features else set())
+    fields: dict[str, str] = {}  # of the first processor that has them
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        fields.setdefault(name.strip(), value.strip())
+    features = fields.get("flags") or fields.get("Features", "")  # x86, arm64
+    return fields.get("model name", ""), set(features.split())
 
 
 def _mac_processor() -> tuple[str, set[str]]:

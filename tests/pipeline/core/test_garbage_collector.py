@@ -24,6 +24,20 @@ def test_the_collector_is_off_and_leaves_out_what_was_created():
     assert gc.get_freeze_count() >= before + len(made)
 
 
+def test_the_collector_is_off_for_a_function_at_most_until_imports_in_it_have_ended():
+    states = []
+
+    @garbage_collector.off()
+    def short():
+        states.append(gc.isenabled())
+        with garbage_collector.off_for_imports():
+            states.append(gc.isenabled())
+        states.append(gc.isenabled())
+
+    short()
+    assert [*states, gc.isenabled()] == [False, False, True, True]
+
+
 def test_the_collector_is_on_again_after_an_import_that_failed():
     with pytest.raises(ImportError), garbage_collector.off_for_imports():
         raise ImportError("no such module")
