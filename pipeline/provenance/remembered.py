@@ -123,7 +123,7 @@ def _distributions(folder: str) -> list[Any]:
     for name in names:
         if name.lower().endswith(_DISTRIBUTIONS):
             place = os.path.join(folder, name)
-            states = [_file_state(os.path.join(place, part)) for part in _OF_WHEEL]
+            states = [_file_state(f"{place}/{part}") for part in _OF_WHEEL]
             if None in states:
                 states += [_file_state(place), *(_file_state(os.path.join(place, part)) for part in _OF_EGG)]
             found.append([place, states])
