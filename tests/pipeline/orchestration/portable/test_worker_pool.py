@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 import pathlib
 import signal
@@ -69,29 +70,57 @@ def children() -> list[psutil.Process]:
     ]
 
 
-def test_a_job_runs_in_a_process_with_the_variables_of_the_run(
-    engine: EngineConfig, here: worker_identity.Identity, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TF_XLA_FLAGS", "--of-the-worker")
-    target, own = str(tmp_path / "out"), os.getpid()
+@dataclasses.dataclass(frozen=True)
+class JobThatRan:
+    """What a job left behind.
+
+    Attributes:
+      process, executable: of the worker that ran it.
+      variables: of that process.
+      log: the lines of its log.
+    """
+
+    process: int
+    executable: str
+    variables: dict[str, str]
+    log: list[str]
+
+
+@pytest.fixture(scope="module")
+def ran(engine: EngineConfig, here: worker_identity.Identity, tmp_path_factory: pytest.TempPathFactory) -> JobThatRan:
+    """A job of six elements, with a proxy where nothing listens; one for all tests, because a worker imports TFX."""
+    folder = tmp_path_factory.mktemp("job")
+    target = str(folder / "out")
 
     def act(number: int) -> None:
+        import json  # here, because Beam sends the function to another process
         import logging
         import os
         import sys
 
         logging.warning("number %d", number)
-        seen = os.environ.get("TF_XLA_FLAGS"), os.environ["TF_NUM_INTRAOP_THREADS"], os.environ["OMP_NUM_THREADS"]
         with open(f"{target}-{number}", "w") as file:
-            file.write(f"{os.getpid() != own} {sys.executable} {seen}")
+            json.dump([os.getpid(), sys.executable, dict(os.environ)], file)
 
-    settings = dataclasses.replace(engine, intra_op_threads=5)
-    run(job(settings, tmp_path, here), act)
-    written = {path.read_text() for path in tmp_path.glob("out-*")}
-    assert written == {f"True {sys.executable} {(None, '5', '1')}"}
-    [log] = (tmp_path / "logs" / "r1.workers" / "ExampleGen").iterdir()
-    lines = log.read_text().splitlines()
-    assert sum("WARNING root: number" in line for line in lines) == 6
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TF_XLA_FLAGS", "--of-the-worker")
+        for name in ("TF_CPP_MIN_LOG_LEVEL", "no_proxy", "no_grpc_proxy"):
+            patch.delenv(name, raising=False)
+        found = job(dataclasses.replace(engine, intra_op_threads=5), folder, here)
+        variables = {**found.parameters.variables, "http_proxy": "http://127.0.0.1:9"}
+        run(dataclasses.replace(found, parameters=dataclasses.replace(found.parameters, variables=variables)), act)
+    written = [path.read_text() for path in folder.glob("out-*")]
+    assert len(written) == 6
+    [log] = (folder / "logs" / "r1.workers" / "ExampleGen").iterdir()
+    return JobThatRan(*json.loads(written[0]), log.read_text().splitlines())
+
+
+def test_a_job_runs_in_a_process_with_the_variables_of_the_run(ran: JobThatRan) -> None:
+    assert ran.process != os.getpid()
+    assert ran.executable == sys.executable
+    seen = [ran.variables.get(name) for name in ("TF_XLA_FLAGS", "TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS")]
+    assert seen == [None, "5", "1"]
+    assert sum("WARNING root: number" in line for line in ran.log) == 6
     until = time.monotonic() + 20
     while children() and time.monotonic() < until:
         time.sleep(0.1)
@@ -99,24 +128,10 @@ def test_a_job_runs_in_a_process_with_the_variables_of_the_run(
 
 
 def test_a_worker_process_reaches_its_runner_without_the_proxy_of_the_host_and_logs_only_what_matters(
-    engine: EngineConfig, here: worker_identity.Identity, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    ran: JobThatRan,
 ) -> None:
-    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
-    for name in ("no_proxy", "no_grpc_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    proxy = {"http_proxy": "http://127.0.0.1:9"}  # where nothing listens
-    target = str(tmp_path / "out")
-
-    def act(number: int) -> None:
-        import os
-
-        with open(f"{target}-{number}", "w") as file:
-            file.write(f"{os.environ['http_proxy']} {os.environ.get('TF_CPP_MIN_LOG_LEVEL')}")
-
-    found = job(engine, tmp_path, here)
-    variables = {**found.parameters.variables, **proxy}
-    run(dataclasses.replace(found, parameters=dataclasses.replace(found.parameters, variables=variables)), act)
-    assert {path.read_text() for path in tmp_path.glob("out-*")} == {"http://127.0.0.1:9 1"}
+    assert ran.variables["http_proxy"] == "http://127.0.0.1:9"
+    assert ran.variables["TF_CPP_MIN_LOG_LEVEL"] == "1"
 
 
 def test_other_code_is_refused_with_the_name_of_the_host(
