@@ -28,39 +28,41 @@ def look(reader):
     return reader.run(rows[0].id) if rows else None
 
 
-def follow(root, answers, ended):
-    """Read a root until the event `ended`, and once more; send what was read of runs. A process of its own does it."""
-    with open_location(PIPELINE, None, Root(root)) as place:
-        looks, last = [], False
-        answers.send("ready")
-        while not last:
-            last = ended.wait(0.05)  # leaves the run a core
-            with contextlib.suppress(NotFoundError):  # there is no store yet
-                looks.append(look(place.reader()))  # a new client each time, as pages and commands have
-        answers.send([run for run in looks if run is not None])
+def follow(root, answers, ends):
+    """Read a root until each of the events `ends`, and once more; send what was read of runs. Runs in a process."""
+    for ended in ends:
+        with open_location(PIPELINE, None, Root(root)) as place:
+            looks, last = [], False
+            answers.send("ready")
+            while not last:
+                last = ended.wait(0.05)  # leaves the run a core
+                with contextlib.suppress(NotFoundError):  # there is no store yet
+                    looks.append(look(place.reader()))  # a new client each time, as pages and commands have
+            answers.send([run for run in looks if run is not None])
 
 
 @pytest.fixture(scope="module")
 def looked_at(tmp_path_factory):
     """Three runs, executed, cached and failed, that another process reads while they run; what was read of each."""
     root = tmp_path_factory.mktemp("reading") / "root"
+    runs = ((), (), ("data.train_examples=1",))
     context = multiprocessing.get_context("spawn")
+    answers, sender = context.Pipe(duplex=False)
+    ends = [context.Event() for _ in runs]
+    reader = context.Process(target=follow, args=(root, sender, ends))
+    reader.start()
+    sender.close()
     seen, summaries = [], []
-    for settings in ((), (), ("data.train_examples=1",)):
-        answers, sender = context.Pipe(duplex=False)
-        ended = context.Event()
-        reader = context.Process(target=follow, args=(root, sender, ended))
-        reader.start()
-        sender.close()
+    for settings, ended in zip(runs, ends, strict=True):
         assert answers.recv() == "ready"  # raises EOFError if the reader failed, as below
         try:
             summaries.append(dataclasses.asdict(run_here(root, *QUICK, *settings, to_node="Transform")))
         finally:
             ended.set()
         looks = answers.recv()
-        reader.join()
-        assert reader.exitcode == 0
         seen.append([run for run in looks if run.row.id == summaries[-1]["run_id"]])
+    reader.join()
+    assert reader.exitcode == 0
     return root, seen, summaries
 
 

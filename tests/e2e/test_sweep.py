@@ -20,7 +20,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.metadata import run_properties
 from pipeline.metadata.store import open_store
 from tests import PROJECT
-from tests.e2e.conftest import QUICK_OPTIONS, SampleRun, sae, sae_here
+from tests.e2e.conftest import QUICK_OPTIONS, SampleRun, sae_here
 
 # All nodes of the first point are cached. The gate of the second one expects another number of examples, and fails.
 OVER = ("--over", "data.validation_examples=714,99")
@@ -92,7 +92,7 @@ def killed(root: pathlib.Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def ended(root: pathlib.Path, killed: dict[str, Any]) -> subprocess.CompletedProcess[str]:
     """The same command again."""
-    return sae("sweep", "run", "gate", *OVER, *QUICK_OPTIONS, "--root", root, "--json")
+    return sae_here("sweep", "run", "gate", *OVER, *QUICK_OPTIONS, "--root", root, "--json")
 
 
 def test_a_second_sweep_is_refused(killed: dict[str, Any], root: pathlib.Path) -> None:
@@ -163,7 +163,7 @@ def test_the_best_model_is_promoted(ended: subprocess.CompletedProcess[str], roo
 def pictures(ended: subprocess.CompletedProcess[str], root: pathlib.Path) -> subprocess.CompletedProcess[str]:
     """A sweep with two workers over a setting of the report alone: all other nodes are cached."""
     over = ("--over", "evaluation.images_per_label=1,2,3")
-    return sae("sweep", "run", "pictures", *over, "--parallel", "2", *QUICK_OPTIONS, "--json", "--root", root)
+    return sae_here("sweep", "run", "pictures", *over, "--parallel", "2", *QUICK_OPTIONS, "--json", "--root", root)
 
 
 def test_points_that_run_at_once_are_taken_over_from_workers(
@@ -188,7 +188,7 @@ def test_another_round_has_new_runs_and_the_same_digest(
     pictures: subprocess.CompletedProcess[str], root: pathlib.Path
 ) -> None:
     before = json.loads(pictures.stdout)
-    again = sae("sweep", "run", "pictures", "--again", "--root", root, "--json")
+    again = sae_here("sweep", "run", "pictures", "--again", "--root", root, "--json")
     found = json.loads(again.stdout)
     assert again.returncode == 0, again.stderr
     assert all(new["run"] > old["run"] for new, old in zip(found["points"], before["points"], strict=True))
