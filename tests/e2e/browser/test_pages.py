@@ -1,12 +1,16 @@
 """Each page, in a browser: it opens without complaint, fits a phone and a desktop, and can be used by everybody.
 
-And the pages as files. One file of tests for all, because each file makes its own site.
+And a run that is followed to its end, and the pages as files. One file of tests for all, because each file starts its
+own browser and makes its own site.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
+import subprocess
+import sys
 import urllib.parse
 
 import pytest
@@ -17,8 +21,43 @@ from pipeline.inspection.locations import open_reader
 from pipeline.metadata.store import open_store
 from pipeline.registry import listing
 from pipeline.sparse_autoencoder.definition import PIPELINE
-from tests.e2e.browser.conftest import DESKTOP, PHONE, SCRIPT, visiting
-from tests.e2e.conftest import sae
+from tests.e2e.browser.conftest import DESKTOP, PHONE, SCRIPT, served, visiting
+from tests.e2e.conftest import PROJECT, QUICK_OPTIONS, sae
+
+
+def begin(root, *options):
+    """Start a run on the sample in a process of its own."""
+    command = [sys.executable, "-m", "pipeline", "run", *QUICK_OPTIONS, *options, "--json", "--root", str(root)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=PROJECT)
+
+
+def test_a_run_is_followed_to_its_end(chromium, sample_run, tmp_path):
+    """Without a reload. What precedes the training is cached, and nothing follows it: pages show later nodes alike.
+
+    tests/pipeline/web/test_missing.py has the pages of a root before its first run. This test is the first one, so that
+    no other page is open beside it.
+    """
+    root = sample_run.copy(tmp_path / "root")
+    with served("--root", root) as address, visiting(chromium, address) as visitor:
+        page = visitor.visit("/")
+        process = begin(root, "--set", "training.epochs=8", "--to-node", "Trainer")
+        copied = root / "manifests" / f"{sample_run.run_id}.json"
+        while not (begun := set((root / "manifests").glob("*.json")) - {copied}):
+            assert process.poll() is None, process.communicate()
+            page.wait_for_timeout(100)
+        [manifest] = begun
+        page.wait_for_timeout(1_000)  # the context follows the manifest
+        visitor.visit(f"/runs/{manifest.stem}")
+        page.evaluate("window.first = true")
+        page.get_by_text("running").first.wait_for()
+        page.get_by_text(re.compile(r"epoch \d+ of 8|\d+/8|epoch \d+", re.IGNORECASE)).first.wait_for(timeout=90_000)
+        page.locator("main", has_text="succeeded").wait_for(timeout=600_000)
+        assert page.evaluate("window.first") is True  # the same page all the time
+        output, errors = process.communicate(timeout=300)
+        assert json.loads(output)["exit_code"] == 0, errors
+        curves = [page.locator(f"[data-live={part}] .chart-lines").count() for part in ("training", "outputs")]
+        assert curves == [0, 1]  # those of the finished run replaced the live ones
+        assert page.evaluate("document.querySelectorAll('[aria-live]').length") >= 1
 
 
 def artifacts(site):
