@@ -12,13 +12,11 @@ import math
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Literal
 
-from components.frozen import dataclass
-
 # Activations above it count as active: a ReLU is exactly 0 for negative inputs.
 ACTIVE_ABOVE = 0.0
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Metric:
     """A number that the Evaluator computes, over all test images and for each label, or that another node computes.
 
@@ -235,7 +233,7 @@ VALIDATION = tuple(_on_validation(one) for one in _MEASURED if one.source in ("i
 METRICS = (*_MEASURED, *VALIDATION)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Loss:
     """A reconstruction loss that a model can be trained with, and the metrics in its terms.
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 
 from components.evaluation import metrics
-from components.frozen import dataclass
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class EpochLosses:
     """Mean losses of one epoch, finite; training losses are measured while the weights change.
 
@@ -27,7 +27,7 @@ class EpochLosses:
     val_reconstruction: float
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Gate:
     """A threshold that a model must meet to be blessed, and the measured value.
 
@@ -48,7 +48,7 @@ class Gate:
 OVERALL = "overall"
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Gates:
     """The limits of the thresholds. Losses are without the penalty; inf: no limit.
 
@@ -77,7 +77,7 @@ class Gates:
         return {name: limit for name, limit in limits.items() if math.isfinite(limit)}
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Evaluation:
     """The metrics in a ModelEvaluation.
 

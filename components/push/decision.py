@@ -13,7 +13,6 @@ import pathlib
 
 from components import json_text
 from components.evaluation import metrics
-from components.frozen import dataclass
 
 FILE = "decision.json"
 SCHEMA_VERSION = 1
@@ -24,7 +23,7 @@ PUSH, REASON = "push", "reason"
 _RECORDED, _BY_GATE = "recorded", "made by the push gate"
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Baseline:
     """The model that a candidate is compared with.
 
@@ -43,7 +42,7 @@ class Baseline:
     folder: str
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Standing:
     """A candidate and its baseline, looked up when the gate runs.
 
@@ -75,7 +74,7 @@ def standing_of(text: str) -> Standing:
     return Standing(**values, baseline=None if baseline is None else Baseline(**baseline))
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class GateDecision:
     """Whether a model is pushed, and why: the content of a PushDecision artifact.
 

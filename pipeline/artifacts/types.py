@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from components.evaluation import metrics
-from components.frozen import dataclass
 
 if TYPE_CHECKING:
     from pipeline.artifacts.sections import Preview
@@ -23,7 +22,7 @@ _WRITERS = "pipeline.artifacts.preview_writers"
 _PAYLOADS = "pipeline.artifacts.payloads"
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class StoredArtifact:
     """An artifact on this disk, and the related folders.
 
@@ -42,7 +41,7 @@ class StoredArtifact:
     siblings: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class ArtifactType:
     """An artifact type.
 

@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from components import json_text
-from components.frozen import dataclass
 from pipeline.core import regular_file, serialization
 from pipeline.core.events import EpochEnded, Event, JobProgress, NodeEnded, NodeStarted, Note, RunStarted
 
@@ -29,7 +28,7 @@ _KINDS: dict[str, type[Event]] = {
 _MAX_BYTES = 16 * 1024 * 1024  # that are read: about 100,000 epochs
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class TimedEvent:
     """An event with its time, in UTC."""
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from collections.abc import Callable
-
-from components.frozen import dataclass
 
 
 class NodeState(str, enum.Enum):
@@ -18,7 +17,7 @@ class NodeState(str, enum.Enum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Note:
     """A message for the user."""
 
@@ -26,7 +25,7 @@ class Note:
     warning: bool = False
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class RunStarted:
     """A run started; `nodes` in the order in which they run."""
 
@@ -34,7 +33,7 @@ class RunStarted:
     nodes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class NodeStarted:
     """A node started.
 
@@ -46,7 +45,7 @@ class NodeStarted:
     reasons: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class NodeEnded:
     """A node ended, or will not run.
 
@@ -61,7 +60,7 @@ class NodeEnded:
     reason: str = ""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class EpochEnded:
     """An epoch of training ended.
 
@@ -77,7 +76,7 @@ class EpochEnded:
     val_reconstruction: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class JobProgress:
     """The job of a node on a cluster.
 

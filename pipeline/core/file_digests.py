@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -9,13 +10,12 @@ import pathlib
 from collections.abc import Mapping
 
 from components import json_text
-from components.frozen import dataclass
 from pipeline.core.text import counted
 
 _BLOCK = 1 << 16  # bytes per read; memory for more is taken anew each time, which takes longer than a small file
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class FileState:
     """A file at the time when its artifact was published.
 

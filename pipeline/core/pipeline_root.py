@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import errno
 import json
@@ -13,7 +14,6 @@ from collections.abc import Callable
 
 from components import atomic_file, json_text
 from components.errors import cause_text
-from components.frozen import dataclass
 from pipeline.core import local_path, regular_file, root_lock
 from pipeline.core.errors import UnavailableError, UsageError, advice, check_text
 
@@ -37,7 +37,7 @@ class _PathInRoot:
         return root.path / self._name
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Root:
     """A pipeline root, TFX's term for the folder that contains everything runs write; `root` for short.
 

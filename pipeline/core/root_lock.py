@@ -30,7 +30,6 @@ from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from components.errors import cause_text
-from components.frozen import dataclass
 from pipeline.core import file_system, regular_file, shell
 from pipeline.core.errors import ExitCode, LockedError, UnavailableError
 from pipeline.core.text import escaped, seconds_text, when_text
@@ -47,7 +46,7 @@ _REFUSED = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)  # another process ha
 _LOCKED_BYTE = 1 << 30
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Holder:
     """The process that holds a lock.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import pathlib
@@ -9,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.errors import cause_text
-from components.frozen import dataclass
 from pipeline.core.errors import UsageError
 from pipeline.core.local_path import local_path
 from pipeline.core.text import closest
@@ -18,7 +18,7 @@ from pipeline_config import Configuration, PipelineConfig, Setting, Value
 ROOT_VARIABLE = "SAE_ROOT"
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Request:
     """The settings that the user gave.
 
@@ -43,7 +43,7 @@ class Request:
         return not (self.profile or self.config_file or self.assignments or self.seed is not None)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Settings:
     """A configuration and where each of its values came from.
 

@@ -6,9 +6,9 @@ pipeline: "`sae runs` lists all". Commands and pages add these options before th
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
-from components.frozen import dataclass
 from pipeline.core import shell
 
 _COMMAND = re.compile(r"`sae ([a-z][^`\n]*)`")
@@ -20,7 +20,7 @@ WITHOUT_SELECTION = frozenset(("cluster", "worker"))  # they use no root of thei
 _PASSWORD = re.compile(r"(?<=://)([^:@/?#]*):[^@/?#]*(?=@)")
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Selection:
     """What the user selected; an empty text is a default, which needs no option.
 

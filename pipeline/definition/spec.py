@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from components.evaluation.metrics import Metric
-from components.frozen import dataclass
 from pipeline.artifacts import types
 from pipeline.artifacts.types import ArtifactType
 from pipeline.core.dataset import Dataset
@@ -36,7 +35,7 @@ OutputName = tuple[str, str]  # a node and the key of one of its outputs
 Outputs = Mapping[str, Artifact]  # artifacts by the key of an input or output
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class ComponentInputs:
     """What a node's TFX component is constructed from.
 
@@ -55,7 +54,7 @@ class ComponentInputs:
     config: Any
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Reuse:
     """A cached result whose key matches, passed to the hook that decides whether it is outdated.
 
@@ -84,7 +83,7 @@ def _never_skipped(outputs: Outputs) -> str:
     return ""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Node:
     """A node of a pipeline.
 
@@ -165,7 +164,7 @@ class Node:
         return (*self.after, self.beside) if self.beside else self.after
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class FoundDataset:
     """The data set of a run.
 
@@ -180,7 +179,7 @@ class FoundDataset:
     exact: bool = True
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class DataLookup:
     """Where a run will find its data, as far as that is known before it starts.
 
@@ -195,7 +194,7 @@ class DataLookup:
     advice: str = ""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class DataSource:
     """How a pipeline finds its data set.
 
@@ -228,7 +227,7 @@ class DataSource:
     words: Callable[[Any], Mapping[str, str]] = lambda dataset: {}
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class RecordedInputs:
     """The settings, by dotted name, and the data set of a run, as its manifest records them."""
 
@@ -236,7 +235,7 @@ class RecordedInputs:
     dataset: Any
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class EncodeRequest:
     """New data to encode with a model.
 
@@ -261,7 +260,7 @@ class EncodeRequest:
     group: str = ""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Frontier:
     """What pages of sweeps draw against each other.
 
@@ -278,7 +277,7 @@ class Frontier:
     marked: str = ""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class SweepSpec:
     """How sweeps run a pipeline and choose among its models.
 
@@ -297,7 +296,7 @@ class SweepSpec:
     frontier: Frontier | None = None
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Pipeline:
     """A pipeline.
 

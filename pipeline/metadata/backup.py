@@ -5,6 +5,7 @@ A backup is complete only if SQLite finds no damage in it and ML Metadata opens 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import pathlib
@@ -13,7 +14,6 @@ from typing import Any
 
 from components import atomic_file, json_text
 from components.errors import cause_text
-from components.frozen import dataclass
 from pipeline.core import regular_file
 from pipeline.core.errors import FREE_SPACE, NotFoundError, SaeError, UnavailableError
 from pipeline.core.pipeline_root import Root
@@ -27,7 +27,7 @@ _ABOUT = ".json"  # the file beside a backup: where the root was, and the number
 _PATH, _SEQUENCE = "path", "sequence"  # keys in that file
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class RestoredBackup:
     """The result of a restore.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from components import json_text
-from components.frozen import dataclass
 from pipeline.core import file_digests
 from pipeline.metadata.properties import KEY
 
@@ -19,7 +19,7 @@ _LONGEST = 60  # characters shown of a value
 _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Change:
     """A field of a key that changed; `old` or `new` is None if it was added or removed."""
 
@@ -41,7 +41,7 @@ class Change:
         return f"{field}: {old} -> {new}"
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class CacheKey:
     """What a result depends on: fields and their values for each of `PARTS`."""
 

@@ -7,11 +7,10 @@ does not have is not checked.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import pathlib
 import sqlite3
 from collections.abc import Iterator, Mapping
-
-from components.frozen import dataclass
 
 _NODES = ("Artifact", "Execution", "Context")
 # Columns with the id of a row in another table, and that table.
@@ -83,7 +82,7 @@ def _tables(opened: sqlite3.Connection) -> Iterator[tuple[str, dict[str, tuple[s
             yield table, columns
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class _Check:
     """A condition of SQL on a column, which holds for no row that ML Metadata can read."""
 

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from components import json_text
-from components.frozen import dataclass
 from pipeline.core import serialization, shell
 from pipeline.metadata.types import json_of, numbers_of
 
@@ -27,7 +26,7 @@ ADOPTED_FROM = f"{_PREFIX}adopted_from"  # the other root in which the run was e
 Scalar = str | int | float
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Headline:
     """A run in a list of runs; each field is None if it is not known (yet).
 
@@ -114,7 +113,7 @@ def settings_of(properties: Mapping[str, object]) -> dict[str, Any] | None:
     return serialization.with_infinity(json_of(properties[_SETTINGS], dict)) if _SETTINGS in properties else None
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class RunOptions:
     """The options of a run that are not in its configuration; `sae resume` uses them again.
 
@@ -153,7 +152,7 @@ def options_of(properties: Mapping[str, object]) -> RunOptions:
         return RunOptions()
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class RunAttempt:
     """One attempt at a run that was resumed.
 

@@ -6,12 +6,12 @@ Times are aware and in UTC; None if not recorded. Texts are as in the store: cod
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from components import json_text
-from components.frozen import dataclass
 from pipeline.core import file_digests
 from pipeline.core.events import NodeState
 from pipeline.metadata import node_key
@@ -23,7 +23,7 @@ Properties = Mapping[str, Any]  # by name; the values are a `Property`, of the t
 _REMOVED = "REMOVED"  # state of an artifact without a row; ML Metadata has no name for it
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Artifact:
     """An artifact.
 
@@ -94,7 +94,7 @@ class Artifact:
         return found
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Execution:
     """An execution of a node, or a decision or verification of this project.
 
@@ -155,7 +155,7 @@ class Execution:
             return text
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Event:
     """An execution read or wrote an artifact.
 
@@ -176,7 +176,7 @@ class Event:
     when: datetime.datetime | None
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class RunContext:
     """The context of a run.
 
@@ -193,7 +193,7 @@ class RunContext:
     properties: Properties
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Owner:
     """Run, node and pipeline of an execution; empty if not recorded."""
 
@@ -202,7 +202,7 @@ class Owner:
     pipeline: str = ""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class NodeContext:
     """The context of a node, whose `owner` is its pipeline or, in early versions of TFX, its run; empty if unknown."""
 
@@ -211,7 +211,7 @@ class NodeContext:
     owner: str
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Maker:
     """The execution that made an artifact, and the output key."""
 

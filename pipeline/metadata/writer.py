@@ -15,7 +15,6 @@ from collections.abc import Collection, Mapping, Sequence
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components import json_text
-from components.frozen import dataclass
 from pipeline.core import file_digests, pipeline_root
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
@@ -29,7 +28,7 @@ from pipeline.metadata.types import Artifact, Execution
 _PAGE = 100  # artifacts written at once
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class CachedNode:
     """A node of a run that reuses the outputs of an earlier execution."""
 

@@ -11,7 +11,6 @@ import enum
 import pathlib
 from collections.abc import Callable, Collection, Mapping
 
-from components.frozen import dataclass
 from pipeline.core import file_digests
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
@@ -32,7 +31,7 @@ class CacheVerdict(str, enum.Enum):
     DEPENDS = "depends"  # on the outputs of nodes that run before it
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Damage:
     """An artifact whose files are not as they were published."""
 
@@ -48,7 +47,7 @@ class Damage:
         return f"{self.node}'s {self.key}"
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class CacheDecision:
     """Whether a node runs, and why."""
 
@@ -65,7 +64,7 @@ class CacheDecision:
     runtime_properties: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class NodeCache:
     """Decides for each node of a run whether an earlier result is reused."""
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 
-from components.frozen import dataclass
 from pipeline.core import settings
 from pipeline.definition.spec import Pipeline
 from pipeline.metadata.run_properties import RunOptions
 from pipeline.provenance import manifest
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class RunRequest:
     """The options of `sae run` and `sae plan`."""
 

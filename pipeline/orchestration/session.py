@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 from typing import Any, TextIO
 
-from components.frozen import dataclass
 from pipeline.core import settings
 from pipeline.core.events import Listener, Note
 from pipeline.core.pipeline_root import Root
@@ -23,7 +23,7 @@ from pipeline.orchestration.summary import Summary
 from pipeline.provenance import cache_key, manifest, remembered, source_code
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class RunSession:
     """One run."""
 

@@ -7,7 +7,6 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from components.frozen import dataclass
 from components.push import decision as push_decision
 from components.push import serving_dir
 from pipeline.core import settings
@@ -22,7 +21,7 @@ from pipeline.metadata.types import Artifact
 from pipeline.registry import decision_log
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class RunResult:
     """How a run ended."""
 
@@ -33,7 +32,7 @@ class RunResult:
     executions: Mapping[str, int] | None = None  # ids of those that succeeded, by node; None: ML Metadata has them
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Summary:
     """The result of a run."""
 

@@ -6,6 +6,7 @@ of its own description.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 import platform
@@ -14,7 +15,6 @@ import subprocess
 import sys
 
 from components.errors import cause_text
-from components.frozen import dataclass
 from pipeline.core import file_digests
 from pipeline.core.project import LOCK, PROJECT
 from pipeline.provenance import packages, remembered
@@ -28,7 +28,7 @@ _CODE = ("components", "pipeline", "pipeline_config.py", "pyproject.toml", "requ
 _GIT_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Git:
     """The commit that is checked out."""
 
@@ -38,7 +38,7 @@ class Git:
     dirty: bool
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Checkout:
     """The commit that is checked out, or why it is unknown."""
 
@@ -46,7 +46,7 @@ class Checkout:
     unknown: str = ""  # empty if the commit is known
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Lock:
     """The lock file of the packages to install."""
 
@@ -54,7 +54,7 @@ class Lock:
     digest: str  # SHA-256 of its bytes, in hex
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Python:
     """The interpreter."""
 
@@ -62,7 +62,7 @@ class Python:
     implementation: str  # `CPython`
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class TensorFlow:
     """The installed build of TensorFlow."""
 
@@ -72,7 +72,7 @@ class TensorFlow:
     files: str  # digest, in hex, of the names and digests of its files, without those that the installer wrote
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Machine:
     """The machine that computes."""
 

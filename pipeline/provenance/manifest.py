@@ -14,7 +14,6 @@ from typing import Protocol
 
 from components import atomic_file, json_text
 from components.errors import cause_text
-from components.frozen import dataclass
 from pipeline.core import regular_file, serialization, tfx_versions
 from pipeline.core.dataset import Dataset
 from pipeline.core.errors import NotFoundError, UnavailableError
@@ -45,7 +44,7 @@ class RecordedPipeline(Protocol):
     def data(self) -> _DataSource: ...
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Engine:
     """The engine of the nodes."""
 
@@ -56,7 +55,7 @@ class Engine:
     inter_op_threads: int
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Manifest:
     """The inputs of a run. Digests are SHA-256 in hex."""
 

@@ -10,11 +10,11 @@ The names were found in the libraries and Python sources of TensorFlow 2.16 and 
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import functools
 from collections.abc import Mapping
 
-from components.frozen import dataclass
 from pipeline.core.text import escaped
 from pipeline_config import EngineConfig
 
@@ -29,7 +29,7 @@ class Treatment(enum.Enum):
     KEPT = "left as it is, because it changes no results"
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Variable:
     """A variable, or all variables whose names begin alike."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import re
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from components.frozen import dataclass
 from pipeline.core.project import LOCK
 from pipeline.provenance import remembered
 
@@ -30,7 +30,7 @@ _SEPARATORS = re.compile(r"[-_.]+")
 _TOP = re.compile(r"\n([^/.,\n]+)[/.]")  # of a path in a RECORD
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class _Installed:
     """A distribution, from its metadata."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import enum
 import getpass
 import os
 from collections.abc import Iterable
 
-from components.frozen import dataclass
 from pipeline.core.errors import UsageError
 from pipeline.core.events import NodeState
 from pipeline.metadata import properties
@@ -45,7 +45,7 @@ _PAST = {
 ON_MODELS = (DecisionType.PIN, DecisionType.UNPIN, DecisionType.PROMOTE, DecisionType.ROLLBACK)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class DecisionRecord:
     """A decision.
 

@@ -14,7 +14,6 @@ import uuid
 from collections.abc import Iterable, Mapping
 
 from components.errors import cause_text
-from components.frozen import dataclass
 from components.push import serving_dir
 from pipeline.core import serialization
 from pipeline.core.errors import UnavailableError
@@ -30,7 +29,7 @@ from pipeline.registry.decision_log import DecisionType
 _OPEN, _CARRIED_OUT, _CANCELLED = "open", "carried out", "cancelled"
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Entry:
     """A decision in the file.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import pathlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from components import int64
-from components.frozen import dataclass
 from components.push import serving_dir
 from pipeline.core import file_digests
 from pipeline.core.pipeline_root import Root
@@ -20,7 +20,7 @@ _NEWEST = 100  # artifacts; several runs
 MODEL, MODEL_BLESSING = "Model", "ModelBlessing"  # type names of TFX
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Push:
     """A push of a model to the root's serving folder.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 from collections.abc import Collection, Iterable
 
 from components import json_text
 from components.evaluation import metrics
-from components.frozen import dataclass
 from components.push import serving_dir
 from components.push.decision import Baseline, Standing
 from pipeline.core.pipeline_root import Root
@@ -18,7 +18,7 @@ from pipeline.registry import decision_log, versions
 from pipeline.registry.versions import Push
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class _Terms:
     """The parameters of a Trainer that models must share for their losses to be comparable."""
 

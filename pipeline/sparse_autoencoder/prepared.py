@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from components import json_text
 from components.data.own_data import metadata
-from components.frozen import dataclass
 from pipeline.core import regular_file
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.text import closest
@@ -27,7 +26,7 @@ EXAMPLES = 40  # records in a sheet, at most
 _DEEPEST = 3  # folders between that of the data sets and a version: NAME/CONFIG/VERSION
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class PreparedDataset:
     """One version of a prepared data set.
 
@@ -54,7 +53,7 @@ class PreparedDataset:
     fault: str = ""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Example:
     """A record of a sheet: its split, its label's name (empty: none), and an image (h, w, 1 or 3) or a vector (n,)."""
 
@@ -63,7 +62,7 @@ class Example:
     values: Array
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Contents:
     """What the records of a data set are.
 
@@ -170,7 +169,7 @@ def contents(dataset: PreparedDataset) -> Contents:
     )
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class _Keys:
     """Names of the features with values and label, empty if there is none, and the shape of the former."""
 

@@ -13,7 +13,6 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TextIO
 
-from components.frozen import dataclass
 from pipeline.core.text import LONG_DIGEST, escaped, escaped_lines
 
 GAP = "  "
@@ -53,7 +52,7 @@ def width_of(text: str) -> int:
     return len(text) + wide - sum(unicodedata.combining(character) != 0 for character in text)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Column:
     """A column of a table.
 
@@ -70,7 +69,7 @@ class Column:
     drop: int = 0
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Cell:
     """A text in a table, with its style, such as `red`; empty: none."""
 
@@ -83,7 +82,7 @@ def state_cell(state: str) -> Cell:
     return Cell(state, STATES.get(state, ""))
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Screen:
     """The terminal or pipe that text is made for.
 

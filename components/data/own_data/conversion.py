@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from components.frozen import dataclass
+import dataclasses
 
 AS_GIVEN = "as in the source"  # channels that were not converted
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Conversion:
     """How images were converted; the defaults: not at all.
 
