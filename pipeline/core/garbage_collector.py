@@ -23,9 +23,8 @@ def off_for_imports() -> Iterator[None]:
 
     Modules, classes and functions live as long as the process.
     """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
+    with off():
+        try:
+            yield
+        finally:
+            gc.freeze()

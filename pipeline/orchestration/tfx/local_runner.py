@@ -122,7 +122,6 @@ class LocalRunner(tfx_runner.IrBasedRunner):
 
     def _begin_beside(self, pipeline: pipeline_pb2.Pipeline, running: str) -> None:
         """Begin to execute the nodes that may run beside this one, if they are not cached."""
-        deployment = runner_utils.extract_local_deployment_config(pipeline)
         for pipeline_node in (one.pipeline_node for one in pipeline.nodes):
             node = self._pipeline.by_name[pipeline_node.node_info.id]
             if node.beside != running or pipeline_node.execution_options.HasField("skip"):
@@ -131,6 +130,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             decided = self._ended_before(node, inputs) or self._cache.decide(node, inputs)
             if isinstance(decided, CacheDecision) and decided.verdict == CacheVerdict.RUN:
                 handle = metadata_view.RunMetadata(_connection(pipeline), self._run_id)
+                deployment = runner_utils.extract_local_deployment_config(pipeline)
                 spec = runner_utils.extract_executor_spec(deployment, node.name)
                 self._beside.begin(pipeline_node, running, spec, handle)
 
