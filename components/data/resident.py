@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import threading
 from collections.abc import Hashable, Iterator
 
 import numpy as np
@@ -36,6 +37,7 @@ class _Memory:
         self.is_open = False
         self.splits: dict[Hashable, Split] = {}
         self.room = 0
+        self.has_training_data = threading.Event()
 
 
 _memory = _Memory()
@@ -57,6 +59,16 @@ def allow(size: int) -> None:
     _release()
     if _memory.is_open:
         _memory.room = size
+
+
+def training_data_is_kept() -> None:
+    """Say that the splits of the training are kept, so that others may take what room is left."""
+    _memory.has_training_data.set()
+
+
+def wait_for_training_data(seconds: float) -> bool:
+    """Wait in another thread than the Trainer's until the splits of the training are kept; return whether they are."""
+    return _memory.has_training_data.wait(seconds)
 
 
 def is_allowed() -> bool:
@@ -88,3 +100,4 @@ def find(key: Hashable) -> Split | None:
 def _release() -> None:
     _memory.splits.clear()
     _memory.room = 0
+    _memory.has_training_data.clear()

@@ -128,6 +128,11 @@ def load_images(files: Sequence[str], transform: tft.TFTransformOutput) -> tf.Te
     return tf.convert_to_tensor(images)
 
 
+def load_ahead(files: Sequence[str], transform: tft.TFTransformOutput) -> None:
+    """Load a split that `batches` will read, if `resident` has room for it."""
+    _resident(files, transform, may_load=True)
+
+
 def _resident(files: Sequence[str], transform: tft.TFTransformOutput, may_load: bool) -> resident.Split | None:
     """Return a split that is in memory, or may be loaded and stay there; None: it is to be read in batches."""
     if not resident.is_allowed():

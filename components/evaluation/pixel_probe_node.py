@@ -20,7 +20,7 @@ from tfx.utils import io_utils
 
 from components.artifact_types import Artifacts
 from components.data import features, label_input, transformed_input
-from components.evaluation import metrics, probe, probe_scores, probe_threads
+from components.evaluation import metrics, probe_scores
 from components.evaluation.pixel_scores import PixelScores
 from components.evaluation.probe_scores import Scores
 
@@ -59,6 +59,8 @@ def measure(
       values: size of the largest representation of an example, on which the sizes of the samples depend.
       label_names: by the labels' numbers; empty: they have none.
     """
+    from components.evaluation import probe, probe_threads  # imports scikit-learn, for which training need not wait
+
     read = {split: label_input.labels([pattern], transform) for split, pattern in files.items()}
     labels = {split: found for split, found in read.items() if found is not None}
     if reason := probe.why_not(labels, features.TRAIN, features.TEST, label_names):

@@ -19,7 +19,7 @@ from tfx.utils import io_utils
 from components.artifact_types import Artifacts, Codes, ProbeScores
 from components.codes import table
 from components.data import features, transformed_input
-from components.evaluation import metrics, probe, probe_scores, probe_threads
+from components.evaluation import metrics, probe_scores
 from components.evaluation.pixel_scores import PixelScores
 from components.evaluation.probe_scores import Scores
 from components.model import baselines
@@ -69,6 +69,8 @@ def measure(
       transform: the transform graph.
       label_names: by the labels' numbers; empty: they have none.
     """
+    from components.evaluation import probe, probe_threads  # imports scikit-learn, for which training need not wait
+
     labels = probe.labels_by_split(codes)
     if reason := probe.why_not(labels, features.TRAIN, features.TEST, label_names) or pixel_scores.reason:
         return Scores({}, reason)

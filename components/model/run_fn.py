@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import logging
 import pathlib
 from collections.abc import Iterable, Sequence
+from concurrent import futures
 
 import numpy as np
 import numpy.typing as npt
@@ -54,15 +56,22 @@ def run_fn(fn_args: FnArgs) -> None:
         resident.allow(config["resident_mib"] * _MIB)
     files = (fn_args.train_files, fn_args.eval_files)
     splits = [_open(split, count, pixels, transform, in_memory) for split, count in zip(files, counts, strict=True)]
+    resident.training_data_is_kept()
 
     model = adapter.build(pixels, config, settings.seed, lambda: baselines.mean_image(_batches(splits[0], settings)))
     logger.info("%s parameters", f"{sum(int(tf.size(variable)) for variable in model.variables):,}")
     run_dir = pathlib.Path(fn_args.model_run_dir)
-    history = _train_with_logs(model, splits, settings, run_dir)
+    fit_pca = functools.partial(
+        baselines.fit, lambda: _batches(splits[0], settings), pixels, config["code_units"], settings.seed
+    )
+    with futures.ThreadPoolExecutor(1, "pca") as pool:
+        # The training leaves a core half idle. Images that are streamed are not read twice at the same time.
+        beside = pool.submit(fit_pca) if in_memory else None
+        history = _train_with_logs(model, splits, settings, run_dir)
     (run_dir / HISTORY_FILE).write_text(
         json.dumps([dataclasses.asdict(losses) for losses in history], indent=1), encoding="utf-8"
     )
-    pca = baselines.fit(lambda: _batches(splits[0], settings), pixels, config["code_units"], settings.seed)
+    pca = beside.result() if beside else fit_pca()
     pca.save(run_dir)
     served = model.served()
     batches = _validation_batches(splits[1], settings.validation_batch_size)

@@ -102,6 +102,8 @@ class Node:
       after: nodes that must run before this one, besides those that it reads from.
       beside: the node beside which it may be executed, in a thread; it is recorded after that one. It must read outputs
         of earlier nodes only, and draw no random numbers from generators of the process. Beam jobs wait all the same.
+      meanwhile: saves later nodes time, as by imports, in a thread while this node is executed, after the nodes beside
+        it. It gets the inputs, and changes no result: if it fails, that is logged.
       threads: whether its result depends on the number of TensorFlow's threads.
       batches: whether its result depends on Beam's batch size.
       largest_batch: returns the largest batch of Beam whose memory is bounded for a data set, in examples; None: any.
@@ -129,6 +131,7 @@ class Node:
     paths: Callable[[Any, pathlib.Path], dict[str, str]] = lambda dataset, serving_dir: {}
     after: tuple[str, ...] = ()
     beside: str = ""
+    meanwhile: Callable[[Outputs], None] | None = None
     threads: bool = False
     batches: bool = False
     largest_batch: Callable[[Any], int | None] = lambda dataset: None
@@ -156,7 +159,12 @@ class Node:
     @property
     def upstream(self) -> frozenset[str]:
         """Return the nodes that must run before this one."""
-        return frozenset(self.waits_for) | {node for node, _ in self.inputs.values()}
+        return frozenset(self.waits_for) | self.reads
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Return the nodes whose outputs it reads."""
+        return frozenset(node for node, _ in self.inputs.values())
 
     @property
     def waits_for(self) -> tuple[str, ...]:
@@ -341,6 +349,14 @@ class Pipeline:
 
     def __post_init__(self) -> None:
         types.register(*self.artifact_types)
+        earlier: dict[str, frozenset[str]] = {}  # the nodes before each node
+        for node in self.nodes:
+            if missing := node.upstream - earlier.keys():
+                raise ValueError(f"{node.name} needs {', '.join(sorted(missing))}, but no earlier node has that name")
+            if node.beside and (late := (node.reads | set(node.after)) - earlier[node.beside]):
+                needed = ", ".join(sorted(late))
+                raise ValueError(f"{node.name} cannot be executed beside {node.beside}: it needs {needed}")
+            earlier[node.name] = frozenset(earlier)
 
     @property
     def headline(self) -> Metric | None:

@@ -7,13 +7,19 @@ from collections.abc import Iterator
 
 from pipeline.core import garbage_collector, late_import, tfx_versions
 
-# What is imported and often not used: by TensorFlow, TFX and Beam for nodes of others, by ExampleGen if it is cached.
-# True: modules in it are used.
+# What is imported and often not used: by TensorFlow, TFX, TFDV, TFMA and Beam for nodes of others, for notebooks, for
+# clouds, and for metrics of texts; by ExampleGen if it is cached. True: modules in it are used.
 _RARELY_USED = {
+    "IPython": True,
     "google.cloud.bigquery": False,
     "google.cloud.bigquery_storage_v1": False,
     "google.cloud.pubsub": False,
+    "googleapiclient.discovery": False,
+    "nltk": True,
+    "nltk.stem": True,
+    "scipy.stats": False,
     "tensorflow_datasets": True,
+    "tensorflow_model_analysis.view": True,
     "tfx.components": True,  # it imports all of TFX's components, whichever of its modules is imported
 }
 

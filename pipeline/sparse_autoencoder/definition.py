@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -268,6 +269,22 @@ def _trainer_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict[s
     }
 
 
+_WAIT = 10.0  # seconds
+
+
+def _prepare_evaluation(inputs: Outputs) -> None:
+    """Import what the nodes after the Trainer use, and read the test split if there is memory left for it."""
+    for module in ("components.evaluation.probe_threads", "components.report.page"):
+        importlib.import_module(module)
+    import tensorflow_transform as tft
+
+    from components.data import resident, transformed_input
+
+    if resident.wait_for_training_data(_WAIT):
+        test = os.path.join(inputs["examples"].uri, f"Split-{features.TEST}", "*")
+        transformed_input.load_ahead([test], tft.TFTransformOutput(inputs["transform_graph"].uri))
+
+
 TRAINER = Node(
     "Trainer",
     _trainer,
@@ -276,6 +293,7 @@ TRAINER = Node(
     code="components.model.run_fn",
     parameters=_trainer_parameters,
     after=("DataGate",),
+    meanwhile=_prepare_evaluation,
     threads=True,
     saved_models={"model": serving_dir.MODEL},
 )

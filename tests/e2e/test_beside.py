@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+import threading
+from collections.abc import Callable
 
 import pytest
 
 from pipeline.core.errors import ExitCode
 from pipeline.core.pipeline_root import Root
-from pipeline.definition.spec import ComponentInputs, Node, Pipeline, load
+from pipeline.definition.spec import ComponentInputs, Node, Outputs, Pipeline, load
 from pipeline.metadata.store import Store, open_store
 from pipeline.orchestration.summary import Summary
 from tests import lazy
@@ -83,6 +85,36 @@ def test_a_failure_beside_is_one_only_if_it_fails_again(tmp_path: pathlib.Path) 
     summary, _ = executed(tmp_path / "root", pipeline(host=("fails_beside",), guest=("fails",)))
     assert states(summary) == {"CsvExampleGen": "cached", "Host": "executed", "Guest": "failed"}
     assert summary.error == "Guest: ValueError: no guest"
+
+
+def with_meanwhile(declared: Pipeline, work: Callable[[Outputs], None]) -> Pipeline:
+    """The pipeline, with work that Host has done meanwhile."""
+    nodes = [dataclasses.replace(node, meanwhile=work) if node.name == "Host" else node for node in declared.nodes]
+    return dataclasses.replace(declared, nodes=tuple(nodes))
+
+
+def test_work_is_done_meanwhile_with_the_inputs_after_what_is_executed_beside(tmp_path: pathlib.Path) -> None:
+    done: list[tuple[str, ...]] = []
+
+    def work(inputs: Outputs) -> None:
+        done.append((threading.current_thread().name, inputs["examples"].type, *meeting.threads))
+
+    declared = with_meanwhile(pipeline(), work)
+    executed(tmp_path / "root", declared)
+    [(thread, kind, *guests)] = done
+    assert (kind, guests) == ("Examples", [thread])
+    assert thread != "MainThread"
+    executed(tmp_path / "root", declared)  # everything is cached
+    assert len(done) == 1
+
+
+def test_what_fails_meanwhile_changes_nothing(tmp_path: pathlib.Path) -> None:
+    def work(inputs: Outputs) -> None:
+        raise ValueError("no time")
+
+    summary, _ = executed(tmp_path / "root", with_meanwhile(pipeline(), work))
+    assert states(summary) == dict.fromkeys(["CsvExampleGen", "Host", "Guest"], "executed")
+    assert "no time" in pathlib.Path(summary.log).read_text()
 
 
 def test_its_result_is_dropped_if_the_other_one_fails(tmp_path: pathlib.Path) -> None:

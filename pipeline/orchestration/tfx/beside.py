@@ -11,6 +11,7 @@ import logging
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent import futures
 from typing import Any
 
@@ -79,6 +80,15 @@ class Executions:
         operator = python_executor_operator.PythonExecutorOperator(spec)
         self._begun[name] = _Execution(beside, info, self._pool.submit(_execute, operator, info))
 
+    def do(self, work: Callable[[], None], running: str) -> None:
+        """Do work after the executions that have begun.
+
+        Args:
+          work: saves time later; if it fails, that is logged.
+          running: the name of the node that runs meanwhile.
+        """
+        self._pool.submit(_attempt, work, running)
+
     def take(self, node: str, info: data_types.ExecutionInfo) -> execution_result_pb2.ExecutorOutput | None:
         """Wait for an execution, and move its outputs to their places; return None if there is none, or it failed.
 
@@ -101,6 +111,16 @@ class Executions:
             for place, described in zip(places, output.output_artifacts[key].artifacts, strict=False):
                 described.uri = place.uri
         return output
+
+
+def _attempt(work: Callable[[], None], running: str) -> None:
+    begun = time.monotonic()
+    try:
+        work()
+    except Exception:
+        logger.warning("what may be done beside %s failed", running, exc_info=True)
+    else:
+        logger.info("done beside %s in %.1f s", running, time.monotonic() - begun)
 
 
 def _execute(

@@ -7,6 +7,7 @@ our cache (orchestration/cache.py; TFX's is off), digests of outputs, and the st
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import logging
 import pathlib
@@ -114,6 +115,8 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                 return NodeEnded(node.name, NodeState.FAILED, 0.0, reason)
             _set_parameters(pipeline_node, decision)
             self._begin_beside(pipeline, node.name)
+            if node.meanwhile:
+                self._beside.do(functools.partial(node.meanwhile, inputs), node.name)
             self._launch(pipeline, pipeline_node, node, decision.key.digest)
         ended = self._read_state(node, time.monotonic() - begun)
         if ended.state == NodeState.EXECUTED:

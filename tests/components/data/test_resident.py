@@ -63,6 +63,14 @@ def is_in_memory(split: Split) -> bool:
     return bool(np.shares_memory(whole["image_xf"], again["image_xf"]))
 
 
+@pytest.mark.usefixtures("in_run")
+def test_a_split_that_was_loaded_ahead_is_found(split: Split) -> None:
+    transformed_input.load_ahead([split.file], split.transform)
+    room = resident.room()
+    [batch] = split.batches()
+    assert room == resident.room() == ENOUGH - batch["image_xf"].nbytes
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -140,7 +148,9 @@ def test_the_nodes_after_the_training_find_its_splits(trained: Trained, codes: A
     transform = tft.TFTransformOutput(trained.transform_graph.uri)
     pixels = transform.transformed_feature_spec()["image_xf"].shape[0]
     with resident.of_run():
+        assert not resident.wait_for_training_data(0)
         nodes.run(trained.components["Trainer"], tmp_path / "trainer", **inputs)
+        assert resident.wait_for_training_data(0)
         room = resident.room()
         for name, images in (("train", 60), ("validation", 30)):
             [batch] = transformed_input.batches([f"{trained.examples.uri}/Split-{name}/*"], transform)

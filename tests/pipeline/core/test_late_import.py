@@ -49,6 +49,24 @@ def test_a_part_of_a_package_is_imported_without_the_package_and_stays_its_part(
     assert printed(START + code) == ["_Placeholder", "4", "module", "xml.dom"]
 
 
+def test_a_part_is_imported_from_the_package_without_it() -> None:
+    code = (
+        "late_import.on_first_use('xml', only_parts=True)\nfrom xml import dom\n"
+        "print(dom.__name__, type(sys.modules['xml']).__name__)\nfrom xml import __all__\n"
+        "print(len(__all__), type(sys.modules['xml']).__name__)"
+    )
+    assert printed(START + code) == ["xml.dom", "_Placeholder", "4", "module"]
+
+
+def test_what_contains_a_module_is_not_imported_for_it() -> None:
+    code = (
+        "late_import.on_first_use('xml.dom.minidom')\nprint('xml' in sys.modules)\nimport xml.dom.minidom\n"
+        "print(type(xml.dom.minidom).__name__, xml.dom.minidom.parseString('<a/>').firstChild.tagName)\n"
+        "print(type(xml.dom.minidom).__name__)"
+    )
+    assert printed(START + code) == ["False", "_Placeholder", "a", "module"]
+
+
 def test_what_is_imported_or_not_installed_stays_as_it_is():
     before = sys.modules["subprocess"]
     late_import.on_first_use("subprocess")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 import subprocess
@@ -32,6 +33,23 @@ def test_what_names_no_pipeline_is_refused_with_an_example(location: str) -> Non
     with pytest.raises(UsageError) as refused:
         spec.load(location)
     assert f"--pipeline {location}" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("last", "named"),
+    [
+        (spec.Node("C", print, inputs={"x": ("B", "x"), "y": ("D", "y")}), "D"),
+        (spec.Node("C", print, after=("D",)), "D"),
+        (spec.Node("C", print, beside="D"), "D"),
+        (spec.Node("C", print, inputs={"x": ("B", "x")}, beside="B"), "B"),
+        (spec.Node("C", print, after=("B",), beside="A"), "B"),
+    ],
+)
+def test_a_node_cannot_need_what_has_not_run(last: spec.Node, named: str) -> None:
+    declared = spec.load(DEFAULT)
+    nodes = (spec.Node("A", print, outputs=("x",)), spec.Node("B", print, outputs=("x",)), last)
+    with pytest.raises(ValueError, match=named):
+        dataclasses.replace(declared, nodes=nodes)
 
 
 def test_modules_of_the_working_directory_are_found_also_by_child_processes(tmp_path: pathlib.Path) -> None:

@@ -40,10 +40,14 @@ with imports.heavy_imports():
         if node.code:
             importlib.import_module(node.code)
 unused = "matplotlib", "keras_tuner", "kubernetes", "google.cloud.bigquery.client", "tensorflow_datasets.core"
+unused += "IPython.terminal", "ipywidgets", "nltk.corpus", "scipy.stats._stats_py", "sklearn"
 print([name for name in unused if name in sys.modules])
 import tfx.components
 from tfx.components import CsvExampleGen
 from google.cloud import bigquery
+import nltk, tensorflow_model_analysis as tfma
+from scipy import stats
+print(nltk.stem.PorterStemmer().stem("nodes"), tfma.view.render_plot.__name__, round(stats.t.ppf(0.975, 10), 3))
 from components.data import tfds_reader
 print(tfds_reader.tfds.core.Version("1.2.0").minor)
 print(CsvExampleGen.__name__, tfx.components.transform.component.Transform is Transform, bigquery.Client.__name__)
@@ -51,4 +55,4 @@ print(CsvExampleGen.__name__, tfx.components.transform.component.Transform is Tr
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", script], stdout=subprocess.PIPE, text=True, cwd=PROJECT, check=True
     )
-    assert done.stdout.splitlines() == ["[]", "2", "CsvExampleGen True Client"]
+    assert done.stdout.splitlines() == ["[]", "node render_plot 2.228", "2", "CsvExampleGen True Client"]
