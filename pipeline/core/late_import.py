@@ -37,6 +37,8 @@ def _imported(placeholder: types.ModuleType) -> types.ModuleType:
     for part, inner in list(vars(placeholder).items()):
         if isinstance(inner, types.ModuleType) and not hasattr(module, part):
             setattr(module, part, inner)  # it was imported before the package
+    for attribute in _finder.known.pop(name, {}):
+        vars(placeholder).pop(attribute, None)
     return module
 
 
@@ -52,6 +54,7 @@ class _Loader(importlib.abc.Loader):
         """Let Python create the module, and set its `__path__` and the like."""
 
     def exec_module(self, module: types.ModuleType) -> None:
+        vars(module).update(_finder.known.get(module.__name__, {}))
         module.__class__ = _Placeholder
 
 
@@ -60,10 +63,12 @@ class _Finder(importlib.abc.MetaPathFinder):
 
     Attributes:
       put_off: the names of the modules, and whether an import of a module in one is no use of it.
+      known: attributes of modules that need no import.
     """
 
     def __init__(self) -> None:
         self.put_off: dict[str, bool] = {}
+        self.known: dict[str, dict[str, Any]] = {}
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
@@ -81,15 +86,16 @@ class _Finder(importlib.abc.MetaPathFinder):
 _finder = _Finder()
 
 
-def on_first_use(name: str, only_parts: bool = False) -> None:
+def on_first_use(name: str, only_parts: bool = False, **known: Any) -> None:
     """Import a module when an attribute of it is used; do nothing if it is imported or not installed.
 
     Args:
       name: of a package or module. `from NAME import X` is a use of it.
       only_parts: whether an import of a module in the package is no use of the package.
+      known: attributes that it has without an import, until it is imported.
     """
     if name in sys.modules:
         return
-    _finder.put_off[name] = only_parts
+    _finder.put_off[name], _finder.known[name] = only_parts, known
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)

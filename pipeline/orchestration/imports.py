@@ -22,6 +22,8 @@ _RARELY_USED = {
     "tensorflow_model_analysis.view": True,
     "tfx.components": True,  # it imports all of TFX's components, whichever of its modules is imported
 }
+# Beam and TFDS ask whether this is a notebook; a process of IPython has imported it before.
+_KNOWN = {"IPython": {"get_ipython": lambda: None}}
 
 
 @contextlib.contextmanager
@@ -38,7 +40,7 @@ def heavy_imports() -> Iterator[None]:
 def put_off_rarely_used() -> None:
     """Import what the libraries import, but nodes rarely use, only when it is used."""
     for name, only_parts in rarely_used().items():
-        late_import.on_first_use(name, only_parts)
+        late_import.on_first_use(name, only_parts, **_KNOWN.get(name, {}))
 
 
 def rarely_used() -> dict[str, bool]:

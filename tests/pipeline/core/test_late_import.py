@@ -58,6 +58,15 @@ def test_a_part_is_imported_from_the_package_without_it() -> None:
     assert printed(START + code) == ["xml.dom", "_Placeholder", "4", "module"]
 
 
+def test_a_known_attribute_needs_no_import_and_is_then_that_of_the_module() -> None:
+    code = (
+        "late_import.on_first_use('xml', only_parts=True, __all__=[])\nimport xml\nfrom xml import __all__\n"
+        "print(len(__all__), type(xml).__name__)\nxml.__path__, xml.none if hasattr(xml, 'none') else 0\nimport xml\n"
+        "print(len(xml.__all__), type(xml).__name__)"
+    )
+    assert printed(START + code) == ["0", "_Placeholder", "4", "module"]
+
+
 def test_what_contains_a_module_is_not_imported_for_it() -> None:
     code = (
         "late_import.on_first_use('xml.dom.minidom')\nprint('xml' in sys.modules)\nimport xml.dom.minidom\n"

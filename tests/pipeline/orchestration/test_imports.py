@@ -45,8 +45,9 @@ print([name for name in unused if name in sys.modules])
 import tfx.components
 from tfx.components import CsvExampleGen
 from google.cloud import bigquery
-import nltk, tensorflow_model_analysis as tfma
+import IPython, nltk, tensorflow_model_analysis as tfma
 from scipy import stats
+print(IPython.get_ipython(), IPython.version_info[0] > 6, IPython.get_ipython.__module__)
 print(nltk.stem.PorterStemmer().stem("nodes"), tfma.view.render_plot.__name__, round(stats.t.ppf(0.975, 10), 3))
 from components.data import tfds_reader
 print(tfds_reader.tfds.core.Version("1.2.0").minor)
@@ -55,4 +56,10 @@ print(CsvExampleGen.__name__, tfx.components.transform.component.Transform is Tr
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", script], stdout=subprocess.PIPE, text=True, cwd=PROJECT, check=True
     )
-    assert done.stdout.splitlines() == ["[]", "node render_plot 2.228", "2", "CsvExampleGen True Client"]
+    assert done.stdout.splitlines() == [
+        "[]",
+        "None True IPython.core.getipython",
+        "node render_plot 2.228",
+        "2",
+        "CsvExampleGen True Client",
+    ]
