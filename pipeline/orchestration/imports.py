@@ -11,10 +11,12 @@ from pipeline.core import garbage_collector, late_import, tfx_versions
 # clouds, and for metrics of texts; by ExampleGen if it is cached. True: modules in it are used.
 _RARELY_USED = {
     "IPython": True,
+    "docker": False,
     "google.cloud.bigquery": False,
     "google.cloud.bigquery_storage_v1": False,
     "google.cloud.pubsub": False,
     "googleapiclient.discovery": False,
+    "h5py": False,
     "nltk": True,
     "nltk.stem": True,
     "scipy.stats": False,

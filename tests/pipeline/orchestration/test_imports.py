@@ -39,7 +39,7 @@ with imports.heavy_imports():
     for node in PIPELINE.nodes:
         if node.code:
             importlib.import_module(node.code)
-unused = "matplotlib", "keras_tuner", "kubernetes", "google.cloud.bigquery.client", "tensorflow_datasets.core"
+unused = "docker", "h5py._hl", "matplotlib", "keras_tuner", "kubernetes", "google.cloud.bigquery.client", "tensorflow_datasets.core"
 unused += "IPython.terminal", "ipywidgets", "nltk.corpus", "scipy.stats._stats_py", "sklearn"
 print([name for name in unused if name in sys.modules])
 import tfx.components
