@@ -39,8 +39,9 @@ with imports.heavy_imports():
     for node in PIPELINE.nodes:
         if node.code:
             importlib.import_module(node.code)
-unused = "docker", "h5py._hl", "matplotlib", "keras_tuner", "kubernetes", "google.cloud.bigquery.client", "tensorflow_datasets.core"
+unused = "matplotlib", "keras_tuner", "kubernetes", "google.cloud.bigquery.client", "tensorflow_datasets.core"
 unused += "IPython.terminal", "ipywidgets", "nltk.corpus", "scipy.stats._stats_py", "sklearn"
+unused += "docker.client", "h5py._hl"
 print([name for name in unused if name in sys.modules])
 import tfx.components
 from tfx.components import CsvExampleGen
