@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import pathlib
+import shutil
+import tempfile
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -21,6 +25,7 @@ from tests.e2e.conftest import run_here, states
 pytestmark = pytest.mark.e2e
 
 meeting = lazy.module("tests.second_pipeline.meeting")
+beside = lazy.module("pipeline.orchestration.tfx.beside")
 
 
 def pipeline(host: tuple[str, ...] = (), guest: tuple[str, ...] = ()) -> Pipeline:
@@ -85,6 +90,78 @@ def test_a_failure_beside_is_one_only_if_it_fails_again(tmp_path: pathlib.Path) 
     summary, _ = executed(tmp_path / "root", pipeline(host=("fails_beside",), guest=("fails",)))
     assert states(summary) == {"CsvExampleGen": "cached", "Host": "executed", "Guest": "failed"}
     assert summary.error == "Guest: ValueError: no guest"
+
+
+def test_it_is_executed_later_if_it_cannot_begin(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = tempfile.mkdtemp
+
+    def full(*arguments: Any, **named: Any) -> str:
+        if named.get("prefix") == "Guest-":
+            meeting.arrived.set()  # the host waits for it
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return make(*arguments, **named)
+
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    summary, _ = executed(tmp_path / "root", pipeline())
+    assert states(summary) == dict.fromkeys(["CsvExampleGen", "Host", "Guest"], "executed")
+    assert meeting.threads == ["MainThread"]
+
+
+def test_its_outputs_are_handed_over_from_another_file_system(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = os.rename
+
+    def across(source: str, target: str) -> None:
+        if "/tmp/Guest-" in str(source):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", across)
+    summary, store = executed(tmp_path / "root", pipeline())
+    [thread] = meeting.threads
+    assert thread != "MainThread"
+    output = store.outputs(store.executions(summary.run_id)["Guest"].id)["met"]
+    assert pathlib.Path(output.uri, "splits").read_text() == '["train", "eval"]'
+
+
+def test_it_is_executed_again_if_its_outputs_cannot_be_handed_over(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move = shutil.move
+
+    def full(source: str, target: str) -> object:
+        if "/tmp/Guest-" in source:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return move(source, target)
+
+    monkeypatch.setattr(shutil, "move", full)
+    summary, store = executed(tmp_path / "root", pipeline())
+    assert states(summary)["Guest"] == "executed"
+    assert meeting.threads[1:] == ["MainThread"]
+    output = store.outputs(store.executions(summary.run_id)["Guest"].id)["met"]
+    assert pathlib.Path(output.uri, "splits").read_text() == '["train", "eval"]'
+
+
+def test_work_that_has_not_begun_when_its_node_ends_is_not_done() -> None:
+    begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+    done: list[str] = []
+
+    def wait() -> None:
+        begun.set()
+        go_on.wait(meeting.SECONDS)
+        done.append("first")
+
+    executions = beside.Executions()
+    with executions:
+        with executions.doing(wait, "Host"):
+            assert begun.wait(meeting.SECONDS)
+            with executions.doing(lambda: done.append("second"), "Host"):
+                pass
+        go_on.set()
+        with executions.doing(ended.set, "Host"):
+            assert ended.wait(meeting.SECONDS)
+    assert done == ["first"]
 
 
 def with_meanwhile(declared: Pipeline, work: Callable[[Outputs], None]) -> Pipeline:

@@ -1,17 +1,20 @@
 """Execute nodes in a thread beside an earlier node, and hand over their outputs when it is their turn.
 
-So nodes are recorded one after the other, in the order of the pipeline. If an execution beside another one fails, the
-node is executed again when it is its turn, and ends as it would have without this module.
+So nodes are recorded one after the other, in the order of the pipeline. If an execution beside another one cannot
+begin, fails, or cannot hand over its outputs, the node is executed when it is its turn, and ends as it would have
+without this module.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import os
+import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from typing import Any
 
@@ -53,7 +56,7 @@ class Executions:
         self._pool.shutdown(wait=kind is None, cancel_futures=True)
 
     def begin(self, node: pipeline_pb2.PipelineNode, beside: str, spec: Any, handle: tfx_metadata.Metadata) -> None:
-        """Begin to execute a node whose inputs are published.
+        """Begin to execute a node whose inputs are published; if that fails, as on a full disk, log it.
 
         Args:
           node: the node.
@@ -63,31 +66,27 @@ class Executions:
         """
         if not isinstance(spec, executable_spec_pb2.PythonClassExecutableSpec):
             return
-        with handle:
-            [inputs] = inputs_utils.resolve_input_artifacts(pipeline_node=node, metadata_handle=handle)
-        parameters = inputs_utils.resolve_parameters_with_schema(node_parameters=node.parameters)
-        name = node.node_info.id
-        folder = tempfile.mkdtemp(prefix=f"{name}-")
-        info = data_types.ExecutionInfo(
-            input_dict={key: list(artifacts) for key, artifacts in inputs.items()},
-            output_dict=outputs_utils.generate_output_artifacts(0, node.outputs.outputs, folder),
-            exec_properties=data_types_utils.build_parsed_value_dict(parameters),
-            execution_output_uri=os.path.join(folder, "executor_output"),
-            tmp_dir=os.path.join(folder, "tmp"),
-            pipeline_node=node,
-        )
-        outputs_utils.make_output_dirs(info.output_dict)
+        try:
+            info = _planned(node, handle)
+        except Exception:
+            logger.info("%s cannot be executed beside %s", node.node_info.id, beside, exc_info=True)
+            return
         operator = python_executor_operator.PythonExecutorOperator(spec)
-        self._begun[name] = _Execution(beside, info, self._pool.submit(_execute, operator, info))
+        self._begun[node.node_info.id] = _Execution(beside, info, self._pool.submit(_execute, operator, info))
 
-    def do(self, work: Callable[[], None], running: str) -> None:
-        """Do work after the executions that have begun.
+    @contextlib.contextmanager
+    def doing(self, work: Callable[[], None], running: str) -> Iterator[None]:
+        """Do work in this context, after the executions that have begun; do none if they last longer than the context.
 
         Args:
           work: saves time later; if it fails, that is logged.
-          running: the name of the node that runs meanwhile.
+          running: the name of the node that runs in the context.
         """
-        self._pool.submit(_attempt, work, running)
+        future = self._pool.submit(_attempt, work, running)
+        try:
+            yield
+        finally:
+            future.cancel()  # unless it has begun
 
     def take(self, node: str, info: data_types.ExecutionInfo) -> execution_result_pb2.ExecutorOutput | None:
         """Wait for an execution, and move its outputs to their places; return None if there is none, or it failed.
@@ -101,16 +100,44 @@ class Executions:
             return None
         try:
             output, seconds = begun.result.result()
+            _hand_over(begun.info, output, info)
         except Exception:
             logger.info("%s failed beside %s, and is executed again", node, begun.beside, exc_info=True)
+            outputs_utils.make_output_dirs(info.output_dict)  # some may be handed over
             return None
         logger.info("%s was executed beside %s in %.1f s", node, begun.beside, seconds)
-        for key, places in info.output_dict.items():
-            for place, made in zip(places, begun.info.output_dict[key], strict=True):
-                os.rename(made.uri, place.uri)  # over the empty folder that TFX made
-            for place, described in zip(places, output.output_artifacts[key].artifacts, strict=False):
-                described.uri = place.uri
         return output
+
+
+def _planned(node: pipeline_pb2.PipelineNode, handle: tfx_metadata.Metadata) -> data_types.ExecutionInfo:
+    """Return an execution of a node into a temporary folder."""
+    with handle:
+        [inputs] = inputs_utils.resolve_input_artifacts(pipeline_node=node, metadata_handle=handle)
+    parameters = inputs_utils.resolve_parameters_with_schema(node_parameters=node.parameters)
+    folder = tempfile.mkdtemp(prefix=f"{node.node_info.id}-")
+    info = data_types.ExecutionInfo(
+        input_dict={key: list(artifacts) for key, artifacts in inputs.items()},
+        output_dict=outputs_utils.generate_output_artifacts(0, node.outputs.outputs, folder),
+        exec_properties=data_types_utils.build_parsed_value_dict(parameters),
+        execution_output_uri=os.path.join(folder, "executor_output"),
+        tmp_dir=os.path.join(folder, "tmp"),
+        pipeline_node=node,
+    )
+    outputs_utils.make_output_dirs(info.output_dict)
+    return info
+
+
+def _hand_over(
+    begun: data_types.ExecutionInfo, output: execution_result_pb2.ExecutorOutput, info: data_types.ExecutionInfo
+) -> None:
+    """Move the outputs to the places of the execution that TFX registered."""
+    for key, places in info.output_dict.items():
+        for place, made in zip(places, begun.output_dict[key], strict=True):
+            if os.path.isdir(place.uri):
+                os.rmdir(place.uri)  # TFX made it; `move` would move into it
+            shutil.move(made.uri, place.uri)  # the artifacts may be on another file system than temporary files
+        for place, described in zip(places, output.output_artifacts[key].artifacts, strict=False):
+            described.uri = place.uri
 
 
 def _attempt(work: Callable[[], None], running: str) -> None:

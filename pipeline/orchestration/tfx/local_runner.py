@@ -6,6 +6,7 @@ our cache (orchestration/cache.py; TFX's is off), digests of outputs, and the st
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -115,9 +116,9 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                 return NodeEnded(node.name, NodeState.FAILED, 0.0, reason)
             _set_parameters(pipeline_node, decision)
             self._begin_beside(pipeline, node.name)
-            if node.meanwhile:
-                self._beside.do(functools.partial(node.meanwhile, inputs), node.name)
-            self._launch(pipeline, pipeline_node, node, decision.key.digest)
+            work = functools.partial(node.meanwhile, inputs) if node.meanwhile else None
+            with self._beside.doing(work, node.name) if work else contextlib.nullcontext():
+                self._launch(pipeline, pipeline_node, node, decision.key.digest)
         ended = self._read_state(node, time.monotonic() - begun)
         if ended.state == NodeState.EXECUTED:
             checkpoints.remove(self._root, decision.key.digest)
