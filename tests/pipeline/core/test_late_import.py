@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import subprocess
 import sys
 
@@ -65,6 +66,62 @@ def test_a_known_attribute_needs_no_import_and_is_then_that_of_the_module() -> N
         "print(len(xml.__all__), type(xml).__name__)"
     )
     assert printed(START + code) == ["0", "_Placeholder", "4", "module"]
+
+
+def test_what_was_bound_before_the_first_use_is_the_module() -> None:
+    code = (
+        "import importlib\nkept = wave\nkept.Wave_read\nimport wave\nkept.mark = 7\n"
+        "print(kept is wave, wave.mark, importlib.reload(kept) is wave)"
+    )
+    assert printed(START + code) == ["True", "7", "True"]
+
+
+def test_all_names_can_be_imported_of_a_module_that_lists_none() -> None:
+    code = (
+        "late_import.on_first_use('xml.dom.minidom')\nfrom xml.dom.minidom import *\n"
+        "print(hasattr(sys.modules['xml.dom.minidom'], '__all__'), parseString('<a/>').firstChild.tagName)"
+    )
+    assert printed("import sys\nfrom pipeline.core import late_import\n" + code) == ["False", "a"]
+
+
+@pytest.mark.parametrize("only_parts", [False, True])
+def test_files_of_a_package_are_found_without_an_import(only_parts: bool) -> None:
+    code = (
+        f"late_import.on_first_use('xml', {only_parts})\n"
+        "import importlib.resources, importlib.util, pkgutil, xml\n"
+        "print(importlib.resources.files('xml').joinpath('__init__.py').is_file(), len(pkgutil.get_data('xml', "
+        "'__init__.py')) > 0, len(importlib.util.find_spec('xml').submodule_search_locations), type(xml).__name__)"
+    )
+    assert printed(START + code) == ["True", "True", "1", "_Placeholder"]
+
+
+def test_other_threads_find_a_module_while_it_is_imported() -> None:
+    code = (
+        "class Spy:\n  def find_spec(name, path, target=None):\n    print(name, name in sys.modules)\n"
+        "sys.meta_path.insert(1, Spy)\nwave.Wave_read"
+    )
+    assert printed(START + code)[:2] == ["wave", "True"]
+
+
+def test_a_module_that_imports_itself_in_a_circle_is_imported(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "ring").mkdir()
+    (tmp_path / "ring" / "__init__.py").write_text("FIRST = 1\nfrom ring import part\nLAST = 2\n")
+    (tmp_path / "ring" / "part.py").write_text("import ring\nSEEN = ring.FIRST, hasattr(ring, 'LAST')\n")
+    code = (
+        f"sys.path.insert(0, {str(tmp_path)!r})\nlate_import.on_first_use('ring', True)\nimport ring\n"
+        "print(ring.LAST, *ring.part.SEEN)"
+    )
+    assert printed(START + code) == ["2", "1", "False"]
+
+
+def test_a_module_whose_import_fails_can_be_imported_later(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "odd.py").write_text("import sys\nif not hasattr(sys, 'mended'): raise ImportError('no')\nX = 1\n")
+    code = (
+        f"sys.path.insert(0, {str(tmp_path)!r})\nlate_import.on_first_use('odd')\nimport odd\nkept = odd\n"
+        "try: odd.X\nexcept ImportError as error: print(error, 'odd' in sys.modules)\n"
+        "sys.mended = True\nimport odd\nprint(odd.X, kept.X)"
+    )
+    assert printed(START + code) == ["no", "False", "1", "1"]
 
 
 def test_what_contains_a_module_is_not_imported_for_it() -> None:
