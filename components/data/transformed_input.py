@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ import tensorflow_transform as tft
 from components.data import features, resident
 
 _ALIGNMENT = 64  # bytes
+_loading = threading.Lock()  # what is loaded ahead may be wanted meanwhile
 
 
 def paths(files: Sequence[str]) -> list[str]:
@@ -137,10 +139,14 @@ def _resident(files: Sequence[str], transform: tft.TFTransformOutput, may_load: 
     """Return a split that is in memory, or may be loaded and stay there; None: it is to be read in batches."""
     if not resident.is_allowed():
         return None
-    split = resident.find(_key(files, transform))
-    if split is None and may_load and 4 * _count(files) * _pixels(transform) <= resident.room():
-        split = _load(files, transform)
-        _keep(files, transform, split)
+    key = _key(files, transform)
+    if not may_load:
+        return resident.find(key)
+    with _loading:
+        split = resident.find(key)
+        if split is None and 4 * _count(files) * _pixels(transform) <= resident.room():
+            split = _load(files, transform)
+            _keep(files, transform, split)
     return split
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
+import threading
 from collections.abc import Iterator
+from concurrent import futures
 from typing import Any
 
 import numpy as np
@@ -69,6 +72,28 @@ def test_a_split_that_was_loaded_ahead_is_found(split: Split) -> None:
     room = resident.room()
     [batch] = split.batches()
     assert room == resident.room() == ENOUGH - batch["image_xf"].nbytes
+
+
+@pytest.mark.usefixtures("in_run")
+def test_a_split_that_another_thread_is_loading_is_not_loaded_again(
+    split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = transformed_input.transformed
+    reads, meets = [], threading.Barrier(2)
+
+    def slow(*arguments: Any, **named: Any) -> Any:
+        reads.append(arguments)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            meets.wait(1)  # for another thread that reads it
+        return read(*arguments, **named)
+
+    monkeypatch.setattr("components.data.transformed_input.transformed", slow)
+    with futures.ThreadPoolExecutor(1) as pool:
+        ahead = pool.submit(transformed_input.load_ahead, [split.file], split.transform)
+        [batch] = split.batches()
+        ahead.result()
+    assert len(reads) == 1
+    assert resident.room() == ENOUGH - batch["image_xf"].nbytes
 
 
 @pytest.mark.parametrize(
