@@ -13,7 +13,7 @@ import importlib
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from components.evaluation.metrics import Metric
@@ -103,7 +103,8 @@ class Node:
       beside: the node beside which it may be executed, in a thread; it is recorded after that one. It must read outputs
         of earlier nodes only, and draw no random numbers from generators of the process. Beam jobs wait all the same.
       meanwhile: saves later nodes time, as by imports, in a thread while this node is executed, after the nodes beside
-        it. It gets the inputs, and changes no result: if it fails, that is logged.
+        it. It gets the inputs and the names of the later nodes of the run, and changes no result: if it fails, that is
+        logged.
       threads: whether its result depends on the number of TensorFlow's threads.
       batches: whether its result depends on Beam's batch size.
       largest_batch: returns the largest batch of Beam whose memory is bounded for a data set, in examples; None: any.
@@ -131,7 +132,7 @@ class Node:
     paths: Callable[[Any, pathlib.Path], dict[str, str]] = lambda dataset, serving_dir: {}
     after: tuple[str, ...] = ()
     beside: str = ""
-    meanwhile: Callable[[Outputs], None] | None = None
+    meanwhile: Callable[[Outputs, Collection[str]], None] | None = None
     threads: bool = False
     batches: bool = False
     largest_batch: Callable[[Any], int | None] = lambda dataset: None

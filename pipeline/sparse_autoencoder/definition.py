@@ -10,7 +10,7 @@ import contextlib
 import importlib
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from components import json_text
@@ -272,10 +272,13 @@ def _trainer_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict[s
 _WAIT = 10.0  # seconds
 
 
-def _prepare_evaluation(inputs: Outputs) -> None:
-    """Import what the nodes after the Trainer use, and read the test split if there is memory left for it."""
-    for module in ("components.evaluation.probe_threads", "components.report.page"):
-        importlib.import_module(module)
+def _prepare_evaluation(inputs: Outputs, later: Collection[str]) -> None:
+    """Import what nodes after the Trainer use, and read the test split if there is memory left for it."""
+    for node, module in (("Probe", "components.evaluation.probe_threads"), ("Report", "components.report.page")):
+        if node in later:
+            importlib.import_module(module)
+    if not {"Encode", "Report"} & set(later):
+        return
     import tensorflow_transform as tft
 
     from components.data import resident, transformed_input

@@ -9,7 +9,7 @@ import pathlib
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
@@ -53,6 +53,7 @@ def pipeline(host: tuple[str, ...] = (), guest: tuple[str, ...] = ()) -> Pipelin
 def executed(root: pathlib.Path, declared: Pipeline, **options: str) -> tuple[Summary, Store]:
     """The result of a run, in which Host waits for Guest."""
     meeting.arrived.clear()
+    meeting.may_end.clear() if any(node.meanwhile for node in declared.nodes) else meeting.may_end.set()
     meeting.threads.clear()
     summary = run_here(root, profile="points", pipeline=declared, **options)
     assert not os.listdir(root / "tmp")
@@ -164,7 +165,7 @@ def test_work_that_has_not_begun_when_its_node_ends_is_not_done() -> None:
     assert done == ["first"]
 
 
-def with_meanwhile(declared: Pipeline, work: Callable[[Outputs], None]) -> Pipeline:
+def with_meanwhile(declared: Pipeline, work: Callable[[Outputs, Collection[str]], None]) -> Pipeline:
     """The pipeline, with work that Host has done meanwhile."""
     nodes = [dataclasses.replace(node, meanwhile=work) if node.name == "Host" else node for node in declared.nodes]
     return dataclasses.replace(declared, nodes=tuple(nodes))
@@ -173,20 +174,22 @@ def with_meanwhile(declared: Pipeline, work: Callable[[Outputs], None]) -> Pipel
 def test_work_is_done_meanwhile_with_the_inputs_after_what_is_executed_beside(tmp_path: pathlib.Path) -> None:
     done: list[tuple[str, ...]] = []
 
-    def work(inputs: Outputs) -> None:
-        done.append((threading.current_thread().name, inputs["examples"].type, *meeting.threads))
+    def work(inputs: Outputs, later: Collection[str]) -> None:
+        done.append((threading.current_thread().name, inputs["examples"].type, *later, *meeting.threads))
+        meeting.may_end.set()
 
     declared = with_meanwhile(pipeline(), work)
     executed(tmp_path / "root", declared)
-    [(thread, kind, *guests)] = done
-    assert (kind, guests) == ("Examples", [thread])
+    [(thread, *others)] = done
+    assert others == ["Examples", "Guest", thread]
     assert thread != "MainThread"
     executed(tmp_path / "root", declared)  # everything is cached
     assert len(done) == 1
 
 
 def test_what_fails_meanwhile_changes_nothing(tmp_path: pathlib.Path) -> None:
-    def work(inputs: Outputs) -> None:
+    def work(inputs: Outputs, later: Collection[str]) -> None:
+        meeting.may_end.set()
         raise ValueError("no time")
 
     summary, _ = executed(tmp_path / "root", with_meanwhile(pipeline(), work))

@@ -13,6 +13,7 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 
 SECONDS = 60.0
 arrived = threading.Event()
+may_end = threading.Event()  # the first node
 threads: list[str] = []  # that executed the second node
 
 
@@ -20,6 +21,8 @@ class HostExecutor(base_executor.BaseExecutor):
     def Do(self, input_dict: Any, output_dict: Any, exec_properties: Mapping[str, Any]) -> None:
         if not arrived.wait(SECONDS):
             raise TimeoutError("the guest did not arrive")
+        if not may_end.wait(SECONDS):
+            raise TimeoutError("nothing was done meanwhile")
         if exec_properties["fails"]:
             raise ValueError("no host")
 

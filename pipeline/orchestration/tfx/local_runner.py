@@ -116,8 +116,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                 return NodeEnded(node.name, NodeState.FAILED, 0.0, reason)
             _set_parameters(pipeline_node, decision)
             self._begin_beside(pipeline, node.name)
-            work = functools.partial(node.meanwhile, inputs) if node.meanwhile else None
-            with self._beside.doing(work, node.name) if work else contextlib.nullcontext():
+            with self._doing_meanwhile(pipeline, node, inputs):
                 self._launch(pipeline, pipeline_node, node, decision.key.digest)
         ended = self._read_state(node, time.monotonic() - begun)
         if ended.state == NodeState.EXECUTED:
@@ -137,6 +136,17 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                 deployment = runner_utils.extract_local_deployment_config(pipeline)
                 spec = runner_utils.extract_executor_spec(deployment, node.name)
                 self._beside.begin(pipeline_node, running, spec, handle)
+
+    def _doing_meanwhile(
+        self, pipeline: pipeline_pb2.Pipeline, node: Node, inputs: Mapping[str, Artifact]
+    ) -> contextlib.AbstractContextManager[None]:
+        """Do what a node declares to be done while it is executed."""
+        if node.meanwhile is None:
+            return contextlib.nullcontext()
+        nodes = [one.pipeline_node for one in pipeline.nodes]
+        names = [one.node_info.id for one in nodes if not one.execution_options.HasField("skip")]
+        later = names[names.index(node.name) + 1 :]
+        return self._beside.doing(functools.partial(node.meanwhile, inputs, later), node.name)
 
     def _launch(
         self, pipeline: pipeline_pb2.Pipeline, pipeline_node: pipeline_pb2.PipelineNode, node: Node, key: str
