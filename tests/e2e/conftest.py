@@ -66,6 +66,7 @@ def run_here(
     profile: str = "sample",
     seed: int | None = None,
     pipeline: Pipeline = PIPELINE,
+    display: run_module.Display = display,
     **options: Any,
 ) -> Summary:
     """Run a pipeline in this process, in the pipeline root `root`; `options` are fields of `RunRequest`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 import socket
 import threading
@@ -13,6 +14,7 @@ import pytest
 from pipeline.core import parent_process
 from pipeline.core.errors import ExitCode
 from pipeline.core.pipeline_root import Root
+from pipeline.definition.spec import PIPELINE_VARIABLE
 from pipeline.orchestration.portable.worker_identity import Identity
 from pipeline.sweeps import dask_task
 from pipeline.sweeps.dask_task import Order, TrialOutcome
@@ -21,14 +23,22 @@ from tests.builders.roots import Recorded
 IDENTITY = Identity("c" * 64, "1" * 64, "3.10.13", "p" * 64)
 
 
+@dataclasses.dataclass
 class Wish:
-    """The trial is wanted, until it is not."""
+    """The trial is wanted or not; if it is, until a file exists. Counts how often it was asked."""
 
-    def __init__(self, *answers: bool) -> None:
-        self._answers = list(answers)
+    wanted: bool = True
+    until: pathlib.Path | None = None
+    asked: int = 0
 
     def lasts(self) -> bool:
-        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        self.asked += 1
+        return self.wanted and not (self.until and self.until.exists())
+
+
+@pytest.fixture(autouse=True)
+def short_poll(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask_task, "_POLL", 0.02)
 
 
 @pytest.fixture
@@ -75,22 +85,32 @@ def test_a_trial_has_the_data_and_the_numeric_variables_of_who_asked(monkeypatch
 
 
 def test_an_attempt_returns_the_exit_code_and_the_last_error(order: Order) -> None:
-    found = dask_task._run(order, Wish(True))  # type: ignore[arg-type]
+    found = dask_task._run(order, Wish())  # type: ignore[arg-type]
     assert found.exit_code == ExitCode.USAGE
     assert "--bogus" in found.error
     assert order.output.is_file()
 
 
-def test_an_attempt_is_interrupted_when_nobody_wants_it(order: Order) -> None:
-    """Wanted while it waits for the lock and once more; then its process has just begun."""
-    order = dataclasses.replace(order, options=("--profile", "sample", "--root", str(order.root)))
-    found = dask_task._run(order, Wish(True, True, False))  # type: ignore[arg-type]
-    assert found.exit_code != ExitCode.DONE  # which one depends on how far Python had started
+def test_an_attempt_is_interrupted_when_nobody_wants_it(
+    order: Order, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process has begun, and waits at its import of the pipeline: how quick the machine is does not matter."""
+    begun = tmp_path / "begun"
+    module = f"import pathlib, time\npathlib.Path({str(begun)!r}).touch()\ntime.sleep(60)\n"
+    (tmp_path / "slow_pipeline.py").write_text(module + "from pipeline.sparse_autoencoder.definition import PIPELINE\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    order = dataclasses.replace(
+        order,
+        options=("--profile", "sample", "--root", str(order.root)),
+        environment={PIPELINE_VARIABLE: "slow_pipeline:PIPELINE"},
+    )
+    found = dask_task._run(order, Wish(until=begun))  # type: ignore[arg-type]
+    assert found.exit_code == ExitCode.INTERRUPTED
     assert not order.run_file.exists()
 
 
 def test_an_unwanted_trial_does_not_start(order: Order) -> None:
-    assert dask_task._run(order, Wish(False)) == TrialOutcome(int(ExitCode.INTERRUPTED))  # type: ignore[arg-type]
+    assert dask_task._run(order, Wish(wanted=False)) == TrialOutcome(int(ExitCode.INTERRUPTED))  # type: ignore[arg-type]
     assert not order.output.exists()
 
 
@@ -98,10 +118,12 @@ def test_an_attempt_waits_for_an_earlier_one_that_still_runs(order: Order) -> No
     root = Root(order.root)
     root.create()
     ended: list[TrialOutcome] = []
-    thread = threading.Thread(target=lambda: ended.append(dask_task._run(order, Wish(True))))  # type: ignore[arg-type]
+    wish = Wish()
+    thread = threading.Thread(target=lambda: ended.append(dask_task._run(order, wish)))  # type: ignore[arg-type]
     with root.lock():
         thread.start()
-        time.sleep(3 * dask_task._POLL)
+        while wish.asked < 5 and thread.is_alive():  # it looks after each question
+            time.sleep(0.01)
         assert not order.output.exists()
     thread.join(60)
     assert ended[0].exit_code == ExitCode.USAGE
@@ -117,7 +139,7 @@ def test_a_trial_that_ended_before_its_worker_died_is_not_run_again(
     ended(recorded, state)
     order.run_file.write_text("r1\n")
     order = dataclasses.replace(order, root=recorded.root.path)
-    assert dask_task._run(order, Wish(True)).exit_code == code  # type: ignore[arg-type]
+    assert dask_task._run(order, Wish()).exit_code == code  # type: ignore[arg-type]
     assert not order.output.exists()
 
 
@@ -125,4 +147,4 @@ def test_a_trial_whose_worker_was_killed_is_run_again(order: Order, recorded: Re
     ended(recorded, None)
     order.run_file.write_text("r1\n")
     order = dataclasses.replace(order, root=recorded.root.path)
-    assert dask_task._run(order, Wish(True)).exit_code == ExitCode.USAGE  # type: ignore[arg-type]
+    assert dask_task._run(order, Wish()).exit_code == ExitCode.USAGE  # type: ignore[arg-type]
