@@ -43,12 +43,14 @@ from pipeline.core.errors import SaeError
 from pipeline.scheduler import daemon
 from pipeline.scheduler.commands import Commands
 from pipeline.scheduler.types import DaemonConfig
+from tests.builders.schedules import QuickClock
 
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 root = pathlib.Path(sys.argv[1])
 try:
     config = DaemonConfig(poll=float(sys.argv[3]), interrupt_grace=float(sys.argv[4]))
-    code = daemon.run(root, Commands(root, (sys.executable, sys.argv[2])), config=config)
+    commands = Commands(root, (sys.executable, sys.argv[2]))
+    code = daemon.run(root, commands, clock=QuickClock(float(sys.argv[5])), config=config)
 except SaeError as error:
     print(error, file=sys.stderr)
     code = error.exit_code
@@ -59,12 +61,13 @@ LONGEST = 60.0  # seconds that a busy machine may take for what takes one
 
 
 class Place:
-    """A root, its schedule database, and its daemons."""
+    """A root, its schedule database, and its daemons, whose clock goes `speed` times as fast as that of the machine."""
 
-    def __init__(self, root: pathlib.Path) -> None:
+    def __init__(self, root: pathlib.Path, speed: int) -> None:
         self.root = root
+        self.speed = speed
         Root(root).create()
-        self.database = ScheduleDatabase.open(root)
+        self.database = ScheduleDatabase.open(root, examples.QuickClock(speed))
         self.daemons: list[subprocess.Popen[bytes]] = []
 
     @property
@@ -75,7 +78,7 @@ class Place:
         """A daemon, once it is there; `command` begins its command line and starts it as process 1."""
         with open(self.root / "daemon.txt", "ab") as log:
             begun = subprocess.Popen(
-                [*command, sys.executable, "-c", PROGRAM, str(self.root), str(STAND_IN), str(poll), str(grace)],
+                [*command, *self.daemon(poll, grace)],
                 cwd=PROJECT,
                 env={**os.environ, "PYTHONPATH": str(PROJECT)},
                 stderr=log,
@@ -86,6 +89,10 @@ class Place:
             lambda: status.daemon(self.root).process == (1 if command else begun.pid) or begun.poll() is not None
         )
         return begun
+
+    def daemon(self, poll: float = 0.1, grace: float = 20.0) -> list[str]:
+        """The command line of a daemon."""
+        return [sys.executable, "-c", PROGRAM, *map(str, (self.root, STAND_IN, poll, grace, self.speed))]
 
     def until(self, true: Callable[[], Any]) -> Any:
         """Waits for something."""
@@ -147,11 +154,23 @@ def _command(process: int) -> str:
     return ""
 
 
+def _ended(process: int) -> bool:
+    """Whether a process has ended, also where the process that inherited it takes its time to reap it."""
+    try:
+        return psutil.Process(process).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 @pytest.fixture
-def place(tmp_path: pathlib.Path) -> Iterator[Place]:
-    found = Place(tmp_path / "root")
+def place(tmp_path: pathlib.Path, request: pytest.FixtureRequest) -> Iterator[Place]:
+    found = Place(tmp_path / "root", getattr(request, "param", 1))
     yield found
     found.close()
+
+
+# Five seconds take one: ticks are at whole seconds.
+quick = pytest.mark.parametrize("place", [5], indirect=True, ids=["quick clock"])
 
 
 def test_results_of_runs(place: Place) -> None:
@@ -179,7 +198,7 @@ def test_results_of_runs(place: Place) -> None:
     first = next(line for line in place.ran() if line["id"] == attempt.run_id)
     assert first["trigger"] == f"schedule good {good.planned}"
     [child] = [line["child"] for line in place.ran() if "child" in line]
-    place.until(lambda: not process_identity.identity(child))  # nothing that a run started outlives it
+    place.until(lambda: _ended(child))  # nothing that a run started outlives it
 
     assert (bad.state, [one.exit_code for one in bad.attempts]) == ("failed", [1, 1])
     assert bad.attempts[0].reason == "Trainer: it does not learn"
@@ -201,6 +220,7 @@ def test_results_of_runs(place: Place) -> None:
     assert status.daemon(place.root).state == "stopped"
 
 
+@quick
 def test_ticks_of_an_interval_come_and_overlapping_ones_are_skipped(place: Place) -> None:
     place.add("often", "wait", triggers.every("1s"))
     place.start()
@@ -217,6 +237,7 @@ def test_the_daemon_wakes_for_the_next_tick(place: Place) -> None:
     place.until(lambda: [tick.state for tick in place.database.ticks()].count("succeeded") >= 2)
 
 
+@quick
 def test_changed_schedules_are_read_while_the_daemon_waits(place: Place) -> None:
     daemon = place.start()
     place.add("one", found=triggers.every("1s"))
@@ -252,6 +273,7 @@ def test_a_second_daemon_is_refused_also_where_the_lock_file_was_removed(place: 
     place.until(DaemonFiles(place.root).lock.exists)
 
 
+@quick
 def test_a_run_by_hand_holds_the_root(place: Place) -> None:
     place.start()
     place.add("a")
@@ -265,9 +287,10 @@ def test_a_run_by_hand_holds_the_root(place: Place) -> None:
     place.in_state("a", "succeeded")
 
 
+@quick
 def test_one_signal_lets_the_run_finish_and_a_second_interrupts_it(place: Place) -> None:
     daemon = place.start()
-    place.add("short", "sleep:1.2")
+    place.add("short", "sleep:0.5")
     place.trigger("short")
     place.run_of("short")
     place.add("late", found=triggers.every("1s"))
@@ -354,7 +377,7 @@ def test_the_next_daemon_ends_what_is_left_of_a_hook_before_it_runs_it_again(pla
                 one.kill()
     place.start()
     place.until(lambda: len(told.read_text().split()) == 2)
-    place.until(lambda: not process_identity.identity(int(child)))
+    place.until(lambda: _ended(int(child)))
     place.let_runs_end(may_end=False)
     psutil.Process(int(told.read_text().split()[1])).kill()
     place.until(lambda: place.database.connection.execute("SELECT told FROM ticks").fetchone()[0] == 1)
@@ -380,6 +403,7 @@ def test_a_run_that_outlives_its_daemon_is_adopted(place: Place) -> None:
         place.daemons[-1].wait()
 
 
+@quick
 def test_a_daemon_in_a_container_is_healthy_and_sees_runs_outside_of_it(place: Place) -> None:
     place.add("held")
     place.let_runs_end()
@@ -431,7 +455,7 @@ def test_a_run_in_another_container_is_adopted(place: Place) -> None:
     shell = namespaces.in_pid_namespace("/bin/sh", "-c", '"$@"; sleep 600', "sh")
     with open(place.root / "daemon.txt", "ab") as log:
         container = subprocess.Popen(
-            [*shell, sys.executable, "-c", PROGRAM, str(place.root), str(STAND_IN), "0.1", "20"],
+            [*shell, *place.daemon()],
             cwd=PROJECT,
             env={**os.environ, "PYTHONPATH": str(PROJECT)},
             stderr=log,
@@ -467,7 +491,7 @@ def test_runs_that_ended_without_a_daemon_are_read_from_ml_metadata(place: Place
         daemon.kill()
         daemon.wait()
         place.let_runs_end()
-        place.until(lambda run=run: not process_identity.identity(run))
+        place.until(lambda run=run: _ended(run))
         place.let_runs_end(False)
         place.start()
         assert len(place.in_state(name, state).attempts) == 1
@@ -485,7 +509,7 @@ def test_a_run_that_died_with_its_daemon_is_retried(place: Place) -> None:
     daemon.kill()
     daemon.wait()
     os.kill(run, signal.SIGKILL)
-    place.until(lambda: not process_identity.identity(run))
+    place.until(lambda: _ended(run))
     place.let_runs_end()
     place.start()
     tick = place.in_state("both", "succeeded")
@@ -579,6 +603,7 @@ def test_a_full_disk_loses_nothing(place: Place) -> None:
     assert len(began) == len(set(began))
 
 
+@quick
 def test_runs_when_the_data_changed(place: Place, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "mnist" / "3.0.1" / "train.tfrecord"
     file.parent.mkdir(parents=True)
@@ -604,6 +629,7 @@ def test_runs_when_the_data_changed(place: Place, tmp_path: pathlib.Path, monkey
     assert checks("", "succeeded") == 3
 
 
+@quick
 @pytest.mark.parametrize("removed", [False, True])
 def test_a_daemon_whose_root_is_renamed_or_removed_ends_and_makes_no_new_one(place, tmp_path, removed):
     place.add("often", "wait", triggers.every("1s"))
@@ -618,5 +644,5 @@ def test_a_daemon_whose_root_is_renamed_or_removed_ends_and_makes_no_new_one(pla
     with log:
         [*_, line] = log.read().splitlines()
     assert line.startswith(f"error: {place.root} was {'removed' if removed else 'renamed'}")
-    time.sleep(1.5)  # a run that the daemon had just started
+    place.until(lambda: not any(str(place.root) in _command(one) for one in psutil.pids()))  # a run begun just before
     assert not place.root.exists()
