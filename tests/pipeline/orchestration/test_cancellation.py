@@ -30,9 +30,9 @@ def stuck():
 
 def child():
     "A process that holds our standard output open: its reader waits for it too."
-    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 """
-TIMEOUT = 30  # seconds after which a process counts as one that does not end
+TIMEOUT = 120  # seconds after which a process counts as one that does not end
 SIGNALS = pytest.mark.parametrize(
     "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name
 )
@@ -206,7 +206,7 @@ def test_a_clean_up_that_waits_for_a_child_process_does_not_wait_for_ever():
     script = """
 try:
     with cancellation.cancellable(lambda: say("cleaned up")):
-        child = subprocess.Popen([sys.executable, "-c", "import time; print('ready', flush=True); time.sleep(60)"])
+        child = subprocess.Popen([sys.executable, "-c", "import time; print('ready', flush=True); time.sleep(600)"])
         try:
             child.wait()
         finally:
