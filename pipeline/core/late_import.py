@@ -15,7 +15,7 @@ _bootstrap: Any = importlib._bootstrap
 
 
 class _Placeholder(types.ModuleType):
-    """A module that is not imported yet. One of `importlib.util.LazyLoader` is imported at the next `import` of it."""
+    """Stands for a module that is not imported yet. That of `importlib.util.LazyLoader` is imported by an `import`."""
 
     def __getattr__(self, name: str) -> Any:
         if _finder.put_off.get(self.__name__) and _is_part(self, name):
