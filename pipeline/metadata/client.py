@@ -134,6 +134,10 @@ class FullDiskError(UnavailableError):
     """The store cannot be written, because its disk is full. Nothing was changed."""
 
 
+class BusyStoreError(UnavailableError):
+    """A writer held the store for too long."""
+
+
 class ReadingClient(mlmd.MetadataStore):
     """ML Metadata's client for a store that is only read. It raises `UnavailableError` for all errors of the store."""
 
@@ -147,7 +151,7 @@ class ReadingClient(mlmd.MetadataStore):
         try:
             super()._call(method_name, request, response, extra_options)
         except mlmd_errors.AbortedError as error:
-            raise UnavailableError(f"{self._name} is busy: a writer held it for too long; try again") from error
+            raise BusyStoreError(f"{self._name} is busy: a writer held it for too long; try again") from error
         except mlmd_errors.StatusError as error:
             raise UnavailableError(
                 f"{self._name} cannot be read to the end ({first_line(str(error))}): the file is damaged, restore a "

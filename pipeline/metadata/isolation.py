@@ -40,6 +40,8 @@ from ml_metadata import errors as mlmd_errors
 from ml_metadata.proto import metadata_store_service_pb2
 
 from pipeline.core.errors import SaeError
+from pipeline.metadata.client import BusyStoreError
+from pipeline.metadata.sqlite import BusyError
 
 T = TypeVar("T")
 
@@ -86,26 +88,33 @@ class Processes:
                 _fork_workers(theirs)
         self._end = weakref.finalize(self, _end, os.getpid(), pid, self._control)
 
-    def client(self, connect: Callable[..., mlmd.MetadataStore], *arguments: Any) -> Worker:
-        """Return a worker that has opened a client with `connect`; raises what `connect` raises."""
-        return self._ask_new_worker(None, connect, arguments)[0]
+    def client(
+        self, connect: Callable[..., mlmd.MetadataStore], *arguments: Any, patience: float | None = None
+    ) -> Worker:
+        """Return a worker that has opened a client with `connect`.
+
+        Raises:
+          BusyError: that took longer than `patience`, in seconds.
+          Exception: the one that `connect` raised.
+        """
+        return self._ask_new_worker(None, connect, arguments, patience=patience)[0]
 
     def run(self, function: Callable[..., T], *arguments: Any) -> T:
         """Call a function of a module in a worker and return its result. Raises what it raises."""
         found: T = self._ask_new_worker("", function, arguments)[1]
         return found
 
-    def _ask_new_worker(self, *message: Any) -> tuple[Worker, Any]:
+    def _ask_new_worker(self, *message: Any, patience: float | None = None) -> tuple[Worker, Any]:
         """Return a new worker and its first answer."""
         worker = Worker(self)
         try:
-            return worker, worker.ask(*message)
+            return worker, worker.ask(*message, patience=patience)
         except ReaderDiedError as error:
             if str(error):
                 raise
         # The parent of the workers may have been killed after it was asked for this one. Asking again starts another.
         worker = Worker(self)
-        return worker, worker.ask(*message)
+        return worker, worker.ask(*message, patience=patience)
 
     def start(self, log: int) -> Connection:
         """Start a worker, whose standard error is the file `log`, and return the connection to it."""
@@ -152,16 +161,22 @@ class Worker:
         fcntl.fcntl(self._log, fcntl.F_SETFL, os.O_APPEND)
         self._connection = processes.start(self._log)
 
-    def ask(self, *message: Any) -> Any:
+    def ask(self, *message: Any, patience: float | None = None) -> Any:
         """Return the worker's answer.
 
         Raises:
+          BusyError: there was none for `patience` seconds; the worker cannot be asked again.
           ReaderDiedError: the worker has ended.
           Exception: the one that the call raised.
         """
         try:
             self._connection.send(message)
+            if not self._connection.poll(patience):
+                raise BusyError
             done, answer = self._connection.recv()
+        except BusyError:
+            self._connection.close()
+            raise
         except (EOFError, OSError) as error:
             self._connection.close()
             raise ReaderDiedError(self._reason()) from error
@@ -187,8 +202,9 @@ class IsolatedClient(mlmd.MetadataStore):
 
         Args:
           worker: makes the calls.
-          replace: returns another worker, which reads a repaired copy, after this one met a row that ML Metadata cannot
-            read; or raises the error that reports it. It is given that error, and whether it replaced one before.
+          replace: returns another worker, which reads a copy, after this one met a row that ML Metadata cannot read, or
+            a writer for too long; or raises the error that reports it. It is given that error, and whether it replaced
+            one before.
         """
         self._worker = worker
         self._replace = replace
@@ -201,7 +217,7 @@ class IsolatedClient(mlmd.MetadataStore):
             try:
                 response.ParseFromString(self._worker.ask(*message))
                 return
-            except (ReaderDiedError, UnreadableError, DecodeError) as error:
+            except (ReaderDiedError, UnreadableError, DecodeError, BusyStoreError) as error:
                 self._worker = self._replace(error, self._replaced)
                 self._replaced = True
 

@@ -3,7 +3,8 @@
 Neither an SQLite file nor its folder is changed, except that SQLite records readers in `-shm` beside a file in WAL mode
 that is in use, or was when its writer was killed. A file is read in place, also while a pipeline writes to it. A
 private copy is read where SQLite or ML Metadata would have to write: an older schema, which must be upgraded; a journal
-of a killed writer, which must be rolled back; and a file in WAL mode that no process has open.
+of a killed writer, which must be rolled back; and a file in WAL mode that no process has open. One is also read where a
+writer hardly lets go of the file: a copy needs it once, and ML Metadata some fifteen times to open it.
 
 ML Metadata reads in a process of its own (`isolation`), because it ends its process at a row that it does not expect.
 Then a copy is read without the parts of deleted rows, such as the properties of a deleted artifact; if that is not
@@ -32,7 +33,14 @@ from ml_metadata.proto.metadata_store_pb2 import SqliteMetadataSourceConfig
 from components.errors import cause_text
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.metadata import database_stores, isolation, rows, sqlite
-from pipeline.metadata.client import ReadingClient, first_line, schema_versions, sqlite_config, without_logged_errors
+from pipeline.metadata.client import (
+    BusyStoreError,
+    ReadingClient,
+    first_line,
+    schema_versions,
+    sqlite_config,
+    without_logged_errors,
+)
 from pipeline.metadata.isolation import IsolatedClient, ReaderDiedError, Worker
 from pipeline.metadata.sqlite import BusyError
 
@@ -43,10 +51,11 @@ _HEADER = 100  # bytes
 _READ_VERSION = 19  # offset in the header of the byte that is _WAL_MODE for a file in WAL mode
 _WAL_MODE = 2
 _WAL, _JOURNAL = "-wal", "-journal"  # suffixes of the files in which SQLite keeps changes
-# To open a file, ML Metadata reads some fifteen tables and waits up to two seconds for a writer at each. It takes a
-# table that it could not read for missing, so an error after a wait says nothing about the file.
+# To open a file, ML Metadata waits up to two seconds for a writer at each table. It takes a table that it could not
+# read for missing, so an error after a wait says nothing about the file.
 _WAITED = 1.0  # seconds; without a writer, opening takes milliseconds
-_PATIENCE = 10.0  # seconds for which to try again to open or to copy a file that a writer holds
+_PATIENCE_IN_PLACE = 3.0  # seconds to open a file in place, which a writer makes take up to half a minute
+_PATIENCE = 10.0  # seconds for which to try to copy a file that a writer holds, and to open the copy
 _ADVICE = "give the SQLite file in which a pipeline records its runs"
 _DAMAGED = ("malformed", "not a database", "disk I/O error")
 
@@ -153,12 +162,15 @@ class StoreFile:
         except (sqlite3.Error, OSError) as error:
             raise UnavailableError(f"{self.name} {_reason(error)}") from error
 
-    def _worker(self) -> Worker:
+    def _worker(self, in_copy: bool = False) -> Worker:
+        in_copy = in_copy or (self._wal_mode and not self._beside(_WAL).exists())
         try:
-            if (self._wal_mode and not self._beside(_WAL).exists()) or self.state() == self._unreadable_state != []:
+            if in_copy or self.state() == self._unreadable_state != []:
                 return self._connect_to_copy()
             try:
-                return isolation.processes().client(_connect, self._path, self.name)
+                return isolation.processes().client(_connect, self._path, self.name, patience=_PATIENCE_IN_PLACE)
+            except BusyError:
+                return self._connect_to_copy()
             except RuntimeError as error:
                 if not self._is_readable_in_copy(str(error)):
                     raise
@@ -169,12 +181,18 @@ class StoreFile:
             raise UnavailableError(f"{self.name} {_reason(error)}") from error
 
     def _replace(self, error: Exception, again: bool) -> Worker:
-        """Return a worker that reads a copy without the parts of deleted rows. Raises `UnavailableError`."""
+        """Return a worker that reads a copy, without the parts of deleted rows if the error is about a row.
+
+        Raises:
+          UnavailableError: a row cannot be read in a copy either, or a writer held the file for too long.
+        """
+        if isinstance(error, BusyStoreError) and not again:
+            return self._worker(in_copy=True)
         if again:
-            raise self._row_error(error) from error
+            raise error if isinstance(error, BusyStoreError) else self._row_error(error)
         with self._lock:
             self._unreadable_state = self.state()
-        return self._worker()
+        return self._worker(in_copy=True)
 
     def _row_error(self, error: Exception) -> UnavailableError:
         with self._lock:
@@ -306,11 +324,13 @@ def _header(path: pathlib.Path) -> bytes:
 
 
 def _connect(path: pathlib.Path, name: str) -> mlmd.MetadataStore:
+    config = sqlite_config(path, SqliteMetadataSourceConfig.READONLY)
+    config.retry_options.max_num_retries = 1  # more take half a minute; a copy is made sooner
     deadline = time.monotonic() + _PATIENCE
     while True:
         started = time.monotonic()
         try:
-            return ReadingClient(sqlite_config(path, SqliteMetadataSourceConfig.READONLY), name)
+            return ReadingClient(config, name)
         except RuntimeError as error:
             if time.monotonic() - started < _WAITED:
                 raise

@@ -27,7 +27,7 @@ def _executions(path):
     writer = Writer(pathlib.Path(path))
     count = 0
     print("begun", flush=True)
-    while not select.select([sys.stdin], [], [], 0)[0]:
+    while not select.select([sys.stdin], [], [], 0.005)[0]:
         writer.execution(f"run-{count // 10}", "Trainer", STATE.COMPLETE)
         count += 1
     print(count)

@@ -18,11 +18,12 @@ import time
 
 import psutil
 import pytest
+from ml_metadata import errors as mlmd_errors
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.errors import NotFoundError, SaeError, UnavailableError
-from pipeline.metadata import sources
+from pipeline.metadata import sources, sqlite
 from pipeline.metadata.sources import open_source
 from tests import PROJECT
 from tests.builders.namespaces import as_nobody
@@ -390,9 +391,45 @@ def test_a_file_that_a_writer_holds_for_a_while_is_waited_for(store):
 @pytest.mark.usefixtures("own_readers")
 def test_what_is_said_after_all_the_waiting_is_that_a_writer_is_there(store, monkeypatch):
     monkeypatch.setattr(sources, "_PATIENCE", 0.0)
-    monkeypatch.setattr(sources, "_WAITED", 0.0)  # as if a writer had been waited for: half a minute in truth
-    _random(store)
-    assert str(refusal(store)) == f"{store} is busy: a writer held it for more than 0 s; try again"
+    monkeypatch.setattr(sources, "_connect", busy_in_place)  # after half a minute in truth
+    with writing("hold", store, 30):
+        assert str(refusal(store)) == f"{store} is busy: a writer held it for more than 0 s; try again"
+
+
+connect = sources._connect
+
+
+def busy_in_place(path, *arguments):
+    if path.name == "metadata.sqlite":
+        raise sqlite.BusyError
+    return connect(path, *arguments)
+
+
+def busy_once_opened(path, *arguments):
+    client = connect(path, *arguments)
+    if path.name == "metadata.sqlite":
+        client._call_method = aborted
+    return client
+
+
+def aborted(*arguments):
+    raise mlmd_errors.AbortedError("database is locked")
+
+
+@pytest.mark.usefixtures("own_readers")
+@pytest.mark.parametrize("how", [busy_in_place, busy_once_opened])
+def test_where_a_writer_hardly_lets_go_of_the_file_a_copy_is_read(store, private, monkeypatch, how):
+    monkeypatch.setattr(sources, "_connect", how)
+    before = state(store.parent)
+    with open_source(str(store)) as source:
+        assert runs(source) == ["r1"]
+        made(store, ["r2"])
+        assert runs(source) == ["r1", "r2"]
+        assert len(list(private.iterdir())) == 1
+    made_since = state(store.parent)
+    assert made_since != before
+    assert read(store) == ["r1", "r2"]
+    assert state(store.parent) == made_since
 
 
 @pytest.mark.component
@@ -410,7 +447,7 @@ def test_reader_and_writer_do_not_disturb_each_other(store, mode):
     sql(store, f"PRAGMA journal_mode = {mode}")
     with open_source(str(store)) as source, writing("executions", store) as writer:
         reads = seen = 0
-        while reads < 20 or seen <= 1:  # it goes on meanwhile
+        while reads < 10 or seen <= 1:  # it goes on meanwhile
             assert writer.poll() is None
             client = source.connect()
             reads, seen = reads + 1, len(client.get_executions())
