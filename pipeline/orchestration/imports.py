@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 from collections.abc import Iterator
+from typing import Any
 
 from pipeline.core import garbage_collector, late_import, tfx_versions
 
@@ -24,8 +26,6 @@ _RARELY_USED = {
     "tensorflow_model_analysis.view": True,
     "tfx.components": True,  # it imports all of TFX's components, whichever of its modules is imported
 }
-# Beam and TFDS ask whether this is a notebook; a process of IPython has imported it before.
-_KNOWN = {"IPython": {"get_ipython": lambda: None}}
 
 
 @contextlib.contextmanager
@@ -42,7 +42,16 @@ def heavy_imports() -> Iterator[None]:
 def put_off_rarely_used() -> None:
     """Import what the libraries import, but nodes rarely use, only when it is used."""
     for name, only_parts in rarely_used().items():
-        late_import.on_first_use(name, only_parts, **_KNOWN.get(name, {}))
+        late_import.on_first_use(name, only_parts, **(_known_of_ipython() if name == "IPython" else {}))
+
+
+def _known_of_ipython() -> dict[str, Any]:
+    """Return what Beam, TFDS and Matplotlib ask whether this is a notebook; a process of IPython has imported it."""
+    try:
+        version = importlib.metadata.version("ipython")
+    except importlib.metadata.PackageNotFoundError:
+        return {}
+    return {"get_ipython": lambda: None, "version_info": tuple(map(int, version.split(".")[:2]))}
 
 
 def rarely_used() -> dict[str, bool]:

@@ -22,6 +22,8 @@ _IN_CONTEXTS = re.compile(r"contexts_\d+\.id = (\d+)")
 class RunMetadata(tfx_metadata.Metadata):
     """TFX's handle on the store, restricted to one run."""
 
+    _store: Any  # TFX's attribute
+
     def __init__(self, connection_config: Any, run_id: str, hidden: Collection[int] = ()) -> None:
         """Construct the handle.
 
@@ -33,20 +35,34 @@ class RunMetadata(tfx_metadata.Metadata):
         super().__init__(connection_config)
         self._run_id = run_id
         self._hidden = hidden
+        self._contexts: dict[int, tuple[str, set[int]]] = {}
 
     def __enter__(self) -> RunMetadata:
-        super().__enter__()
-        self._store = _RunStore(self._connection_config, self._run_id, self._hidden)
+        # Without TFX's own, which would open the store once more.
+        self._store = self._store or _RunStore(self._connection_config, self._run_id, self._hidden, self._contexts)
+        self._users += 1
         return self
 
 
 class _RunStore(PatientStore):
     """A store whose contexts contain the executions of one run only."""
 
-    def __init__(self, config: Any, run_id: str, hidden: Collection[int]) -> None:
+    def __init__(
+        self, config: Any, run_id: str, hidden: Collection[int], contexts: dict[int, tuple[str, set[int]]]
+    ) -> None:
+        """Open the store.
+
+        Args:
+          config: connection to the store.
+          run_id: the id of the run.
+          hidden: executions to leave out.
+          contexts: by execution, the name of its node and the ids of its contexts, which are recorded together with it
+            and never changed; those that are read are added.
+        """
         super().__init__(config)
         self._run_id = run_id
         self._hidden = hidden
+        self._contexts = contexts
 
     def get_executions_by_context(
         self, context_id: int, list_options: Any = None, extra_options: Any = None
@@ -68,7 +84,10 @@ class _RunStore(PatientStore):
         for execution in sorted(super().get_executions_by_context(run.id), key=lambda execution: execution.id):
             if execution.id in self._hidden:
                 continue
-            contexts = self.get_contexts_by_execution(execution.id)
-            node = next((context.name for context in contexts if context.type == NODE), f"execution {execution.id}")
-            newest[node] = execution, {context.id for context in contexts}
+            if execution.id not in self._contexts:
+                contexts = self.get_contexts_by_execution(execution.id)
+                node = next((one.name for one in contexts if one.type == NODE), f"execution {execution.id}")
+                self._contexts[execution.id] = node, {context.id for context in contexts}
+            node, known = self._contexts[execution.id]
+            newest[node] = execution, known
         return [execution for execution, contexts in newest.values() if wanted <= contexts]

@@ -29,7 +29,7 @@ def test_objects_made_by_heavy_imports_are_not_collected_again() -> None:
 @pytest.mark.component
 def test_what_no_node_uses_is_not_imported_and_can_be_used_later() -> None:
     script = """
-import importlib, sys
+import importlib, io, sys
 from pipeline.orchestration import imports
 from pipeline.sparse_autoencoder.definition import PIPELINE
 with imports.heavy_imports():
@@ -43,12 +43,17 @@ unused = "matplotlib", "keras_tuner", "kubernetes", "google.cloud.bigquery.clien
 unused += "IPython.terminal", "ipywidgets", "nltk.corpus", "scipy.stats._stats_py", "sklearn"
 unused += "docker.client", "h5py._hl"
 print([name for name in unused if name in sys.modules])
+from components.report import figures
+figures.Figure().savefig(io.BytesIO())
+print("IPython.terminal" in sys.modules)
 import tfx.components
 from tfx.components import CsvExampleGen
 from google.cloud import bigquery
 import IPython, nltk, tensorflow_model_analysis as tfma
 from scipy import stats
-print(IPython.get_ipython(), IPython.version_info[0] > 6, IPython.get_ipython.__module__)
+known = IPython.version_info
+imported = tuple(map(int, IPython.__version__.split(".")[:2]))
+print(IPython.get_ipython(), known == imported, IPython.get_ipython.__module__)
 print(nltk.stem.PorterStemmer().stem("nodes"), tfma.view.render_plot.__name__, round(stats.t.ppf(0.975, 10), 3))
 from components.data import tfds_reader
 print(tfds_reader.tfds.core.Version("1.2.0").minor)
@@ -59,6 +64,7 @@ print(CsvExampleGen.__name__, tfx.components.transform.component.Transform is Tr
     )
     assert done.stdout.splitlines() == [
         "[]",
+        "False",
         "None True IPython.core.getipython",
         "node render_plot 2.228",
         "2",
