@@ -101,14 +101,14 @@ lock:  ## compile all locks from pyproject.toml; ARGS=--upgrade for new versions
 	$(call tool,bootstrap.py lock $(ARGS))
 
 bench: setup  ## measure all speeds beside their limits, and write README's table; ARGS="--only whole,rerun --rounds 5"
-	@.venv/bin/python -m benchmarks $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= .venv/bin/python -m benchmarks $(ARGS)
 
 bench-current: setup  ## measure them with the current TFX version: the second column of the table
 	$(call tool,debian_chroot.py --share $(CURDIR)/benchmarks make bench ARGS="$(ARGS) --results $(CURDIR)/benchmarks/results.json")
 	@.venv/bin/python -m benchmarks.results
 
 bench-growth: setup  ## measure how time and memory of each node grow with the data
-	@.venv/bin/python -m benchmarks.growth $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= .venv/bin/python -m benchmarks.growth $(ARGS)
 
 screenshots: setup-dev  ## take the pictures of docs/images anew, with Chromium; ARGS="--profile mnist", ARGS="--all --to FOLDER"
 	@.venv/bin/python -m tools.screenshots $(ARGS)
