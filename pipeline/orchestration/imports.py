@@ -35,8 +35,22 @@ def heavy_imports() -> Iterator[None]:
     They create millions of objects.
     """
     put_off_rarely_used()
-    with garbage_collector.off_for_imports():
+    with garbage_collector.off_for_imports(), _without_names_of_distributions():
         yield
+
+
+@contextlib.contextmanager
+def _without_names_of_distributions() -> Iterator[None]:
+    """Let `google.api_core` name itself by its module where it warns of old versions of Python.
+
+    For the name of its distribution it would read the metadata of all packages, which takes 0.1 s.
+    """
+    whole = importlib.metadata.packages_distributions
+    importlib.metadata.packages_distributions = dict
+    try:
+        yield
+    finally:
+        importlib.metadata.packages_distributions = whole
 
 
 def put_off_rarely_used() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import importlib.metadata
 import subprocess
 import sys
 
@@ -11,6 +13,14 @@ import pytest
 from pipeline.core import tfx_versions
 from pipeline.orchestration import imports
 from tests import PROJECT
+
+
+def test_distributions_have_their_names_after_heavy_imports() -> None:
+    with contextlib.suppress(ImportError), imports.heavy_imports():
+        found = importlib.metadata.packages_distributions()
+        raise ImportError
+    assert found == {}
+    assert importlib.metadata.packages_distributions()["google"]
 
 
 def test_objects_made_by_heavy_imports_are_not_collected_again() -> None:
