@@ -206,7 +206,8 @@ def remove_command(name: str, root: str | None) -> None:
     """Remove a schedule. Its history stays, and a current run continues."""
     with _database(root, name, removes=True) as (database, _):
         database.remove(name)
-    output.write(f"removed {name}; `sae schedule history {name}` still lists its ticks")
+        has_ticks = bool(database.ticks(name, 1))
+    output.write(f"removed {name}" + (f"; `sae schedule history {name}` still lists its ticks" if has_ticks else ""))
 
 
 @command("trigger")

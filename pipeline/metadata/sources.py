@@ -305,7 +305,7 @@ Source = StoreFile | database_stores.Server
 def _header(path: pathlib.Path) -> bytes:
     try:
         if path.is_dir():
-            raise UnavailableError(f"{path} is a folder: {_ADVICE} in it")
+            raise UnavailableError(f"{path} is a folder: {_ADVICE}")
         if not path.exists():
             raise NotFoundError(f"no file {path}: {_ADVICE}, or the URL of its database")
         if not path.is_file():

@@ -177,6 +177,13 @@ class TestAdd:
 
 
 class TestChange:
+    def test_the_command_for_the_history_of_a_removed_schedule_is_named_if_it_has_one(self, sae, root):
+        sae("add", "nightly", "--every", "6h")
+        assert "schedule history" not in sae("remove", "nightly")[1]
+        sae("add", "nightly", "--every", "6h")
+        sae("trigger", "nightly")
+        assert "sae schedule history nightly" in sae("remove", "nightly")[1]
+
     def test_pause_resume_trigger_and_remove(self, sae, root):
         sae(*NIGHTLY)
         assert sae("pause", "nightly")[:2] == (0, "paused nightly: At 03:00 every day, UTC\n")

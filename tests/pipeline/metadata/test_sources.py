@@ -330,7 +330,7 @@ NO_STORE = f"is an SQLite file, but no store of ML Metadata: {GIVE}"
         (_empty, f"is empty: nothing was recorded in it; {GIVE}"),
         (_another, NO_STORE),
         (_another_wal, NO_STORE),
-        (_folder, f"is a folder: {GIVE} in it"),
+        (_folder, f"is a folder: {GIVE}"),
         (_pipe, f"is no file: {GIVE}"),
     ],
 )
