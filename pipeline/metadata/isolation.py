@@ -204,11 +204,11 @@ class IsolatedClient(mlmd.MetadataStore):
           worker: makes the calls.
           replace: returns another worker, which reads a copy, after this one met a row that ML Metadata cannot read, or
             a writer for too long; or raises the error that reports it. It is given that error, and whether it replaced
-            one before.
+            one before for such a reason.
         """
         self._worker = worker
         self._replace = replace
-        self._replaced = False
+        self._replaced: set[bool] = set()  # whether the reason was a writer
 
     def _call(self, method_name: str, request: Any, response: Any, extra_options: Any = None) -> None:
         del extra_options
@@ -218,8 +218,9 @@ class IsolatedClient(mlmd.MetadataStore):
                 response.ParseFromString(self._worker.ask(*message))
                 return
             except (ReaderDiedError, UnreadableError, DecodeError, BusyStoreError) as error:
-                self._worker = self._replace(error, self._replaced)
-                self._replaced = True
+                is_busy = isinstance(error, BusyStoreError)
+                self._worker = self._replace(error, is_busy in self._replaced)
+                self._replaced.add(is_busy)
 
 
 def _temporary_file() -> int:

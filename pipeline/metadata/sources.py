@@ -18,12 +18,14 @@ at once.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import pathlib
 import shutil
 import sqlite3
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -86,8 +88,14 @@ def open_source(given: str) -> Iterator[Source]:
 
 def connect_read_only(path: pathlib.Path) -> mlmd.MetadataStore:
     """Return a client that only reads an SQLite file. Raises like `open_source`."""
-    with contextlib.closing(StoreFile(path)) as file:  # a copy that is open can be read after it was removed
-        return file.connect()
+    file = StoreFile(path)
+    try:
+        client = file.connect()
+    except BaseException:
+        file.close()
+        raise
+    weakref.finalize(client, file.close).atexit = False  # it may make a copy later; the processes remove it at the end
+    return client
 
 
 def query(path: pathlib.Path, function: Callable[[pathlib.Path], T]) -> T:
@@ -122,6 +130,8 @@ class StoreFile:
         self._lock = threading.Lock()  # guards the attributes below
         self._checked: tuple[mlmd.MetadataStore, list[tuple[int, ...]]] | None = None  # with the state of the file
         self._folder: pathlib.Path | None = None
+        self._copy: pathlib.Path | None = None
+        self._copies = itertools.count()
         self._copied_state: list[tuple[int, ...]] = []
         self._is_repaired = False  # the copy
         self._unreadable_state: list[tuple[int, ...]] = []  # in which ML Metadata could not read a row
@@ -152,7 +162,7 @@ class StoreFile:
                     return processes.run(function, self._path)
             folder = processes.temporary_folder()
             try:
-                copy = self._copy_in(folder)
+                copy = folder / "copy.sqlite"
                 self._copy_to(copy)
                 return processes.run(function, copy)
             finally:
@@ -196,7 +206,7 @@ class StoreFile:
 
     def _row_error(self, error: Exception) -> UnavailableError:
         with self._lock:
-            path = self._copy_in(self._folder) if self._copied_state and self._folder else self._path
+            path = self._copy if self._copied_state and self._copy else self._path
         try:
             problem = isolation.processes().run(rows.first_problem, path)
         except ReaderDiedError:
@@ -229,7 +239,7 @@ class StoreFile:
             self._checked = None
             if self._folder is not None:
                 isolation.processes().remove_folder(self._folder)
-            self._folder, self._copied_state = None, []
+            self._folder, self._copy, self._copied_state = None, None, []
 
     def _beside(self, suffix: str) -> pathlib.Path:
         return self._path.with_name(self._path.name + suffix)
@@ -239,10 +249,6 @@ class StoreFile:
             return schemas[0] < schemas[1]
         return self._beside(_WAL if self._wal_mode else _JOURNAL).exists()
 
-    @staticmethod
-    def _copy_in(folder: pathlib.Path) -> pathlib.Path:
-        return folder / "copy.sqlite"
-
     def _connect_to_copy(self) -> Worker:
         processes = isolation.processes()
         with self._lock:
@@ -250,18 +256,19 @@ class StoreFile:
             is_unreadable = state == self._unreadable_state
             if self._folder is None:
                 self._folder = processes.temporary_folder()
-            copy = self._copy_in(self._folder)
-            if state != self._copied_state or is_unreadable != self._is_repaired:
+            if self._copy is None or state != self._copied_state or is_unreadable != self._is_repaired:
                 for file in self._folder.iterdir():  # clients that have it open continue to read it
                     file.unlink()
                 self._copied_state = []
-                self._copy_to(copy)
+                # Of another name than the one before, whose clients would take its journal for theirs.
+                self._copy = self._folder / f"copy-{next(self._copies)}.sqlite"
+                self._copy_to(self._copy)
                 if is_unreadable:
-                    rows.remove_parts_of_deleted_rows(copy)
+                    rows.remove_parts_of_deleted_rows(self._copy)
                 self._is_repaired = is_unreadable
-                processes.run(_upgrade, copy)
+                processes.run(_upgrade, self._copy)
                 self._copied_state = state
-            return processes.client(_connect, copy, self.name)
+            return processes.client(_connect, self._copy, self.name)
 
     def _copy_to(self, copy: pathlib.Path) -> None:
         in_use = not self._wal_mode or self._beside(_WAL).exists()
@@ -291,7 +298,8 @@ class StoreFile:
             for suffix in ("", _WAL, _JOURNAL):
                 target = copy.with_name(copy.name + suffix)
                 target.unlink(missing_ok=True)
-                with contextlib.suppress(FileNotFoundError):
+                absent = (FileNotFoundError,) if suffix else ()
+                with contextlib.suppress(*absent):
                     shutil.copyfile(self._beside(suffix), target)
             if self.state() == before:
                 return

@@ -17,7 +17,7 @@ from typing import Any
 from pipeline.core.errors import SaeError
 
 _TIMEOUT = 30.0  # seconds to wait for a writer
-_POLL = 0.0005  # seconds
+_POLL = 0.001  # seconds; SQLite sleeps for whole milliseconds
 LARGEST_ID = 2**53  # a store never counts up to larger ones
 _BACKUP_DONE = 101  # SQLITE_DONE; before that, the backup is unfinished or waits for a writer
 UNFINISHED = ".unfinished"  # end of the temporary name of a copy
@@ -60,8 +60,8 @@ def copy(source: pathlib.Path, target: pathlib.Path) -> None:
 def back_up(original: sqlite3.Connection, made: sqlite3.Connection, seconds: float) -> None:
     """Copy what is committed. Raise `BusyError` if a writer holds the file for more seconds.
 
-    A writer that has much to write, on a disk that takes long to sync, lets go of the file for less than a millisecond
-    at a time, which SQLite's own waiting, ever longer up to 0.1 s, does not meet.
+    A writer that has much to write, on a disk that takes long to sync, lets go of the file for a millisecond at
+    a time, which SQLite's own waiting, ever longer up to 0.1 s, does not meet.
     """
     deadline = time.monotonic() + seconds
     original.execute("PRAGMA busy_timeout = 0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,6 +29,9 @@ _RARELY_USED = {
 }
 
 
+_names_of_distributions = importlib.metadata.packages_distributions
+
+
 @contextlib.contextmanager
 def heavy_imports() -> Iterator[None]:
     """Import TensorFlow and TFX in this context: faster, because they import less, and the garbage collector is off.
@@ -45,12 +49,11 @@ def _without_names_of_distributions() -> Iterator[None]:
 
     For the name of its distribution it would read the metadata of all packages, which takes 0.1 s.
     """
-    whole = importlib.metadata.packages_distributions
     importlib.metadata.packages_distributions = dict
     try:
         yield
     finally:
-        importlib.metadata.packages_distributions = whole
+        importlib.metadata.packages_distributions = _names_of_distributions
 
 
 def put_off_rarely_used() -> None:
@@ -65,7 +68,7 @@ def _known_of_ipython() -> dict[str, Any]:
         version = importlib.metadata.version("ipython")
     except importlib.metadata.PackageNotFoundError:
         return {}
-    return {"get_ipython": lambda: None, "version_info": tuple(map(int, version.split(".")[:2]))}
+    return {"get_ipython": lambda: None, "version_info": tuple(map(int, re.findall(r"\d+", version)[:2]))}
 
 
 def rarely_used() -> dict[str, bool]:

@@ -6,6 +6,7 @@ To resolve one input, TFX reads all executions of the pipeline and of the node, 
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Collection
 from typing import Any
@@ -17,6 +18,8 @@ from pipeline.metadata.properties import NODE, PIPELINE_RUN
 
 # TFX's query for the executions that are in several contexts.
 _IN_CONTEXTS = re.compile(r"contexts_\d+\.id = (\d+)")
+
+_TRIES = 10  # to open the store, as TFX has
 
 
 class RunMetadata(tfx_metadata.Metadata):
@@ -39,9 +42,16 @@ class RunMetadata(tfx_metadata.Metadata):
 
     def __enter__(self) -> RunMetadata:
         # Without TFX's own, which would open the store once more.
-        self._store = self._store or _RunStore(self._connection_config, self._run_id, self._hidden, self._contexts)
+        self._store = self._store or self._opened()
         self._users += 1
         return self
+
+    def _opened(self) -> _RunStore:
+        for _ in range(_TRIES - 1):
+            # ML Metadata takes tables for missing while another program holds the store.
+            with contextlib.suppress(RuntimeError):
+                return _RunStore(self._connection_config, self._run_id, self._hidden, self._contexts)
+        return _RunStore(self._connection_config, self._run_id, self._hidden, self._contexts)
 
 
 class _RunStore(PatientStore):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import pathlib
 import random
@@ -459,14 +460,63 @@ def test_reader_and_writer_do_not_disturb_each_other(store, mode):
         assert len(source.connect().get_executions()) == int(out) + 1
 
 
+@pytest.mark.usefixtures("own_readers")
+def test_a_client_of_a_copy_reads_on_while_the_next_copy_is_made(store, private, monkeypatch):
+    monkeypatch.setattr(sources, "_connect", busy_in_place)
+    with open_source(str(store)) as source:
+        client = source.connect()
+        made(store, ["r2"])
+        assert runs(source) == ["r1", "r2"]
+        [copy] = private.glob("*/*.sqlite")
+        with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as unfinished:
+            unfinished.execute("PRAGMA cache_size = 1")
+            unfinished.execute("BEGIN")
+            unfinished.execute("CREATE TABLE t AS SELECT randomblob(100000) AS b")
+            assert copy.with_name(f"{copy.name}-journal").stat().st_size
+            assert len(client.get_executions()) == 1
+
+
+@pytest.mark.usefixtures("own_readers")
+def test_a_copy_that_was_made_because_of_a_writer_is_repaired_too(store, monkeypatch):
+    writer = Writer(store)
+    artifact, other = (writer.artifact(1, "model", uri, note="x") for uri in ("/model", "/other"))
+    sql(store, f"DELETE FROM Artifact WHERE id = {artifact}")
+    monkeypatch.setattr(sources, "_connect", busy_once_opened)
+    with open_source(str(store)) as source:
+        client = source.connect()
+        assert len(client.get_executions()) == 1
+        assert [one.id for one in client.get_artifacts_by_id([artifact, other])] == [other]
+
+
+@pytest.mark.usefixtures("own_readers")
+def test_the_copy_of_a_client_alone_ends_with_it(store, private, monkeypatch):
+    monkeypatch.setattr(sources, "_connect", busy_once_opened)
+    client = sources.connect_read_only(store)
+    assert len(client.get_executions()) == 1
+    assert len(list(private.iterdir())) == 1
+    del client
+    gc.collect()
+    assert list(private.iterdir()) == []
+
+
+@pytest.mark.usefixtures("own_readers")
+def test_a_file_that_was_removed_is_named_as_missing(store, monkeypatch):
+    monkeypatch.setattr(sources, "_connect", busy_once_opened)
+    with open_source(str(store)) as source:
+        client = source.connect()
+        store.unlink()
+        with pytest.raises(UnavailableError, match="No such file"):
+            client.get_executions()
+
+
 def readers(of=None):
     """The processes that read for this one: the parent of the workers, and workers."""
     return (of or psutil.Process()).children()
 
 
 def end(process):
-    process.send_signal(signal.SIGKILL)
     with contextlib.suppress(psutil.NoSuchProcess):
+        process.send_signal(signal.SIGKILL)
         gone = process.status
         until = time.monotonic() + 10
         while gone() != psutil.STATUS_ZOMBIE and time.monotonic() < until:

@@ -21,6 +21,12 @@ def test_distributions_have_their_names_after_heavy_imports() -> None:
         raise ImportError
     assert found == {}
     assert importlib.metadata.packages_distributions()["google"]
+    first, second = imports.heavy_imports(), imports.heavy_imports()  # as in two threads
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    second.__exit__(None, None, None)
+    assert importlib.metadata.packages_distributions()["google"]
 
 
 def test_objects_made_by_heavy_imports_are_not_collected_again() -> None:

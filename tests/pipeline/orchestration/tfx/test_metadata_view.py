@@ -35,3 +35,32 @@ def test_what_tfx_publishes_waits_for_a_program_that_reads_the_store(tmp_path):
     finally:
         client.logger.removeHandler(ending)
     assert Writer(root.metadata).store.get_context_type("published").name == "published"
+
+
+@pytest.mark.component
+@pytest.mark.parametrize("failures", [0, 9, 10])
+def test_a_store_that_another_program_holds_is_tried_ten_times(tmp_path, monkeypatch, failures):
+    from pipeline.orchestration.tfx import metadata_view
+
+    made = metadata_view._RunStore
+    left = [RuntimeError("tables are missing")] * failures
+
+    def held(*arguments):
+        if left:
+            raise left.pop()
+        return made(*arguments)
+
+    monkeypatch.setattr(metadata_view, "_RunStore", held)
+    connection = pb.ConnectionConfig()
+    connection.sqlite.filename_uri = str(tmp_path / "metadata.sqlite")
+    opened = metadata_view.RunMetadata(connection, "r1")
+    if failures == 10:
+        with pytest.raises(RuntimeError), opened:
+            pass
+        return
+    with opened as handle, opened as again:
+        assert again.store is handle.store
+        connection = handle.store.get_context_types()
+    assert connection == []
+    with pytest.raises(RuntimeError):
+        assert handle.store
