@@ -88,12 +88,8 @@ def open_source(given: str) -> Iterator[Source]:
 
 def connect_read_only(path: pathlib.Path) -> mlmd.MetadataStore:
     """Return a client that only reads an SQLite file. Raises like `open_source`."""
-    file = StoreFile(path)
-    try:
+    with contextlib.closing(StoreFile(path)) as file:  # a copy that is open can be read after it was removed
         client = file.connect()
-    except BaseException:
-        file.close()
-        raise
     weakref.finalize(client, file.close).atexit = False  # it may make a copy later; the processes remove it at the end
     return client
 
