@@ -25,7 +25,6 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from components.errors import cause_text
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.metadata import client, isolation
-from pipeline.metadata.client import BusyStoreError
 from pipeline.metadata.isolation import IsolatedClient, ReaderDiedError
 
 _FORM = "give postgresql://user@host:port/database or mysql://user@host:port/database"
@@ -118,7 +117,7 @@ class Server:
 
     def _replace(self, error: Exception, again: bool) -> NoReturn:
         del again
-        raise error if isinstance(error, BusyStoreError) else self._row_error(error)
+        raise error if isinstance(error, client.BusyStoreError) else self._row_error(error)
 
     def _row_error(self, error: Exception) -> UnavailableError:
         if isinstance(error, ReaderDiedError) and not str(error):

@@ -192,12 +192,12 @@ class StoreFile:
         Raises:
           UnavailableError: a row cannot be read in a copy either, or a writer held the file for too long.
         """
-        if isinstance(error, BusyStoreError) and not again:
-            return self._worker(in_copy=True)
+        is_busy = isinstance(error, BusyStoreError)
         if again:
-            raise error if isinstance(error, BusyStoreError) else self._row_error(error)
-        with self._lock:
-            self._unreadable_state = self.state()
+            raise error if is_busy else self._row_error(error)
+        if not is_busy:
+            with self._lock:
+                self._unreadable_state = self.state()
         return self._worker(in_copy=True)
 
     def _row_error(self, error: Exception) -> UnavailableError:

@@ -27,8 +27,6 @@ _RARELY_USED = {
     "tensorflow_model_analysis.view": True,
     "tfx.components": True,  # it imports all of TFX's components, whichever of its modules is imported
 }
-
-
 _names_of_distributions = importlib.metadata.packages_distributions
 
 
@@ -47,7 +45,7 @@ def heavy_imports() -> Iterator[None]:
 def _without_names_of_distributions() -> Iterator[None]:
     """Let `google.api_core` name itself by its module where it warns of old versions of Python.
 
-    For the name of its distribution it would read the metadata of all packages, which takes 0.1 s.
+    For the name of its distribution it would read the metadata of all packages.
     """
     importlib.metadata.packages_distributions = dict
     try:
