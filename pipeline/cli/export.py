@@ -79,9 +79,27 @@ def export_airflow_command(
 )
 @click.option("--claim", required=True, metavar="NAME", help="Claim of the persistent volume with the root.")
 @click.option("--name", default="", metavar="ID", help="Name of the pipeline in Kubeflow.  [default: of the pipeline]")
+@click.option(
+    "--memory",
+    default="",
+    metavar="SIZE",
+    help="Memory that each task requests, and may use, such as 4Gi.  [default: what the cluster sets]",
+)
+@click.option(
+    "--cpu",
+    default="",
+    metavar="N",
+    help="Processors that each task requests, such as 2 or 500m.  [default: what the cluster sets]",
+)
 @setting_options
 def export_kfp_command(
-    request: settings.Request, target: pathlib.Path | None, image: str, claim: str, name: str
+    request: settings.Request,
+    target: pathlib.Path | None,
+    image: str,
+    claim: str,
+    name: str,
+    memory: str,
+    cpu: str,
 ) -> None:
     """Write the pipeline as a specification of Kubeflow Pipelines 2, with a task for each node.
 
@@ -96,6 +114,8 @@ def export_kfp_command(
         image,
         claim,
         resolved.config.paths.root if given else kfp.DEFAULT_ROOT,
+        memory,
+        cpu,
     )
     _write(kfp.specification(current_pipeline(), wanted), target)
 

@@ -23,6 +23,9 @@ _DATA = "tensorflow_datasets"  # beside the root, in the same volume
 _ID = re.compile(r"[a-z0-9]([-a-z0-9]{0,126}[a-z0-9])?")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
 _CLAIM = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
+_MEMORY = re.compile(r"([1-9][0-9]{0,8})([MGT]i?)")
+_UNITS = {"M": 10**6, "Mi": 2**20, "G": 10**9, "Gi": 2**30, "T": 10**12, "Ti": 2**40}
+_CPU = re.compile(r"(?=.*[1-9])([0-9]{1,6}m|[0-9]{1,6}(\.[0-9]{1,3})?)")  # 0.001 is the least that Kubernetes knows
 _NO_MOUNT = re.compile(r"[:\x00-\x1f\x7f]")  # characters that the path of a mount cannot have
 _PLACEHOLDER = "{{$"  # begins a text that Kubeflow replaces
 _JOB = "{{$.pipeline_job_name}}"
@@ -38,6 +41,8 @@ class KfpRequest:
       image: the container image of all tasks.
       claim: the claim of the persistent volume with the root, which is mounted at the folder above it.
       root: the pipeline root in the container.
+      memory: what each task requests, and at most gets, such as `4Gi`; empty: what the cluster sets.
+      cpu: the processors that each task requests, such as `2` or `500m`; empty: what the cluster sets.
     """
 
     name: str
@@ -45,6 +50,8 @@ class KfpRequest:
     image: str
     claim: str
     root: str = DEFAULT_ROOT
+    memory: str = ""
+    cpu: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +68,8 @@ def specification(pipeline: Pipeline, request: KfpRequest) -> str:
     """Return the text of a YAML file with the specification and that of its volume.
 
     Raises:
-      UsageError: Kubeflow does not allow the name, Kubernetes not the image or the claim, or the root is not in a
-        folder for a volume.
+      UsageError: Kubeflow does not allow the name, Kubernetes not the image, the claim, memory or processors, or the
+        root is not in a folder for a volume.
     """
     name = request.name or kebab(pipeline.name)
     if not _ID.fullmatch(name):
@@ -94,6 +101,7 @@ def specification(pipeline: Pipeline, request: KfpRequest) -> str:
         policies=SchedulePolicies(),
         steps=_steps(pipeline, request),
         environment={"TFDS_DATA_DIR": str(mount / _DATA)},
+        resources={**_cpu(request.cpu), **_memory(request.memory)},
         mount=str(mount),
     )
 
@@ -102,6 +110,38 @@ def kebab(name: str) -> str:
     """Return a name as Kubeflow writes it: `example-gen` for `ExampleGen`."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name)
     return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
+
+
+def _cpu(text: str) -> dict[str, str | float]:
+    """Return the fields for processors: as a text, and as the number that older versions of Kubeflow read."""
+    if not text:
+        return {}
+    if not _CPU.fullmatch(text):
+        raise UsageError(f"--cpu {text!r} is not allowed: write a number of processors, such as 2, 0.5 or 500m")
+    number = int(text[:-1]) / 1_000 if text.endswith("m") else float(text)
+    return {"cpuRequest": number, "resourceCpuRequest": text}
+
+
+def _memory(text: str) -> dict[str, str | float]:
+    """Return the fields for memory, likewise; the number is in GB.
+
+    Memory has a limit too, unlike processors: a task that takes more than it requested can be ended on a full host, and
+    `sae run` compares what it needs with the limit.
+    """
+    if not text:
+        return {}
+    found = _MEMORY.fullmatch(text)
+    if not found:
+        raise UsageError(
+            f"--memory {text!r} is not allowed: write a whole number and Mi, Gi, Ti, M, G or T, such as 4Gi"
+        )
+    number = int(found[1]) * _UNITS[found[2]] / 10**9
+    return {
+        "memoryLimit": number,
+        "memoryRequest": number,
+        "resourceMemoryLimit": text,
+        "resourceMemoryRequest": text,
+    }
 
 
 def _steps(pipeline: Pipeline, request: KfpRequest) -> list[_Step]:

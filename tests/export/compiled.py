@@ -2,7 +2,8 @@
 
     python compiled.py SPECIFICATION WANTED
 
-WANTED is a JSON file: `name`, `about`, `image`, `claim`, and `tasks` with `id`, `title`, `command` and `upstream`.
+WANTED is a JSON file: `name`, `about`, `image`, `claim`, and `tasks` with `id`, `title`, `command` and `upstream`;
+perhaps `memory` and `cpu` of each task.
 It prints a JSON list of both, as the SDK reads them.
 """
 
@@ -49,6 +50,10 @@ def compile_pipeline(wanted: dict[str, Any], path: str) -> None:
             task.set_display_name(one["title"]).set_caching_options(False)
             task.set_retry(2, backoff_duration="60s", backoff_factor=2.0)
             task.set_env_variable("TFDS_DATA_DIR", "/mnt/sae/tensorflow_datasets")
+            if "memory" in wanted:
+                task.set_memory_request(wanted["memory"]).set_memory_limit(wanted["memory"])
+            if "cpu" in wanted:
+                task.set_cpu_request(wanted["cpu"])
             kubernetes.mount_pvc(task, pvc_name=wanted["claim"], mount_path="/mnt/sae")
             task.after(*(made[name] for name in one["upstream"]))
             made[one["id"]] = task

@@ -54,12 +54,14 @@ def wanted():
     return {"name": "sparse-autoencoder", "about": about, "image": "registry/sae:1", "claim": "sae", "tasks": tasks}
 
 
-def test_the_sdk_compiles_the_same(tmp_path):
+@pytest.mark.parametrize("resources", [{}, {"memory": "4Gi", "cpu": "1500m"}, {"memory": "300Mi"}, {"cpu": "2"}])
+def test_the_sdk_compiles_the_same(tmp_path, resources):
     written, asked = tmp_path / "pipeline.yaml", tmp_path / "wanted.json"
     options = ["--profile", "sample", "--set", "training.epochs=1", "--image", "registry/sae:1", "--claim", "sae"]
+    options += [word for name, value in resources.items() for word in (f"--{name}", value)]
     done = CliRunner().invoke(cli.sae, ["export", "kfp", *options, "--to", str(written)])
     assert done.exit_code == 0, done.output
-    asked.write_text(json.dumps(wanted()), encoding="utf-8")
+    asked.write_text(json.dumps({**wanted(), **resources}), encoding="utf-8")
     compiled = pathlib.Path(__file__).with_name("compiled.py")
     read = subprocess.run(
         [airflow.BIN / "python", compiled, written, asked], capture_output=True, text=True, check=False, env={}
@@ -68,4 +70,6 @@ def test_the_sdk_compiles_the_same(tmp_path):
     ours, theirs = json.loads(read.stdout)
     assert len(ours["pipeline"]["root"]["dag"]["tasks"]) == len(PIPELINE.nodes) + 1
     assert len(ours["platform"]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]) == len(PIPELINE.nodes) + 1
+    container = ours["pipeline"]["deploymentSpec"]["executors"]["exec-trainer"]["container"]
+    assert ("resources" in container) == bool(resources)
     assert ours == theirs

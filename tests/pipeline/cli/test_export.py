@@ -86,6 +86,13 @@ def test_settings_are_written_into_the_specification(sae, folder):
         assert words in text  # the variable SAE_ROOT is one of this machine
 
 
+def test_memory_and_processors_are_requested(sae):
+    text = sae(*KFP, "--memory", "4Gi", "--cpu", "2")[1]
+    for words in ('resourceMemoryRequest: "4Gi"', 'resourceMemoryLimit: "4Gi"', 'resourceCpuRequest: "2"'):
+        assert text.count(words) == text.count("  image: ")
+    assert "CpuLimit" not in text
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -93,6 +100,8 @@ def test_settings_are_written_into_the_specification(sae, folder):
         (("export", "kfp", "--image", "registry/sae:1"), 2, "--claim"),
         ((*KFP, "--name", "A b"), 2, "--name"),
         ((*KFP, "--root", "/root"), 2, "--root /root"),
+        ((*KFP, "--memory", "4GB"), 2, "--memory"),
+        ((*KFP, "--cpu", "two"), 2, "--cpu"),
         ((*KFP, "--to", "there.yaml"), 2, "exists already"),
         ((*KFP, "--to", "no/pipeline.yaml"), 6, "cannot write no/pipeline.yaml"),
     ],

@@ -59,6 +59,41 @@ def test_tasks_run_one_after_another():
         assert f"        - {before}\n" in block
 
 
+def resources(text):
+    """The resources of each task, by name."""
+    blocks = re.findall(r"^ {8}resources:\n((?: {10}.*\n)+)", text, re.MULTILINE)
+    return [dict(line.strip().split(": ") for line in block.splitlines()) for block in blocks]
+
+
+def test_each_task_requests_memory_and_processors():
+    assert resources(kfp.specification(PIPELINE, request(memory="3Gi", cpu="1500m"))) == [
+        {
+            "cpuRequest": "1.5",
+            "memoryLimit": "3.221225472",
+            "memoryRequest": "3.221225472",
+            "resourceCpuRequest": '"1500m"',
+            "resourceMemoryLimit": '"3Gi"',
+            "resourceMemoryRequest": '"3Gi"',
+        }
+    ] * (len(PIPELINE.nodes) + 1)
+
+
+@pytest.mark.parametrize(
+    ("changed", "fields"),
+    [
+        ({"cpu": "2"}, {"cpuRequest": "2.0", "resourceCpuRequest": '"2"'}),
+        ({"cpu": "0.25"}, {"cpuRequest": "0.25", "resourceCpuRequest": '"0.25"'}),
+        ({"memory": "500M"}, {**dict.fromkeys(("memoryLimit", "memoryRequest"), "0.5"),
+                              **dict.fromkeys(("resourceMemoryLimit", "resourceMemoryRequest"), '"500M"')}),
+        ({"memory": "1T"}, {**dict.fromkeys(("memoryLimit", "memoryRequest"), "1000.0"),
+                            **dict.fromkeys(("resourceMemoryLimit", "resourceMemoryRequest"), '"1T"')}),
+    ],
+)  # fmt: skip
+def test_what_is_not_asked_for_is_left_to_the_cluster(changed, fields):
+    assert resources(kfp.specification(PIPELINE, request(**changed)))[0] == fields
+    assert "esources" not in kfp.specification(PIPELINE, request())
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
@@ -68,6 +103,11 @@ def test_tasks_run_one_after_another():
         *(({"root": root}, "is not allowed") for root in ("/a/../root", "/a:b/root", "/a\nb/root")),
         *(({"image": image}, "--image") for image in ("a b", "a\n", "{{$.x}}", '"', "\u00fc:1", "-a")),
         *(({"claim": claim}, "--claim") for claim in ("A", "a b", "a\nb", "a-", "{{$", "x" * 254)),
+        *(({"memory": size}, "--memory") for size in ("4", "4GB", "4gi", "0Gi", "-1Gi", "1.5Gi", "4Gi\n", "{{$.x}}")),
+        *(
+            ({"cpu": number}, "--cpu")
+            for number in ("0", "0m", "0.0", "-1", "1.", ".5", "1.5m", "0.0001", "2\n", "two")
+        ),
         ({"work": Work("sample", assignments=("data.data_dir=/{{$.x}}",))}, "Kubeflow replaces"),
     ],
 )
