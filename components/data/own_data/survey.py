@@ -20,7 +20,16 @@ import numpy as np
 from components import errors
 from components.data import features
 from components.data.own_data.convert import convert
-from components.data.own_data.records import IMAGE, Array, OptionError, Options, Source, UnreadableRecordError, listed
+from components.data.own_data.records import (
+    IMAGE,
+    Array,
+    OptionError,
+    Options,
+    Record,
+    Source,
+    UnreadableRecordError,
+    listed,
+)
 from components.text import counted
 
 _NAMES_KEPT = 20  # of unreadable records and of duplicates, in the metadata
@@ -90,94 +99,49 @@ def survey(source: Source, options: Options, progress: Callable[[int], None] = l
     """
     if source.kind != IMAGE and (options.size is not None or options.colour is not None):
         raise OptionError(f"--size, --grey and --colour are for images, and these are vectors ({source.form})")
-    entries: list[SurveyedRecord] = []
-    unreadable: list[str] = []
-    groups: dict[str, tuple[str, str]] = {}
-    formats: dict[tuple[tuple[int, ...], str], list[str]] = collections.defaultdict(list)
-    content = hashlib.sha256()
-    spread: _Spread | None = None
-    given = False  # whether the source has splits
+    read = _Read()
     for number, record in enumerate(source.read()):
-        given = given or bool(record.split)
-        try:
-            raw = record.load()
-            values = convert(raw, source.kind, options)
-        except UnreadableRecordError as error:
-            unreadable.append(f"{record.id}: {error}")
-            continue
-        original = digest_of(raw)
-        content.update(original + record.id.encode("utf-8", "surrogateescape"))
-        key = original if record.group is None else os.fsencode(record.group)
-        split = record.split or split_of(key, options)
-        if record.group is not None:
-            known, first = groups.setdefault(record.group, (split, record.id))
-            if known != split:
-                raise errors.DataError(
-                    f"the group {record.group!r} is in two splits: {first} in {known}, {record.id} in {split}; move "
-                    "its records into one split"
-                )
-        formats[values.shape, values.dtype.name].append(record.id)
-        entries.append(SurveyedRecord(number, record.id, split, record.label, digest_of(values)))
-        if spread is None:
-            spread = _Spread(values)
-        if (values.shape, values.dtype) == (spread.low.shape, spread.low.dtype):
-            spread.add(values, split)
-        progress(len(entries))
-    if unreadable and not options.skip_unreadable:
-        read = counted(len(entries) + len(unreadable), "record")
-        raise errors.DataError(
-            f"{len(unreadable):,} of {read} cannot be used: {listed(unreadable)}; "
-            "mend or remove them, or leave them out with --skip-unreadable"
-        )
-    _check_formats(formats, source)
-    if len(entries) < 2 or spread is None:
-        raise errors.DataError(
-            f"the {source.form} holds {counted(len(entries), 'usable record')}; splits for training and test need more"
-        )
-    if (spread.low == spread.high).all():
-        raise errors.DataError("all records are equal: there is nothing to learn from them")
-    names = _label_names(entries)
-    splits = collections.Counter(entry.split for entry in entries)
-    wanted = {entry.split for entry in entries} if given else dict(options.fractions).keys()
-    if missing := [name for name in features.SPLITS if name in wanted and not splits[name]]:
-        raise errors.DataError(
-            f"the split {missing[0]} would be empty: {counted(len(entries), 'record')}{_in_groups(len(groups))} "
-            f"are too few for --split and --seed {options.seed}; choose other fractions or another seed"
-        )
-    [(shape, dtype)] = formats
-    duplicates, crossing = _duplicates(entries)
+        read.add(number, record, source.kind, options)
+        progress(len(read.entries))
+    spread = _checked(read, source, options)
+    names = _label_names(read.entries)
+    _check_splits(read, options)
+    [(shape, dtype)] = read.formats
+    duplicates, crossing = _duplicates(read.entries)
     constant = int(np.count_nonzero(spread.low == spread.high))
+    splits = collections.Counter(entry.split for entry in read.entries)
     facts: dict[str, Any] = {
         "form": source.form,
-        "content": content.hexdigest(),
+        "content": read.content.hexdigest(),
         "records": {name: splits[name] for name in features.SPLITS if splits[name]},
-        "labels": _label_counts(entries, names),
+        "labels": _label_counts(read.entries, names),
         "range": [float(spread.low.min()), float(spread.high.max())],
         "train_mean": spread.mean,
         "train_deviation": spread.deviation,
         "constant_values": constant,
-        "groups": len(groups),
-        "splits": "folders or files" if given else "hash of the group" if groups else "hash of the content",
-        "unreadable": len(unreadable),
-        "unreadable_named": unreadable[:_NAMES_KEPT],
+        "groups": len(read.groups),
+        "splits": "folders or files" if read.given else "hash of the group" if read.groups else "hash of the content",
+        "unreadable": len(read.unreadable),
+        "unreadable_named": read.unreadable[:_NAMES_KEPT],
         "duplicates": duplicates,
         "duplicates_across_splits": len(crossing),
         "duplicates_named": crossing[:_NAMES_KEPT],
         "ignored_files": len(source.ignored),
     }
-    be = "is" if constant == 1 else "are"
+    left_out, ignored = len(read.unreadable), len(source.ignored)
     value_word = "pixel" if source.kind == IMAGE else "value"
+    are_constant = f"{counted(math.prod(shape), value_word)} {'is' if constant == 1 else 'are'} the same in all records"
     notes = (
-        (len(unreadable), f"left out {counted(len(unreadable), 'record')} that cannot be used: {listed(unreadable)}"),
-        (len(source.ignored), f"ignored {counted(len(source.ignored), 'other file')}: {listed(source.ignored)}"),
+        (left_out, f"left out {counted(left_out, 'record')} that cannot be used: {listed(read.unreadable)}"),
+        (ignored, f"ignored {counted(ignored, 'other file')}: {listed(source.ignored)}"),
         (duplicates, f"{counted(duplicates, 'record is', 'records are')} equal to an earlier one"),
         (
             len(crossing),
             f"{counted(len(crossing), 'record is', 'records are')} equal to one of another split: {listed(crossing)}",
         ),
-        (constant, f"{constant:,} of {counted(math.prod(shape), value_word)} {be} the same in all records"),
+        (constant, f"{constant:,} of {are_constant}"),
     )
-    return Survey(tuple(entries), shape, dtype, names, facts, tuple(text for count, text in notes if count))
+    return Survey(tuple(read.entries), shape, dtype, names, facts, tuple(text for count, text in notes if count))
 
 
 def read_again(source: Source, found: Survey, options: Options, split: str) -> Iterator[tuple[SurveyedRecord, Array]]:
@@ -223,6 +187,92 @@ class _Spread:
     @property
     def deviation(self) -> float:
         return math.sqrt(max(self._squares / max(self._count, 1) - self.mean**2, 0.0))
+
+
+class _Read:
+    """What the records that were read so far are.
+
+    Attributes:
+      entries: the records that can be stored.
+      unreadable: the ids of the others, each with the reason.
+      groups: the split of each group, and its first record.
+      formats: the ids of records by their shape and type.
+      content: the digest of all records before conversion, and of their ids.
+      spread: of the values of those that are like the first one; None: there is none.
+      given: whether the source has splits.
+    """
+
+    def __init__(self) -> None:
+        self.entries: list[SurveyedRecord] = []
+        self.unreadable: list[str] = []
+        self.groups: dict[str, tuple[str, str]] = {}
+        self.formats: dict[tuple[tuple[int, ...], str], list[str]] = collections.defaultdict(list)
+        self.content = hashlib.sha256()
+        self.spread: _Spread | None = None
+        self.given = False
+
+    def add(self, number: int, record: Record, kind: str, options: Options) -> None:
+        """Load and convert a record, and decide on its split."""
+        self.given = self.given or bool(record.split)
+        try:
+            raw = record.load()
+            values = convert(raw, kind, options)
+        except UnreadableRecordError as error:
+            self.unreadable.append(f"{record.id}: {error}")
+            return
+        original = digest_of(raw)
+        self.content.update(original + record.id.encode("utf-8", "surrogateescape"))
+        split = self._split(record, original, options)
+        self.formats[values.shape, values.dtype.name].append(record.id)
+        self.entries.append(SurveyedRecord(number, record.id, split, record.label, digest_of(values)))
+        if self.spread is None:
+            self.spread = _Spread(values)
+        if (values.shape, values.dtype) == (self.spread.low.shape, self.spread.low.dtype):
+            self.spread.add(values, split)
+
+    def _split(self, record: Record, original: bytes, options: Options) -> str:
+        """Return the split of a record whose digest before conversion is `original`."""
+        if record.group is None:
+            return record.split or split_of(original, options)
+        split = record.split or split_of(os.fsencode(record.group), options)
+        known, first = self.groups.setdefault(record.group, (split, record.id))
+        if known != split:
+            raise errors.DataError(
+                f"the group {record.group!r} is in two splits: {first} in {known}, {record.id} in {split}; move "
+                "its records into one split"
+            )
+        return split
+
+
+def _checked(read: _Read, source: Source, options: Options) -> _Spread:
+    """Return the spread of the values; raise `errors.DataError` if the records cannot be stored together."""
+    if read.unreadable and not options.skip_unreadable:
+        count = counted(len(read.entries) + len(read.unreadable), "record")
+        raise errors.DataError(
+            f"{len(read.unreadable):,} of {count} cannot be used: {listed(read.unreadable)}; "
+            "mend or remove them, or leave them out with --skip-unreadable"
+        )
+    _check_formats(read.formats, source)
+    if len(read.entries) < 2 or read.spread is None:
+        raise errors.DataError(
+            f"the {source.form} holds {counted(len(read.entries), 'usable record')}; splits for training and test "
+            "need more"
+        )
+    if (read.spread.low == read.spread.high).all():
+        raise errors.DataError("all records are equal: there is nothing to learn from them")
+    return read.spread
+
+
+def _check_splits(read: _Read, options: Options) -> None:
+    """Raise `errors.DataError` if a split would be empty."""
+    found = {entry.split for entry in read.entries}
+    wanted = found if read.given else dict(options.fractions).keys()
+    if missing := [name for name in features.SPLITS if name in wanted and name not in found]:
+        raise errors.DataError(
+            f"the split {missing[0]} would be empty: {counted(len(read.entries), 'record')}"
+            f"{_in_groups(len(read.groups))} are too few for --split and --seed {options.seed}; choose other fractions "
+            "or another seed"
+        )
 
 
 def _check_formats(formats: dict[tuple[tuple[int, ...], str], list[str]], source: Source) -> None:
