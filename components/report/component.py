@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,47 +50,12 @@ class ReportExecutor(base_executor.BaseExecutor):
 
         uris = {key: artifact_utils.get_single_uri(artifacts) for key, artifacts in input_dict.items()}
         texts: dict[str, Any] = json.loads(exec_properties["texts"])
-        evaluated = evaluator.read_evaluation(uris["evaluation"])
-        names: list[str] = texts["label_names"]
-        judged = thresholds.judge(evaluated, thresholds.Gates(**texts["gates"]), names)
-        blessed = model_utils.is_model_blessed(artifact_utils.get_single_instance(input_dict["blessing"]))
-        run_dir = pathlib.Path(uris["model_run"])
-
-        loss = metrics.loss_of(evaluated.overall)
-        model = _Model(path_utils.serving_model_path(uris["model"]), tuple(texts["shape"]))
-        examples = _Examples(
-            io_utils.all_files_pattern(artifact_utils.get_split_uri(input_dict["examples"], features.TEST)),
-            tft.TFTransformOutput(uris["transform_graph"]),
-            model.batch_size,
-        )
-        measured = split_activity.measure(
-            ((images, model.encode(images), labels) for images, labels in examples.batches()),
-            baselines.Pca.load(run_dir),
-            len(names),
-        )
-        activity, labels = measured.activity, measured.labels
-        chosen = choose(labels, measured.images, exec_properties["images_per_label"])
-        top = activity.top[:, unit_details.in_detail(activity)].ravel()
-        images, thumbnails = _read(examples, chosen.tolist(), top[top >= 0].tolist(), model, measured)
-
-        def label_of(number: int) -> str:
-            return "" if labels is None else names[labels[number]]
-
         report = artifact_utils.get_single_instance(output_dict["report"])
         folder = pathlib.Path(report.uri)
-        traversed = unit_details.traversed(chosen)
-        details = unit_details.write(
-            folder,
-            "vector" if len(texts["shape"]) == 1 else "image",
-            activity,
-            thumbnails,
-            codes=model.encode(images[[chosen.tolist().index(number) for number in traversed]]),
-            traversed_images=[unit_file.UnitExample(number, label_of(number)) for number in traversed],
-            label_of=label_of,
-            labels=names,
-            draw=(lambda codes: model.thumbnails(model.decode(codes), measured)) if model.decodes else None,
-        )
-        shown, redrawn = png.to_display(model.shaped(images), model.shaped(model.reconstruct(images)))
+        blessed = model_utils.is_model_blessed(artifact_utils.get_single_instance(input_dict["blessing"]))
+        evaluated = evaluator.read_evaluation(uris["evaluation"])
+        judged = thresholds.judge(evaluated, thresholds.Gates(**texts["gates"]), texts["label_names"])
+        drawn = _draw(input_dict, uris, texts, exec_properties["images_per_label"], folder)
         data = page.ReportData(
             title=texts["title"],
             notice=texts["notice"],
@@ -98,19 +63,16 @@ class ReportExecutor(base_executor.BaseExecutor):
             reasons=thresholds.reasons(judged),
             gates=judged,
             metrics=evaluated.overall,
-            per_label={names[label]: values for label, values in evaluated.per_label.items()},
-            pca_mse=measured.pca_mse,
-            history=tuple(
-                thresholds.EpochLosses(**losses)
-                for losses in json.loads((run_dir / run_fn.HISTORY_FILE).read_text(encoding="utf-8"))
-            ),
-            images=shown,
-            reconstructions=redrawn,
-            image_labels=tuple(label_of(number) or str(number) for number in chosen.tolist()),
-            loss=loss,
-            details=details,
-            unit_frequency=activity.frequency,
-            unit_mean=activity.mean,
+            per_label={texts["label_names"][label]: values for label, values in evaluated.per_label.items()},
+            pca_mse=drawn.measured.pca_mse,
+            history=_history(pathlib.Path(uris["model_run"])),
+            images=drawn.images,
+            reconstructions=drawn.reconstructions,
+            image_labels=drawn.labels,
+            loss=metrics.loss_of(evaluated.overall),
+            details=drawn.details,
+            unit_frequency=drawn.measured.activity.frequency,
+            unit_mean=drawn.measured.activity.mean,
             settings=texts["settings"],
             facts=texts["facts"],
             parameters={name: texts["settings"][name] for name in texts["header"]},
@@ -127,7 +89,7 @@ class ReportExecutor(base_executor.BaseExecutor):
             "images": write_images(data.images, data.reconstructions, data.image_labels, folder),
             "units": [
                 {"frequency": float(often), "mean": float(strength)}
-                for often, strength in zip(activity.frequency, activity.mean, strict=True)
+                for often, strength in zip(data.unit_frequency, data.unit_mean, strict=True)
             ],
         }
         (folder / SUMMARY_FILE).write_text(json.dumps(summary, indent=1), encoding="utf-8")
@@ -135,6 +97,70 @@ class ReportExecutor(base_executor.BaseExecutor):
             report.set_float_custom_property(f"test_{name}", value)
         report.set_float_custom_property("pca_mse", data.pca_mse)
         report.set_int_custom_property("blessed", int(blessed))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Drawn:
+    """What the model makes of the test split.
+
+    Attributes:
+      measured: of all its images.
+      images, reconstructions: of the images to show, in display range, as for `png.to_display`.
+      labels: of these images; without labels their numbers.
+      details: of the units, whose pictures are written.
+    """
+
+    measured: Measured
+    images: Floats
+    reconstructions: Floats
+    labels: tuple[str, ...]
+    details: unit_file.UnitDetails
+
+
+def _draw(
+    input_dict: Artifacts, uris: Mapping[str, str], texts: Mapping[str, Any], per_label: int, folder: pathlib.Path
+) -> _Drawn:
+    """Run the model on the test split, and write the pictures of its units into the folder of the report."""
+    names: list[str] = texts["label_names"]
+    model = _Model(path_utils.serving_model_path(uris["model"]), tuple(texts["shape"]))
+    examples = _Examples(
+        io_utils.all_files_pattern(artifact_utils.get_split_uri(input_dict["examples"], features.TEST)),
+        tft.TFTransformOutput(uris["transform_graph"]),
+        model.batch_size,
+    )
+    measured = split_activity.measure(
+        ((images, model.encode(images), labels) for images, labels in examples.batches()),
+        baselines.Pca.load(pathlib.Path(uris["model_run"])),
+        len(names),
+    )
+    activity, labels = measured.activity, measured.labels
+    chosen = choose(labels, measured.images, per_label)
+    top = activity.top[:, unit_details.in_detail(activity)].ravel()
+    images, thumbnails = _read(examples, chosen.tolist(), top[top >= 0].tolist(), model, measured)
+
+    def label_of(number: int) -> str:
+        return "" if labels is None else names[labels[number]]
+
+    traversed = unit_details.traversed(chosen)
+    details = unit_details.write(
+        folder,
+        "vector" if len(texts["shape"]) == 1 else "image",
+        activity,
+        thumbnails,
+        codes=model.encode(images[[chosen.tolist().index(number) for number in traversed]]),
+        traversed_images=[unit_file.UnitExample(number, label_of(number)) for number in traversed],
+        label_of=label_of,
+        labels=names,
+        draw=(lambda codes: model.thumbnails(model.decode(codes), measured)) if model.decodes else None,
+    )
+    shown, redrawn = png.to_display(model.shaped(images), model.shaped(model.reconstruct(images)))
+    shown_labels = tuple(label_of(number) or str(number) for number in chosen.tolist())
+    return _Drawn(measured, shown, redrawn, shown_labels, details)
+
+
+def _history(run_dir: pathlib.Path) -> tuple[thresholds.EpochLosses, ...]:
+    epochs = json.loads((run_dir / run_fn.HISTORY_FILE).read_text(encoding="utf-8"))
+    return tuple(thresholds.EpochLosses(**losses) for losses in epochs)
 
 
 class _Model:
