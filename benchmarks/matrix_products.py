@@ -1,13 +1,15 @@
 """Compare the time of an epoch of MNIST's model with that of its matrix products alone, which bounds it from below.
 
-    .venv/bin/python -m benchmarks.matrix_products
+    .venv/bin/python -m benchmarks.matrix_products [--threads 1]
 
 Both are compiled by XLA and alternate; the images are random. The products are those of the four dense layers, of their
-gradients, and of the validation, without activations, losses, Adam, or drawing the images of a batch.
+gradients, and of the validation, without activations, losses, Adam, or drawing the images of a batch. On one thread no
+product waits for another thread: half of that time is what two threads would take if they never waited.
 """
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import statistics
 import time
@@ -65,7 +67,9 @@ def epoch(images: tf.Tensor, weights: Sequence[tf.Tensor], size: int) -> list[tf
 def main() -> None:
     """Measure, and print the median of the ratios."""
     config = PipelineConfig.build(METHODS["l1"])
-    tf.config.threading.set_intra_op_parallelism_threads(config.engine.intra_op_threads)
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--threads", type=int, default=config.engine.intra_op_threads, help="within one operation")
+    tf.config.threading.set_intra_op_parallelism_threads(parser.parse_args().threads)
     tf.config.threading.set_inter_op_parallelism_threads(config.engine.inter_op_threads)
     rng = np.random.default_rng(0)
     images = rng.random((IMAGES, PIXELS), dtype=np.float32)

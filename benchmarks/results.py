@@ -44,7 +44,8 @@ class Item:
 ITEMS: dict[str, Item] = {
     "whole": Item("whole first run, every node and the report, relative to a plain Keras script", limit=0.65),
     "whole_without_added": Item("the same without codes and probe, which the script lacks too", limit=0.6),
-    "epoch": Item("a training epoch with validation, relative to Keras", limit=0.45),
+    "epoch": Item("a training epoch with validation, the median, relative to Keras", limit=0.45),
+    "epoch_mean": Item("the same, the mean: PixelProbe works beside some epochs"),
     "topk": Item("an epoch of `topk`, relative to one of `l1`", limit=1.5),
     "batchtopk": Item("an epoch of `batchtopk`, relative to one of `l1`", limit=1.5),
     "jumprelu": Item("an epoch of `jumprelu`, relative to one of `l1`", limit=1.5),

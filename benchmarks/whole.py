@@ -67,10 +67,12 @@ def whole_run(options: Options) -> dict[str, list[float]]:
 def compared(runs: Sequence[Measured], plain: Sequence[Measured]) -> dict[str, list[float]]:
     """Return the figures of runs and of the script in the same rounds."""
     script_seconds = [one.seconds for one in plain]
+    script_epochs = [json.loads(one.output)["epoch_s"] for one in plain]
     return {
         "whole": ratios([one.seconds for one in runs], script_seconds),
         "whole_without_added": ratios([one.seconds - alone(one.spans, ADDED) for one in runs], script_seconds),
-        "epoch": ratios([one.epoch_seconds for one in runs], [json.loads(one.output)["epoch_s"] for one in plain]),
+        "epoch": ratios([one.epoch_seconds for one in runs], script_epochs),
+        "epoch_mean": ratios([one.mean_epoch_seconds for one in runs], script_epochs),
         "beside_training": [one.seconds - one.node_seconds("Trainer") for one in runs],
         "run_seconds": [one.seconds for one in runs],
         "script_seconds": script_seconds,

@@ -36,10 +36,15 @@ print('[1]')
     assert sorted(found.epochs) == [1, 2, 3]
     begun, ended = found.spans["Trainer"]
     assert 0 < begun < found.epochs[1] < found.epochs[3] < ended < found.seconds
-    assert found.epoch_seconds == (found.epochs[3] - found.epochs[1]) / 2
+    assert found.mean_epoch_seconds == pytest.approx((found.epochs[3] - found.epochs[1]) / 2)
     assert found.node_seconds("Trainer") == ended - begun
     assert found.output == "[1]\n"
     assert found.peak_mib > 1
+
+
+def test_an_epoch_is_the_median_of_all_but_the_first() -> None:
+    found = measuring.Measured(9.0, 1.0, "", epochs={1: 3.0, 2: 6.0, 3: 7.0, 4: 8.5})
+    assert (found.epoch_seconds, found.mean_epoch_seconds) == (1.5, pytest.approx(5.5 / 3))
 
 
 def test_a_command_that_fails_ends_the_benchmark_with_its_last_line() -> None:
