@@ -23,7 +23,7 @@ from pipeline.cli.options import (
 )
 from pipeline.cli.schedule_read import note_damaged
 from pipeline.core import settings
-from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
+from pipeline.core.errors import NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.text import escaped
 from pipeline.scheduler import status, times, triggers, wording
@@ -129,6 +129,18 @@ def add_command(
         stored, verb = _store(database, added, replace)
         note_damaged(database, place.path)
     _print(stored, place.path, verb)
+    if not sweep:
+        _warn_of_dataset(request)
+
+
+def _warn_of_dataset(request: settings.Request) -> None:
+    """Print a warning if ticks may not read the data set of the runs in the root."""
+    from pipeline.orchestration import plan  # the other commands need neither
+    from pipeline.orchestration import request as runs
+
+    with contextlib.suppress(SaeError, OSError):  # the schedule is added; a tick says what is wrong with the root
+        if warning := plan.dataset_warning(runs.RunRequest(current_pipeline(), request)):
+            output.note(f"warning: {warning}")
 
 
 def _store(database: ScheduleDatabase, schedule: Schedule, replace: bool) -> tuple[Schedule, str]:

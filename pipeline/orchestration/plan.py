@@ -117,6 +117,28 @@ def plan_run(request: RunRequest) -> Plan:
     )
 
 
+def dataset_warning(request: RunRequest) -> str:
+    """Return why a run may not read the data set of the earlier runs in its root; empty if it reads that, or none ran.
+
+    Raises:
+      SaeError: settings, root or store cannot be read.
+    """
+    resolved = settings.resolve(request.settings)
+    root = Root.at(pathlib.Path(resolved.config.paths.root))
+    if not root_store.given(root, resolved.config.paths.metadata).exists():
+        return ""
+    if (found := request.pipeline.data.recall(root, request.settings, resolved)) is None:
+        reason = _unknown_dataset(root, open_store(root, read_only=True), _profile(resolved, request))
+        return reason if "--profile" in reason else ""  # with the same profile, it may be a new version of the data
+    used = found.settings.profile
+    if used == resolved.profile:
+        return ""
+    return (
+        f"runs would use profile {used} in place of {resolved.profile}, and fail once the data set of "
+        f"{resolved.profile} is there: add --profile {used}"
+    )
+
+
 def _cluster(engine: EngineConfig) -> str:
     """Return where Beam jobs run, in words; empty: on this machine."""
     job_server = f"Beam's job server at {engine.job_endpoint}"

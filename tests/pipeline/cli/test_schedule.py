@@ -18,11 +18,13 @@ from pipeline import cli
 from pipeline.core.pipeline_root import Root
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import DATA_CHECK_INTERVAL, CatchUp, Overlap, TimingKind, Work
+from pipeline.sparse_autoencoder import dataset_cache
 from pipeline.sweeps import files
 from pipeline.sweeps.definition import Definition
 from pipeline.sweeps.space import Choices
 from pipeline_config import SchedulePolicies
 from tests import PROJECT
+from tests.builders.roots import Recorded
 
 DEFAULTS = SchedulePolicies()
 NIGHTLY = ("add", "nightly", "--cron", "0 3 * * *", "--profile", "sample")
@@ -33,6 +35,7 @@ def root(monkeypatch, tmp_path):
     """The root; the current folder is the one above it."""
     monkeypatch.setenv("SAE_ROOT", "root")
     monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     return tmp_path / "root"
 
@@ -75,6 +78,33 @@ class TestAdd:
         assert "--profile sample" in errors
         assert sae("list", "--json")[1].count("nightly") == 0
         assert sae(*NIGHTLY)[0] == 0
+
+    def test_ticks_that_may_read_another_data_set_than_the_runs_are_warned_of(self, sae, root, tmp_path):
+        recorded = Recorded(tmp_path)
+        recorded.run("r1")
+        recorded.end("r1", profile="sample")
+        recorded.root.claim_dataset("mnist_sample")
+        code, _, errors = sae("add", "nightly", "--every", "1d")
+        assert code == 0
+        assert "warning: the data set of profile mnist is not known in this root" in errors
+        assert "its runs are on mnist_sample: add --profile sample\n" in errors
+        assert "warning" not in sae(*NIGHTLY, "--replace")[2]
+
+    def test_ticks_that_use_the_sample_only_while_mnist_is_missing_are_warned_of(self, sae, tmp_path):
+        recorded = Recorded(tmp_path)
+        recorded.run("r1")
+        dataset_cache.remember(
+            recorded.root, recorded.settings(), recorded.source(name="mnist_sample", version="1.0.0")
+        )
+        assert "use profile sample in place of mnist, " in sae("add", "nightly", "--every", "1d")[2]
+
+    def test_a_new_version_of_the_data_is_not_warned_of(self, sae, tmp_path):
+        recorded = Recorded(tmp_path)
+        recorded.run("r1")
+        recorded.end("r1", profile="mnist")
+        recorded.remember()
+        (recorded.data.parent / "3.0.2").mkdir()
+        assert "warning" not in sae("add", "nightly", "--every", "1d")[2]
 
     def test_add_prints_the_next_times_and_that_no_daemon_runs(self, sae, root):
         code, output, errors = sae(*NIGHTLY)
