@@ -90,7 +90,10 @@ def runs_command(
         if rows:
             output.write(runs_text.as_text(output.screen(), rows, reader.pipeline.columns, len(reader.pipelines()) > 1))
         output.note(runs_text.sessions_note(rows))
-        output.note(runs_text.note(len(rows), page, wanted, reader.name, reader.root is None, bool(conditions)))
+        starting = reader.starting()
+        output.note(runs_text.starting_note(starting))
+        if rows or not starting:
+            output.note(runs_text.note(len(rows), page, wanted, reader.name, reader.root is None, bool(conditions)))
 
 
 @command("logs")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from components import int64
 from pipeline.artifacts import previews, types
 from pipeline.artifacts.sections import Preview
-from pipeline.core import text
+from pipeline.core import root_lock, text
 from pipeline.core.dataset import Dataset
 from pipeline.core.errors import NotFoundError, SaeError
 from pipeline.core.pipeline_root import Root
@@ -114,6 +114,11 @@ class Reader:
         recorded = ((one, one.properties.get(run_properties.START_PROPERTY)) for one in self._runs.contexts)
         found = [context for context, text in recorded if isinstance(text, str) and matches(text)]
         return list(zip(found, self._runs.rows(found), strict=True))
+
+    def starting(self) -> root_lock.Holder | None:
+        """Return the process of a run that is not recorded yet, because it still imports its libraries; None: none."""
+        held = root_lock.holder(self.root.lock_file) if self.root else None
+        return held if held and held.run and self.store.run_context(held.run) is None else None
 
     def run_ids(self) -> list[str]:
         """Return the ids of all runs, newest first."""

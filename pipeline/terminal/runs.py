@@ -8,6 +8,7 @@ import io
 from collections.abc import Sequence
 
 from components.evaluation.metrics import Metric, shown
+from pipeline.core.root_lock import Holder
 from pipeline.core.serialization import jsonable
 from pipeline.core.text import counted, seconds_text, when_text
 from pipeline.inspection import run_filter
@@ -98,6 +99,11 @@ def sessions_note(rows: Sequence[RunRow]) -> str:
         return ""
     cells = counted(sum(len(one.runs) for one in sessions), "cell")
     return f"{cells} in {counted(len(sessions), 'session')} of notebooks; --cells lists each as a run"
+
+
+def starting_note(holder: Holder | None) -> str:
+    """Return a note on the run that a process starts, which is not listed yet; empty for None."""
+    return "" if holder is None else f"a run is starting and not listed yet: {holder}"
 
 
 def note(

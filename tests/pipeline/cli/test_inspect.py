@@ -214,6 +214,24 @@ def test_a_root_without_runs_names_the_command_that_makes_one(sae, tmp_path):
     assert errors.startswith(f"error: no run in {empty.path}: `sae run --root {empty.path}` makes the first one")
 
 
+def test_a_run_that_is_starting_is_named_until_it_is_listed(sae, tmp_path):
+    recorded = store.Recorded(tmp_path)
+    at_root = ("runs", "--root", str(recorded.root.path))
+    with recorded.root.lock() as record_run:
+        record_run("r1")
+        code, output, errors = sae(*at_root)
+        assert (code, output) == (0, "")
+        assert errors.startswith(f"a run is starting and not listed yet: process {os.getpid()} since ")
+        assert errors.endswith(" UTC, run r1\n")
+        recorded.run("r0")
+        code, output, errors = sae(*at_root)
+        assert (output.count("\n"), errors.count("r1")) == (2, 1)
+        recorded.run("r1")
+        assert "starting" not in sae(*at_root)[2]
+    code, output, errors = sae(*at_root)
+    assert (output.count("\n"), errors) == (3, "")
+
+
 # --- pipes and terminals -----------------------------------------------------------------------
 
 COMMAND = [sys.executable, "-c", "from pipeline.cli import main; main()"]
