@@ -88,7 +88,9 @@ def runs_command(
             output.write(runs_text.as_csv(rows))
             return
         if rows:
-            output.write(runs_text.as_text(output.screen(), rows, reader.pipeline.columns, len(reader.pipelines()) > 1))
+            metrics, several = reader.pipeline.declared_metrics, len(reader.pipelines()) > 1
+            named = {sort, *(one.name for one in conditions)}
+            output.write(runs_text.as_text(output.screen(), rows, metrics, several, named))
         output.note(runs_text.sessions_note(rows))
         starting = reader.starting()
         output.note(runs_text.starting_note(starting))

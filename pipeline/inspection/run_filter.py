@@ -7,7 +7,7 @@ import enum
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from components.evaluation.metrics import Metric
@@ -118,15 +118,18 @@ def _sort_key(value: Any) -> tuple[bool, Any]:
     return (True, _text(value)) if number is None else (False, number)
 
 
-def differing_settings(rows: Sequence[RunRow]) -> tuple[str, ...]:
+def differing_settings(rows: Sequence[RunRow], kept: Collection[str] = ()) -> tuple[str, ...]:
     """Return the settings that differ between runs, in the order of the newest run; runs without settings are left out.
 
-    A setting that some runs lack, such as one of a later version, differs only if the others disagree.
+    A setting that some runs lack, such as one of a later version, differs only if the others disagree. Those in `kept`
+    are returned in any case, if a run has them.
     """
     with_settings = [row.settings for row in rows if row.settings]
     names = dict.fromkeys(name for settings in with_settings for name in settings)
     return tuple(
-        name for name in names if len({_text(settings[name]) for settings in with_settings if name in settings}) > 1
+        name
+        for name in names
+        if name in kept or len({_text(settings[name]) for settings in with_settings if name in settings}) > 1
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from components.evaluation.metrics import Metric, shown
 from pipeline.core.root_lock import Holder
@@ -37,20 +37,30 @@ _AFTER = (
 )
 
 
-def as_text(screen: Screen, rows: Sequence[RunRow], metrics: Sequence[Metric], several: bool = False) -> str:
-    """Return the runs as a table, with a column for each of `metrics` that they need.
+def as_text(
+    screen: Screen,
+    rows: Sequence[RunRow],
+    metrics: Sequence[Metric],
+    several: bool = False,
+    named: Collection[str] = (),
+) -> str:
+    """Return the runs as a table, with a column for each metric that they need and each setting in which they differ.
 
     Args:
       screen: to fit the text to.
       rows: the runs.
-      metrics: that may be columns.
+      metrics: that the pipeline declares.
       several: whether the store has several pipelines.
+      named: settings and metrics that are columns in any case: those that the runs were filtered and sorted by.
     """
     several = several or len({row.pipeline for row in rows}) > 1
-    metrics = shown(metrics, [row.metrics for row in rows])
-    columns = [Column(one.column, right=True, drop=min(place, 1)) for place, one in enumerate(metrics)]
-    settings = run_filter.differing_settings(rows)
-    columns += [Column(title, right=True, drop=2) for title in run_filter.titles(settings).values()]
+    needed = shown([one for one in metrics if one.column], [row.metrics for row in rows])
+    metrics = [one for one in metrics if one in needed or one.run_key in named]
+    columns = [Column(one.column or one.label, right=True, drop=min(place, 1)) for place, one in enumerate(metrics)]
+    settings = run_filter.differing_settings(rows, named)
+    columns += [
+        Column(title, right=True, drop=1 if name in named else 2) for name, title in run_filter.titles(settings).items()
+    ]
     cells = [_cells(row, several, metrics, settings) for row in rows]
     return "\n".join(screen.table((*_BEFORE, *columns, *_AFTER), cells))
 

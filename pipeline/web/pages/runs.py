@@ -45,7 +45,7 @@ class RunsView:
       previous: `start` of the page before; None on the first.
       state, pipeline, where, sort, order: the filter and order.
       cells: `all` if each cell of a notebook's session is a run of its own.
-      settings: names of the settings that differ between the runs shown.
+      settings: names of the settings that differ between the runs shown, or that they are filtered or sorted by.
       empty: whether the store has no runs at all.
       command: starts a first run; empty for a store without a root.
       running: whether one of the runs shown is running.
@@ -144,7 +144,7 @@ def build(request: PageRequest) -> RunsView:
         ),
         chart_cut=more,
         left_out=tuple(request.reader.unrecorded_columns()) if request.root is None else (),
-        settings=run_filter.differing_settings(rows),
+        settings=run_filter.differing_settings(rows, {sort, *(one.name for one in conditions)}),
         cells=cells,
         words=request.reader.words(charted[0].id) if charted else {},
     )

@@ -127,6 +127,7 @@ def test_only_settings_that_differ_are_columns():
     assert run_filter.differing_settings(rows) == ("model.l1",)
     assert run_filter.differing_settings([row(l1=1.0), row(l1=1)]) == ()
     assert run_filter.differing_settings([]) == ()
+    assert run_filter.differing_settings([row(l1=1.0), row(l1=1)], {"model.l1", "model.l2"}) == ("model.l1",)
 
 
 def test_a_title_is_short_where_that_is_unambiguous():

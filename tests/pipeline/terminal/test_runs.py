@@ -89,6 +89,24 @@ def test_the_squared_error_is_a_column_where_a_run_has_no_cross_entropy():
     assert "0.33500" in second
 
 
+def test_what_runs_are_filtered_and_sorted_by_is_a_column_also_where_it_is_equal():
+    row = dataclasses.replace(GOOD, metrics={**GOOD.metrics, "dead_units": 0.0}, settings={"model.l1": 0.5, "a.b": 1})
+    rows = [row, row]
+    assert as_text(Screen(), rows).splitlines()[0].split()[7:] == [
+        "test",
+        "BCE",
+        "active",
+        "blessed",
+        "executed",
+        "cached",
+    ]
+    titles, first, _ = runs.as_text(
+        Screen(), rows, PIPELINE.declared_metrics, named=["model.l1", "dead_units", "blessed"]
+    ).splitlines()
+    assert "active  dead   l1  blessed" in titles
+    assert first[: titles.index("  blessed")].split()[-3:] == ["17.2", "0", "0.5"]
+
+
 def test_the_probe_is_a_column_where_a_run_has_it():
     probed = dataclasses.replace(GOOD, metrics={**GOOD.metrics, "linear_probe_accuracy": 0.8697})
     assert "linear probe" not in as_text(Screen(), [GOOD, BAD])
