@@ -69,10 +69,11 @@ def artifact_command(options: ReadOptions, artifact: str, maps: tuple[str, ...])
         labels = {one.name: one.label for one in reader.pipeline.declared_metrics}
         shown = shown.labelled(labels).reworded(reader.words(found.row.run)) if shown else None
         is_alone = reader.root is None
+        beside = () if options.as_json else reader.outputs_beside(found)
     output.write_result(
         options.as_json,
         json_documents.artifact(found, preview),
-        lambda: artifact_text.as_text(output.screen(), found, shown, is_alone),
+        lambda: artifact_text.as_text(output.screen(), found, shown, is_alone, beside),
     )
 
 

@@ -208,6 +208,12 @@ class Artifacts:
             gone=not exists and not is_remote(row.uri),
         )
 
+    def beside(self, artifact: ArtifactDetails) -> list[ArtifactRow]:
+        """Return the other outputs of the execution that made an artifact."""
+        events = self._store.events_of_executions([artifact.made_by.execution]) if artifact.made_by else []
+        others = {one.artifact for one in events if one.wrote} - {artifact.row.id}
+        return rows_of(self._store, self._store.artifacts_by_id(others))
+
     def stored(self, artifact_id: int) -> StoredArtifact | None:
         """Return an artifact with the folder that it is in here; None if it does not exist.
 

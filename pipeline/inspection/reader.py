@@ -268,6 +268,10 @@ class Reader:
         """Return an artifact with its uses and files. Raises `NotFoundError` if it does not exist."""
         return self._artifacts.artifact(artifact_id)
 
+    def outputs_beside(self, artifact: ArtifactDetails) -> list[ArtifactRow]:
+        """Return the other outputs of the execution that made an artifact."""
+        return self._artifacts.beside(artifact)
+
     def lineage(self, artifact_id: int) -> lineage.Lineage:
         """Return all artifacts upstream and downstream of an artifact. Raises `NotFoundError` if it does not exist."""
         if not self._artifacts.exists(artifact_id):

@@ -37,12 +37,19 @@ _LIST = (
 )
 _MAX_CHARACTERS = 300  # of a property; the JSON has all of it
 _MAX_RUNS = 4  # on one line
+_MAX_BESIDE = 4
 # Listed elsewhere.
 _SHOWN = frozenset({CONTENT_DIGEST})
 _SHOWN_WITH_PREVIEW = frozenset({*_SHOWN, METRICS})
 
 
-def as_text(screen: Screen, artifact: ArtifactDetails, preview: Preview | None, is_alone: bool = False) -> str:
+def as_text(
+    screen: Screen,
+    artifact: ArtifactDetails,
+    preview: Preview | None,
+    is_alone: bool = False,
+    beside: Sequence[ArtifactRow] = (),
+) -> str:
     """Return everything about an artifact.
 
     Args:
@@ -50,6 +57,7 @@ def as_text(screen: Screen, artifact: ArtifactDetails, preview: Preview | None, 
       artifact: to show.
       preview: of its content, or None.
       is_alone: whether its store belongs to no pipeline root.
+      beside: the other outputs of the execution that made it.
     """
     row = artifact.row
     deleted = deletion_text(row.state, artifact.properties)
@@ -59,6 +67,7 @@ def as_text(screen: Screen, artifact: ArtifactDetails, preview: Preview | None, 
     lines += screen.pairs(
         [
             ("made by", _maker(artifact.made_by)),
+            ("beside", _others(beside)),
             ("created", f"{when_text(row.created)} UTC" if row.created else ""),
             ("name", row.name),
             ("content", row.content or "without a digest"),
@@ -100,6 +109,13 @@ def _maker(made_by: ExecutionUse | None) -> str:
         return "no execution: it was imported, or its execution is not in this store"
     run = f", run {made_by.run}" if made_by.run else ""  # the result of a sweep belongs to no run
     return f"{_name(made_by)} as {made_by.key or 'output'}{run}"
+
+
+def _others(rows: Sequence[ArtifactRow]) -> str:
+    """Name the other outputs of a node, with the command that shows each."""
+    shown = [f"{one.key or one.type}: `sae artifact {one.id}`" for one in rows[:_MAX_BESIDE]]
+    more = len(rows) - _MAX_BESIDE
+    return "; ".join([*shown, f"and {more} more"] if more > 0 else shown)
 
 
 def _name(use: ExecutionUse) -> str:

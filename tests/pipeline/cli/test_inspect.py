@@ -83,6 +83,9 @@ class TestArtifacts:
 
     def test_one_is_shown_by_its_type(self, sae):
         output = sae("artifact", f"{FIRST}:Trainer")[1]
+        [other] = re.findall(r"^beside +model_run: `sae artifact (\d+)`$", output, re.MULTILINE)
+        assert "made by  Trainer as model_run, run" in sae("artifact", other)[1]
+        assert "beside" not in sae("artifact", f"{FIRST}:SchemaGen")[1]
         assert "  parameters  12" in output.splitlines()
         assert "no preview" in sae("artifact", "latest~1:Trainer:model_run")[1]
 

@@ -69,6 +69,14 @@ def test_all_that_is_known_is_shown():
     ]
 
 
+def test_the_other_outputs_of_its_node_are_named_with_the_commands_that_show_them():
+    others = [dataclasses.replace(ROW, id=number, key=f"key_{number}") for number in range(20, 26)]
+    said = artifact.as_text(Screen(), ONE, None, beside=others[:1]).splitlines()[3]
+    assert said == "beside   key_20: `sae artifact 20`"
+    said = artifact.as_text(Screen(), ONE, None, beside=others).splitlines()[3]
+    assert said.endswith("key_23: `sae artifact 23`; and 2 more")
+
+
 def test_where_nothing_was_written_to_show_that_is_said():
     assert shown()[7].startswith("no preview")
     other = dataclasses.replace(ONE, row=dataclasses.replace(ROW, type="Dataset"))
