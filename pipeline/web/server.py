@@ -86,6 +86,11 @@ def serve(
         )
         rendering.prepare()
         tell(f"serving {place.name} at {address} (stop with Ctrl-C)")
+        if place.root is not None and not place.root.path.is_dir():
+            tell(
+                f"warning: {place.name} does not exist; the pages wait for it: `sae run` makes it and its first run, "
+                "--root names another folder"
+            )
         if not _is_local(host):
             tell("warning: there is no password; every client that can reach this machine can read the pages")
         if open_browser:

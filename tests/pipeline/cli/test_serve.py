@@ -47,6 +47,20 @@ def test_pages_are_served_until_it_is_interrupted(environment):
     assert "Traceback" not in errors
 
 
+def test_a_root_that_does_not_exist_is_warned_of_and_waited_for(environment, tmp_path):
+    root = tmp_path / "nowhere"
+    command = [*COMMAND, "serve", "--port", "0", "--root", str(root)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        address = next(word for word in process.stderr.readline().split() if word.startswith("http://127.0.0.1:"))
+        with urllib.request.urlopen(f"{address}runs.json", timeout=20) as answer:
+            assert json.load(answer)["empty"]
+        process.send_signal(signal.SIGINT)
+        errors = process.stderr.read()
+    assert errors.startswith(f"warning: {root} does not exist; the pages wait for it: `")
+    assert f" run --root {root}` makes it" in errors
+    assert not root.exists()
+
+
 def test_pages_are_exported_as_files(sae, recorded, tmp_path):
     folder = tmp_path / "site"
     code, output, errors = sae("export", str(folder), "--limit", "1", "--root", str(recorded.root.path))
