@@ -42,8 +42,8 @@ class PipelineRoot:
         Args:
           limit: maximum number of runs; None: all.
           state: only runs in this state, such as `succeeded`.
-          sort: `started`, `seconds`, `id` or a metric of the list, such as `test_bce`; descending.
-          ascending: sort ascending.
+          sort: `started`, `seconds`, `id` or a metric of the list, such as `test_bce`; newest or largest first.
+          ascending: oldest or smallest first: the best run first where less is better.
 
         Raises:
           UsageError: there is no such state or column.

@@ -44,9 +44,13 @@ _STATES = [state.value for state in RunState]
     show_default=True,
     metavar="COLUMN",
     shell_complete=completion.columns,
-    help="Sort by started, seconds, id, a metric or a setting (completion lists columns), descending.",
+    help="Sort by started, seconds, id, a metric or a setting (completion lists columns): newest or largest first.",
 )
-@click.option("--ascending", is_flag=True, help="Sort ascending.")
+@click.option(
+    "--ascending",
+    is_flag=True,
+    help="Oldest or smallest first: the best run first where less is better, as with --sort test_bce.",
+)
 @click.option(
     "--where",
     multiple=True,

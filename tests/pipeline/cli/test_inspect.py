@@ -65,6 +65,14 @@ class TestRuns:
         assert "no manifests" in output.splitlines()[-1]
 
 
+def test_the_help_says_which_end_of_a_sorted_list_is_best(sae):
+    code, output, _ = sae("runs", "--help")
+    words = " ".join(output.split())
+    assert code == 0
+    assert "newest or largest first" in words
+    assert "the best run first where less is better, as with --sort test_bce" in words
+
+
 class TestArtifacts:
     def test_they_can_be_filtered(self, sae):
         code, output, errors = sae("artifacts", "--type", "Model")
