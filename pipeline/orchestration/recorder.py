@@ -25,14 +25,14 @@ logger = logging.getLogger(__name__)
 
 
 class RunRecorder:
-    """Records one run. Its duration counts from the construction of this object."""
+    """Records one run. Its duration counts from `begun`, a time of the monotonic clock."""
 
-    def __init__(self, request: RunRequest, root: Root, run_id: str, listener: Listener) -> None:
+    def __init__(self, request: RunRequest, root: Root, run_id: str, listener: Listener, begun: float) -> None:
         self._request = request
         self._root = root
         self._run_id = run_id
         self._tell = listener
-        self._begun = time.monotonic()
+        self._begun = begun
         self._seconds_before = 0.0  # duration of earlier attempts
         self._writer: MetadataWriter | None = None  # of the start
         self._unended: ConfiguredPipeline | None = None  # set while ML Metadata contains the run without an end

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import time
 from typing import Any, TextIO
 
 from pipeline.core import settings
@@ -34,10 +35,11 @@ class RunSession:
     run_id: str  # the id of the run
     tell: Listener  # receives its events
     terminal: TextIO  # the original standard error
+    begun: float = dataclasses.field(default_factory=time.monotonic)  # when it began, before imports
 
     @functools.cached_property
     def _recorder(self) -> RunRecorder:
-        return RunRecorder(self.request, self.root, self.run_id, self.tell)
+        return RunRecorder(self.request, self.root, self.run_id, self.tell, self.begun)
 
     def execute(self) -> Summary:
         """Run to the end; signals are handled from the first import on."""

@@ -34,7 +34,7 @@ class OneRun:
         self.told: list[Note] = []
         self._recorded = recorded
         request = RunRequest(PIPELINE, settings.Request(), trigger="a test", **options)
-        self.record = RunRecorder(request, recorded.root, "r1", self.told.append)
+        self.record = RunRecorder(request, recorded.root, "r1", self.told.append, time.monotonic())
 
     def begin(self, **source):
         configured = self._recorded.configured(source=self._recorded.source(**source))

@@ -14,7 +14,7 @@ from pipeline.core import settings
 from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import client
-from pipeline.orchestration import imports, process_setup, run
+from pipeline.orchestration import imports, process_setup, run, session
 from pipeline.orchestration.request import RunRequest
 from pipeline.provenance import cache_key, source_code
 from pipeline.sparse_autoencoder.definition import PIPELINE
@@ -95,6 +95,25 @@ def test_a_run_waits_for_a_program_that_reads_the_store_and_shows_it(tmp_path, m
     assert {node["state"] for node in summary.nodes} == {"cached"}
     assert f"another program is reading {recorded.root.metadata}: waiting" in capfd.readouterr().err
     assert recorded.store().run_properties(summary.run_id)["sae_state"] == "succeeded"
+
+
+def test_the_time_of_a_run_contains_what_precedes_its_first_node(tmp_path, monkeypatch):
+    """As imports do, which take longer than most nodes."""
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    recorded = Recorded(tmp_path)
+    recorded.run("r1")
+    recorded.remember()
+    recall = session.RunSession._recall_dataset
+
+    def recall_slowly(self):
+        time.sleep(0.5)
+        return recall(self)
+
+    monkeypatch.setattr(session.RunSession, "_recall_dataset", recall_slowly)
+    begun = time.monotonic()
+    summary = run.run(RunRequest(PIPELINE, settings.Request(root=str(recorded.root.path))), display)
+    assert 0.5 <= summary.seconds <= time.monotonic() - begun
+    assert recorded.store().run_properties(summary.run_id)["sae_seconds"] == summary.seconds
 
 
 def test_a_log_has_each_line_once_though_a_library_logs_to_standard_error(root):
