@@ -13,6 +13,7 @@ from components import json_text
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.text import number_text
 from sae import html
+from sae.names import ByName
 
 if TYPE_CHECKING:
     from components.report.page import ReportData
@@ -42,19 +43,18 @@ class RunReport:
     @property
     def summary(self) -> Mapping[str, Any]:
         """The numbers of the report: metrics, metrics by label, test images, units."""
-        found = json_text.parse(self._file("summary.json").read_text(encoding="utf-8"))
-        return dict(found)
+        return self._numbers("summary.json")
 
     @property
     def units(self) -> Mapping[str, Any]:
         """The numbers of the units that the report shows in detail; docs/model.md lists the keys."""
-        found = json_text.parse(self._file("units.json").read_text(encoding="utf-8"))
-        return dict(found)
+        return self._numbers("units.json")
 
     @property
     def figures(self) -> Mapping[str, pathlib.Path]:
         """The figures on a light background, as PNG files, by name."""
-        return {path.name.removesuffix(_LIGHT): path for path in sorted(self.folder.glob(f"*{_LIGHT}"))}
+        found = {path.name.removesuffix(_LIGHT): path for path in sorted(self.folder.glob(f"*{_LIGHT}"))}
+        return ByName(found, "figure", self._name)
 
     def save_figures(
         self, folder: str | os.PathLike[str], formats: Sequence[str] = ("svg", "pdf")
@@ -97,13 +97,20 @@ class RunReport:
         if self.history is None or not self.history.is_file():
             where = f": {self.history}" if self.history else ""
             raise NotFoundError(f"the losses of the epochs of run {self.run} are missing{where}")
-        summary = self.summary
+        summary = dict(self.summary)  # whose errors name only what is missing
         try:
             history = json_text.parse(self.history.read_text(encoding="utf-8"))
             return export.read_report(summary, history, self.folder)
         except (KeyError, TypeError, ValueError, OSError) as error:
             reason = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
             raise UnavailableError(f"the report of run {self.run} in {self.folder} is damaged: {reason}") from error
+
+    @property
+    def _name(self) -> str:
+        return f"the report of run {self.run}"
+
+    def _numbers(self, name: str) -> Mapping[str, Any]:
+        return ByName(json_text.parse(self._file(name).read_text(encoding="utf-8")), "entry", self._name)
 
     def _file(self, name: str) -> pathlib.Path:
         path = self.folder / name

@@ -16,7 +16,8 @@ from pipeline.core.suggestions import Selection
 from pipeline.definition.spec import Pipeline, of_root
 from pipeline.inspection.locations import open_reader
 from pipeline.inspection.reader import Reader
-from pipeline.inspection.views import RunState
+from pipeline.inspection.views import RunRow, RunState
+from sae.names import ByName
 from sae.runs import RecordedRun, RunList
 
 _ALL = 10**9
@@ -57,7 +58,7 @@ class PipelineRoot:
             rows, _ = reader.runs(
                 limit=limit or _ALL, state=RunState(state) if state else None, sort=sort, ascending=ascending
             )
-        return RunList(tuple(rows), shown(self.pipeline.columns, [row.metrics for row in rows]))
+        return RunList(tuple(map(_named, rows)), shown(self.pipeline.columns, [row.metrics for row in rows]))
 
     def run(self, run: str = "latest") -> RecordedRun:
         """Return a run as it is now.
@@ -88,6 +89,14 @@ class PipelineRoot:
 
     def _repr_html_(self) -> str:
         return self.runs(20)._repr_html_()
+
+
+def _named(row: RunRow) -> RunRow:
+    """Return a row whose metrics and settings say which names there are."""
+    of = f"run {row.id}"
+    return dataclasses.replace(
+        row, metrics=ByName(row.metrics, "metric", of), settings=ByName(row.settings, "setting", of)
+    )
 
 
 def open_root(root: str | os.PathLike[str] | None = None, *, pipeline: str = "") -> PipelineRoot:

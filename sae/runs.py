@@ -18,6 +18,7 @@ from pipeline.provenance import manifest
 from pipeline_config import Value
 from sae import html
 from sae.model import LoadedModel, RawData
+from sae.names import ByName
 from sae.report import RunReport
 
 if TYPE_CHECKING:
@@ -184,12 +185,13 @@ class RecordedRun:
     @property
     def metrics(self) -> Mapping[str, float]:
         """The metrics on the whole test split, by name; empty without an evaluation."""
-        return self.details.metrics
+        return ByName(self.details.metrics, "metric", self._name)
 
     @property
     def slices(self) -> Mapping[str, Mapping[str, float]]:
         """The metrics of each slice, such as `label 3`."""
-        return self.details.slices
+        found = {name: ByName(one, "metric", f"slice {name!r}") for name, one in self.details.slices.items()}
+        return ByName(found, "slice", self._name)
 
     @property
     def nodes(self) -> tuple[NodeRun, ...]:
@@ -204,7 +206,12 @@ class RecordedRun:
           NotFoundError: the run has no manifest.
         """
         with self.root.completed_errors():
-            return manifest.read(self.root.path, self.id, self.root.pipeline).configuration
+            found = manifest.read(self.root.path, self.id, self.root.pipeline).configuration
+        return ByName(found, "setting", self._name)
+
+    @property
+    def _name(self) -> str:
+        return f"run {self.id}"
 
     def artifact(self, node: str, key: str = "") -> RunArtifact:
         """Return an output of a node.

@@ -6,9 +6,12 @@ import dataclasses
 import json
 import math
 import pathlib
+import pickle
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -89,6 +92,40 @@ def test_a_run_has_state_metrics_and_settings(root: PipelineRoot) -> None:
     assert repr(run) == f"RecordedRun(id='{FIRST}', state='succeeded', root='{root.path}')"
 
 
+def test_an_unknown_name_is_an_error_that_names_what_there_is(root: PipelineRoot) -> None:
+    run, row = root.run(FIRST), root.runs()[2]
+    for values, name, said in (
+        (run.metrics, "bcee", f"no metric 'bcee' of run {FIRST}; did you mean bce? (there are: bce, mse, "),
+        (run.slices, "label 11", f"no slice 'label 11' of run {FIRST}; did you mean label 1? (there are: label 0"),
+        (run.slices["label 0"], "bcee", "no metric 'bcee' of slice 'label 0'; did you mean bce?"),
+        (run.settings, "l1", f"no setting 'l1' of run {FIRST}; did you mean model.l1? (there are: "),
+        (row.metrics, "bce", f"no metric 'bce' of run {FIRST}; did you mean test_bce? (there are: test_bce, "),
+        (row.settings, "epochs", "; did you mean training.epochs? "),
+        (root.run(FAILED).metrics, "bce", f"no metric 'bce': run {FAILED} has none"),
+    ):
+        with pytest.raises(KeyError) as caught:
+            values[name]
+        assert said in str(caught.value)
+        assert isinstance(caught.value, sae.NotFoundError)
+        assert values.get(name) is None
+        assert name not in values
+    assert re.search(r" and \d+ more\)$", _error_of(lambda: run.settings["nothing"]))
+
+
+def test_values_by_name_can_be_copied(root: PipelineRoot) -> None:
+    row = root.runs()[2]
+    assert dataclasses.asdict(row)["metrics"] == row.metrics
+    copied = pickle.loads(pickle.dumps(row))
+    assert copied == row
+    assert _error_of(lambda: copied.metrics["bce"]) == _error_of(lambda: row.metrics["bce"])
+
+
+def _error_of(call: Callable[[], object]) -> str:
+    with pytest.raises(KeyError) as caught:
+        call()
+    return str(caught.value)
+
+
 def test_a_run_has_artifacts_also_those_of_cached_nodes(root: PipelineRoot, recorded: Recorded) -> None:
     model = root.run(FIRST).artifact("Trainer")
     assert (model.type, model.node, model.key) == ("Model", "Trainer", "model")
@@ -137,6 +174,8 @@ def test_the_report_has_its_page_numbers_and_figures(tmp_path: pathlib.Path) -> 
     assert report.path.name == "report.html"
     assert report.summary == summary
     assert report.figures == {"curves": report.folder / "curves-light.png"}
+    assert "did you mean curves?" in _error_of(lambda: report.figures["curve"])
+    assert f"of the report of run {FIRST}; did you mean metrics?" in _error_of(lambda: report.summary["metric"])
     page = report._repr_html_()
     assert "not blessed" in page
     assert "test &lt;loss&gt; is 0.3" in page
