@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from components import int64
+from pipeline.core import shell
 from pipeline.core.errors import NotFoundError
 from pipeline.core.text import closest
 
@@ -44,6 +45,10 @@ def find_run(wanted: str, run_ids: Sequence[str]) -> str:
         shown = ", ".join(sorted(found)[:_SHOWN])
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise NotFoundError(f"run {wanted}: {len(found)} ids start with it: {shown}{more}; give more of the id")
+    if ":" in wanted and not any(":" in run_id for run_id in run_ids):  # ids of notebooks are times with colons
+        raise NotFoundError(
+            f"no run {wanted}: `sae artifact {shell.quoted(wanted)}` shows an output of a node in a run"
+        )
     raise NotFoundError(f"no run {wanted}{closest(wanted, run_ids)} ({LATEST} is the newest; `sae runs` lists all)")
 
 
