@@ -92,8 +92,8 @@ class Node:
       component: constructs the TFX component. It imports TFX itself, so that declaring a node is quick.
       inputs: the node and output key that each input comes from, by input key.
       outputs: keys of the outputs.
-      code: the module, in a package, whose code is in the cache key, with all modules of that package and of
-        `components` that it imports; empty if the node runs TFX's code alone.
+      code: the module, in a package, whose code is in the cache key, with all modules that it imports and that no
+        installed distribution contains; empty if the node runs TFX's code alone.
       steps: modules whose steps run in its Beam job in place of those of a library. Their code is in the key as well.
       packages: distributions that the node runs besides those that its code imports. Their versions are in the key.
       parameters: parameters from configuration and data set, as values that JSON can represent. They are in the key.

@@ -2,7 +2,7 @@
 
 Each part maps names to values:
 
-* `code`: the digest of each file of the project that the node runs;
+* `code`: the digest of each file of one's own code that the node runs, as `source_code` finds it;
 * `parameters`: each parameter as JSON; of nodes that compute, also the environment variables that select instructions;
 * `data`: the digest of each file that it reads besides its inputs, wherever the file is;
 * `inputs`: the content digest of each input artifact;
@@ -91,7 +91,7 @@ def _imported(node: KeyedNode) -> set[str]:
 
 
 def code_of_nodes(nodes: Iterable[KeyedNode]) -> dict[str, dict[str, str]]:
-    """Return the digest of each file of the project that a node runs, by node; nodes of TFX alone are left out."""
+    """Return the digest of each file of one's own that a node runs, by node; nodes of TFX alone are left out."""
     return {node.name: code for node in nodes if (code := _code(node))}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -27,6 +28,7 @@ _FOLD = re.compile(r"\r?\n[ \t]+")
 _OF_AN_EXTRA = re.compile(r"""\bextra\s*==\s*["']([^"']+)""")
 _NAME = re.compile(r"\s*([A-Za-z0-9][\w.-]*)")
 _SEPARATORS = re.compile(r"[-_.]+")
+_SITES = frozenset(("site-packages", "dist-packages"))
 _TOP = re.compile(r"\n([^/.,\n]+)[/.]")  # of a path in a RECORD
 
 
@@ -99,6 +101,31 @@ def providing(modules: Iterable[str]) -> frozenset[str]:
     others = sorted({one for one in modules if one.partition(".")[0] not in sys.stdlib_module_names})
     return frozenset(
         remembered.answer("providing", others, lambda: sorted({n for one in others for n in _providing(path, one)}))
+    )
+
+
+def contains(folder: str, top: str) -> bool:
+    """Whether an installer put a top-level package or module into a folder: metadata in the same folder list its files.
+
+    An editable install has its metadata elsewhere, or an `.egg-info` beside the code, which only counts if the folder
+    is one for installed packages.
+
+    Args:
+      folder: the folder, without symbolic links.
+      top: the name of the package or module.
+    """
+    path = remembered.search_path()
+    found: bool = remembered.answer("contains", [folder, top], lambda: _contains(path, folder, top))
+    return found
+
+
+def _contains(path: tuple[str, ...], folder: str, top: str) -> bool:
+    is_for_installed = not _SITES.isdisjoint(folder.split(os.sep))
+    found = (_installed(path)[name].distribution for name in _with_top(path).get(top, ()))
+    return any(
+        os.path.realpath(str(one.locate_file(""))) == folder
+        and (is_for_installed or one.read_text("RECORD") is not None)
+        for one in found
     )
 
 

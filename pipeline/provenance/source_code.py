@@ -1,4 +1,10 @@
-"""The code that a node runs: its source files and the distributions that they import, found without importing them."""
+"""The code that a node runs: its source files and the distributions that they import, found without importing them.
+
+Files count of the package of the node's module, of `components`, and of all other code of one's own: packages, and
+modules outside packages, that are neither part of Python nor listed by the metadata of a distribution in the same
+folder. So an editable install is code of one's own, because its files change without its version. Of all else that is
+imported, the distribution counts, by its version.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +12,10 @@ import ast
 import contextlib
 import functools
 import hashlib
+import importlib.machinery
 import importlib.util
 import os
-import pathlib
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -20,6 +27,8 @@ from pipeline.provenance import packages, remembered
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _SHARED = "components"  # nodes of other packages may import it
+_PACKAGE = "__init__.py"
+_PYTHON = os.path.realpath(os.path.dirname(os.__file__))
 # Fields of statements, handlers of exceptions and cases of `match` that contain statements.
 _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 _results: dict[Any, Any] | None = None  # results by function and arguments, while `read_once` lasts
@@ -53,26 +62,29 @@ def _once(find: _Function) -> _Function:
 
 
 def files(module: str) -> dict[str, str]:
-    """Return the digests of the source files of a node's module and of all modules of its package that it imports.
+    """Return the digests of the source files of a node's module and of all code of one's own that it imports.
 
     Imports count at any depth, also inside functions and for type checkers, and so does the `__init__.py` of each
-    package. Files with the name of a module and another extension, such as a template, are part of it. Imports by a
-    name that is computed at run time are not found.
+    package. Files with the name of a module and another extension, such as a template, are part of it if it is in a
+    package; beside other modules lies anything. Compiled modules, and imports by a name that is computed at run time,
+    are not found.
 
     Args:
       module: `components.model.run_fn`.
 
     Returns:
-      SHA-256 in hex, by path relative to the project: `components/model/run_fn.py`.
+      SHA-256 in hex, by path relative to the folder of the top-level package: `components/model/run_fn.py`.
 
     Raises:
       UsageError: no package has such a module.
     """
-    return {
-        _relative(path, _project(name) or PROJECT): _digest(path)
-        for name in _reachable(module)
-        for path in _parts(_source(name))
-    }
+    found: dict[str, str] = {}
+    for name in _reachable(module):
+        source = _source(name)
+        folder = name if _is_package(source) else name.rpartition(".")[0]
+        inside = folder.replace(".", "/") + "/" * bool(folder)
+        found |= {inside + os.path.basename(path): _digest(path) for path in (_parts(source) if inside else [source])}
+    return found
 
 
 def changed_since(recorded: Mapping[str, str]) -> list[str]:
@@ -96,8 +108,8 @@ def distributions(module: str) -> frozenset[str]:
     Raises:
       UsageError: no package has such a module.
     """
-    imported = {name for known in _reachable(module) for name in _imports(known)}
-    return packages.providing(name for name in imported if not _is_own(name, module))
+    top = module.partition(".")[0]
+    return packages.providing({name for known in _reachable(module) for name in _imported(known, top)[1]})
 
 
 def project_digest() -> str:
@@ -107,25 +119,28 @@ def project_digest() -> str:
         for folder, folders, names in os.walk(os.path.join(PROJECT, package)):
             folders[:] = [name for name in folders if not name.startswith(".") and name != "__pycache__"]
             paths += [os.path.join(folder, name) for name in names if not name.startswith(".")]
+    project = os.path.join(PROJECT, "")  # `os.path.relpath` asks for the working directory each time
     found = {
-        _relative(path, PROJECT): _digest(path) for path in paths if not _is_generated(path) and os.path.isfile(path)
+        path.removeprefix(project): _digest(path) for path in paths if not _is_generated(path) and os.path.isfile(path)
     }
     return file_digests.of_mapping(found)
 
 
-def _relative(path: str, project: pathlib.Path) -> str:
-    """Return a path in a project relative to it. `os.path.relpath` asks for the working directory each time."""
-    return path.removeprefix(os.path.join(project, ""))
-
-
 def _current(path: str) -> str:
     try:
-        place = os.path.join(_package_parent(path.partition("/")[0]) or PROJECT, path)
+        place = _found(path)
         found = os.stat(place)
         is_read = found.st_ctime < _imported_at and found.st_ctime_ns == _written(place)
         return file_digests.of_file(place) if is_read else ""
     except OSError:
         return ""
+
+
+def _found(path: str) -> str:
+    """Return where a file is that `files` named; empty if it is gone."""
+    top, _, inner = path.partition("/")
+    places = [f"{place}/{inner}" for place in _code(top)] if inner else [f"{place}.py" for place in _code(top[:-3])]
+    return next(filter(os.path.isfile, places), "")
 
 
 @_once
@@ -142,36 +157,49 @@ def _written(path: str) -> int:
 
 @_once
 def _reachable(module: str) -> list[str]:
-    """Return the module, its packages, and the project's modules that they import; sorted."""
-    if not _exists(module):
+    """Return the module, its packages, and the modules of one's own that they import; sorted."""
+    if not _exists(module) or not ("." in module or _is_package(_source(module))):
         raise UsageError(
             f"no package has the module {module!r}, which a node declares as its code; move a module outside a package "
             "into one"
         )
+    top = module.partition(".")[0]
+    found: list[str] = []
     seen: set[str] = set()
-    waiting = [module]
+    waiting = {module}
     while waiting:
         name = waiting.pop()
-        if name in seen or not _is_own(name, module):
-            continue
+        seen.add(name)
         if parent := name.rpartition(".")[0]:
-            waiting.append(parent)  # importing a module runs the packages around it
+            waiting |= {parent} - seen  # importing a module runs the packages around it
         if _exists(name):
-            seen.add(name)
-            waiting.extend(_imports(name))
-    return sorted(seen)
+            found.append(name)
+            waiting |= _imported(name, top)[0] - seen
+    return sorted(found)
 
 
-def _is_own(name: str, module: str) -> bool:
-    """Whether a name is in the package of the node's module, or in the shared one."""
-    return name.partition(".")[0] in (_SHARED, module.partition(".")[0])
+@_once
+def _imported(module: str, package: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Return what a module imports of code whose files count, and of all else; `package` is that of the node's module.
+
+    A name may be in both: of a namespace, one part may be one's own and another one installed.
+    """
+    names = _imports(module)
+    own = frozenset(name for name in names if (top := name.partition(".")[0]) in (_SHARED, package) or _own(top))
+    return own, names - {name for name in own if _is_within(name)}
+
+
+def _is_within(name: str) -> bool:
+    """Whether a name is that of a module whose source is known, or in one; another part of a namespace is not."""
+    parts = name.split(".")
+    return any(_exists(".".join(parts[:count])) for count in range(1, len(parts) + 1))
 
 
 @_once
 def _imports(module: str) -> frozenset[str]:
     """Return the full names of the modules and module members that a module imports."""
     source = _source(module)
-    package = module if os.path.basename(source) == "__init__.py" else module.rpartition(".")[0]
+    package = module if _is_package(source) else module.rpartition(".")[0]
     with open(source, "rb") as file:
         return _imports_in(file.read(), package)
 
@@ -179,18 +207,27 @@ def _imports(module: str) -> frozenset[str]:
 @functools.cache
 def _imports_in(source: bytes, package: str) -> frozenset[str]:
     digest = hashlib.sha256(source).hexdigest()
-    return frozenset(
-        remembered.answer("imports", [digest, package], lambda: sorted({*_names(ast.parse(source), package)}))
-    )
+    return frozenset(remembered.answer("imports", [digest, package], lambda: sorted({*_names(source, package)})))
 
 
-def _names(tree: ast.Module, package: str) -> Iterator[str]:
+def _is_package(source: str) -> bool:
+    return os.path.basename(source) == _PACKAGE
+
+
+def _names(source: bytes, package: str) -> Iterator[str]:
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):  # Python cannot import it either
+        return
     for node in _statements(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name
         elif isinstance(node, ast.ImportFrom):
-            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            try:
+                base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            except ImportError:  # as a module that works inside and outside a package tries
+                continue
             for alias in node.names:
                 yield base if alias.name == "*" else f"{base}.{alias.name}"
 
@@ -231,27 +268,57 @@ def _is_generated(path: str) -> bool:
 
 @_once
 def _exists(module: str) -> bool:
-    return _project(module) is not None and os.path.isfile(_source(module))
+    return os.path.isfile(_source(module))
 
 
 @_once
 def _source(module: str) -> str:
-    """Return the path of a module or package, whether or not it exists."""
-    project = _project(module)
-    assert project is not None
-    place = os.path.join(project, *module.split("."))  # a key looks at thousands of paths: pathlib is too slow
-    package = os.path.join(place, "__init__.py")
-    return package if os.path.isfile(package) else f"{place}.py"
+    """Return the path of a module or package; empty or that of no file if there is none."""
+    top, *inner = module.split(".")
+    path = ""
+    for place in _code(top):
+        stem = os.path.join(place, *inner)  # a key looks at thousands of paths: pathlib is too slow
+        package = os.path.join(stem, _PACKAGE)
+        path = package if os.path.isfile(package) else f"{stem}.py"
+        if os.path.isfile(path):
+            break
+    return path
 
 
-@functools.cache
-def _package_parent(package: str) -> pathlib.Path | None:
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    return pathlib.Path(next(iter(spec.submodule_search_locations))).parent
+def _code(top: str) -> tuple[str, ...]:
+    """Return the places of a top-level package or module whose files count: those of one's own, if there are any."""
+    places = _places(top)
+    return (_own(top) or places) if len(places) > 1 else places  # which are of one's own takes long to find out
 
 
-def _project(module: str) -> pathlib.Path | None:
-    """Return the folder of a module's top-level package; None if there is no such package."""
-    return _package_parent(module.partition(".")[0])
+@_once
+def _own(top: str) -> tuple[str, ...]:
+    """Return the places of a top-level package or module that belong neither to Python nor to an installed package."""
+    folders = {place: _real_path(os.path.dirname(place)) for place in _places(top)}
+    return tuple(place for place, folder in folders.items() if folder != _PYTHON and not packages.contains(folder, top))
+
+
+_real_path = functools.cache(os.path.realpath)
+
+
+@_once
+def _places(top: str) -> tuple[str, ...]:
+    """Return the paths, without extension, of a top-level package or module with source, as Python finds it.
+
+    A package without `__init__.py` may be in several folders. Modules that are imported are not asked, because some
+    append folders to their `__path__`.
+    """
+    spec = next(filter(None, (_spec(finder, top) for finder in sys.meta_path)), None)
+    if spec is None:
+        return ()
+    if spec.submodule_search_locations:
+        return tuple(filter(os.path.isdir, spec.submodule_search_locations))
+    stem, extension = os.path.splitext(spec.origin or "")
+    return (stem,) if extension == ".py" else ()
+
+
+def _spec(finder: Any, top: str) -> importlib.machinery.ModuleSpec | None:
+    path = list(remembered.search_path()) if finder is importlib.machinery.PathFinder else None
+    find = getattr(finder, "find_spec", None)  # finders of before Python 3.4 have none
+    found: importlib.machinery.ModuleSpec | None = find(top, path) if find else None
+    return found

@@ -244,7 +244,7 @@ def components(tmp_path, monkeypatch):
     """A copy of the package `components`, and of the steps in Beam jobs, whose files are the ones that count."""
     copy = shutil.copytree(PROJECT / "components", tmp_path / "components")
     shutil.copytree(PROJECT / STEPS, tmp_path / STEPS)
-    monkeypatch.setattr(source_code, "_package_parent", lambda name: copy.parent)
+    monkeypatch.setattr(source_code, "_places", lambda top: (str(copy.parent / top),))
     return copy
 
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
+import importlib.util
 import os
+import sys
 
 import pytest
 
 from pipeline.core.errors import UsageError
-from pipeline.provenance import packages, source_code
+from pipeline.core.project import PROJECT
+from pipeline.provenance import cache_key, packages, remembered, source_code
+from pipeline.sparse_autoencoder.definition import PIPELINE
+from tests.second_pipeline import definition as second_pipeline
 
 
 def sha256(text):
@@ -21,7 +27,7 @@ def project(tmp_path, monkeypatch):
     package = tmp_path / "components"
     package.mkdir()
     (package / "__init__.py").touch()
-    monkeypatch.setattr(source_code, "_package_parent", lambda name: package.parent if name == "components" else None)
+    monkeypatch.setattr(source_code, "_places", lambda top: (str(package),) if top == "components" else ())
 
     def write(files):
         for name, text in files.items():
@@ -175,7 +181,7 @@ def test_a_module_that_components_does_not_have_is_an_error(project, module):
 
 
 def test_a_module_outside_a_package_is_an_error(tmp_path, monkeypatch):
-    """Which of the modules beside it are code of the node cannot be told."""
+    """Which of the files beside it are part of it cannot be told."""
     (tmp_path / "lone_module.py").write_text("X = 1")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(UsageError, match="lone_module"):
@@ -195,6 +201,215 @@ def test_distributions_are_asked_for_by_the_full_names_of_foreign_imports(projec
     )
     assert source_code.distributions("components.a") == {"found"}
     assert sorted(asked) == ["google.protobuf.text_format", "numpy", "rich"]
+
+
+# --- code of one's own beside the package of the node ---------------------------------------
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """Writes files of a checkout, which Python searches first, and of a folder for installed packages."""
+    for folder in ("site-packages", "checkout"):
+        (tmp_path / folder).mkdir()
+        monkeypatch.syspath_prepend(tmp_path / folder)
+
+    def write(files, folder="checkout"):
+        for name, text in files.items():
+            path = tmp_path / folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        importlib.invalidate_caches()
+
+    write({"my_nodes/__init__.py": ""})
+    return write
+
+
+def metadata_of(name, *files, kind="dist-info"):
+    """The files of a distribution's metadata, which list its files."""
+    headers = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+    if kind == "dist-info":
+        return {
+            f"{name}-1.0.dist-info/METADATA": headers,
+            f"{name}-1.0.dist-info/RECORD": "".join(f"{file},sha256=x,1\n" for file in files),
+        }
+    return {f"{name}.egg-info/PKG-INFO": headers, f"{name}.egg-info/SOURCES.txt": "\n".join(files)}
+
+
+def test_another_package_of_ones_own_counts_by_the_modules_that_are_imported(own):
+    own({"my_nodes/train.py": "from my_lib.helpers import f"})
+    own({"my_lib/__init__.py": "", "my_lib/helpers.py": "from . import more", "my_lib/more.py": "", "my_lib/no.py": ""})
+    before = source_code.files("my_nodes.train")
+    assert sorted(before) == [
+        "my_lib/__init__.py",
+        "my_lib/helpers.py",
+        "my_lib/more.py",
+        "my_nodes/__init__.py",
+        "my_nodes/train.py",
+    ]
+    own({"my_lib/more.py": "x = 2"})
+    assert source_code.files("my_nodes.train") == {**before, "my_lib/more.py": sha256("x = 2")}
+
+
+def test_what_code_of_ones_own_imports_counts_in_turn(own):
+    own({"my_nodes/train.py": "import my_lib", "my_lib/__init__.py": "import my_other.part"})
+    own({"my_other/part.py": "import numpy", "my_other/unused.py": ""})  # a package without `__init__.py`
+    assert "my_other/part.py" in source_code.files("my_nodes.train")
+    assert "my_other/unused.py" not in source_code.files("my_nodes.train")
+    assert source_code.distributions("my_nodes.train") == {"numpy"}
+
+
+def test_a_module_outside_packages_counts_without_what_lies_beside_it(own):
+    own(
+        {"my_nodes/train.py": "import my_helpers", "my_helpers.py": "x = 1", "my_helpers.log": "", "my_helpers.csv": ""}
+    )
+    assert source_code.files("my_nodes.train").keys() - {"my_nodes/__init__.py", "my_nodes/train.py"} == {
+        "my_helpers.py"
+    }
+    assert source_code.files("my_nodes.train")["my_helpers.py"] == sha256("x = 1")
+
+
+def test_a_change_of_code_of_ones_own_is_noticed_while_a_node_runs(own, tmp_path):
+    own({"my_nodes/train.py": "import my_lib.a, my_helpers", "my_lib/a.py": "", "my_helpers.py": ""})
+    read = source_code.files("my_nodes.train")
+    assert source_code.changed_since(read) == []
+    own({"my_lib/a.py": "x = 1"})
+    (tmp_path / "checkout" / "my_helpers.py").unlink()
+    assert source_code.changed_since(read) == ["my_helpers.py", "my_lib/a.py"]
+
+
+def test_an_installed_package_counts_by_its_version(own):
+    own({"my_nodes/train.py": "import my_lib.helpers"})
+    own({"my_lib/__init__.py": "", "my_lib/helpers.py": ""}, "site-packages")
+    own(metadata_of("my-lib", "my_lib/__init__.py", "my_lib/helpers.py"), "site-packages")
+    assert sorted(source_code.files("my_nodes.train")) == ["my_nodes/__init__.py", "my_nodes/train.py"]
+    assert source_code.distributions("my_nodes.train") == {"my-lib"}
+
+
+def test_a_package_that_was_installed_into_a_folder_counts_by_its_version(own):
+    """As `pip install --target` does."""
+    own({"my_nodes/train.py": "import my_lib", "my_lib.py": "", **metadata_of("my-lib", "my_lib.py")})
+    assert "my_lib.py" not in source_code.files("my_nodes.train")
+    assert source_code.distributions("my_nodes.train") == {"my-lib"}
+
+
+@pytest.mark.parametrize("folder", ["checkout", "site-packages"])
+def test_an_egg_counts_by_its_version_only_where_packages_are_installed(own, folder):
+    own({"my_nodes/train.py": "import my_lib"})
+    own({"my_lib.py": "", **metadata_of("my-lib", "my_lib.py", kind="egg-info")}, folder)
+    assert ("my_lib.py" in source_code.files("my_nodes.train")) == (folder == "checkout")
+    assert source_code.distributions("my_nodes.train") == (set() if folder == "checkout" else {"my-lib"})
+
+
+def test_an_editable_install_counts_by_its_files(own):
+    own({"my_nodes/train.py": "import my_lib.helpers", "my_lib/__init__.py": "", "my_lib/helpers.py": "x = 1"})
+    own(metadata_of("my-lib", "__editable__.my_lib-1.0.pth"), "site-packages")
+    assert source_code.files("my_nodes.train")["my_lib/helpers.py"] == sha256("x = 1")
+    assert source_code.distributions("my_nodes.train") == frozenset()
+
+
+def test_an_editable_install_may_have_its_package_in_a_folder_of_another_name(own, tmp_path, monkeypatch):
+    own({"my_nodes/train.py": "import my_lib.helpers", "src/__init__.py": "", "src/helpers.py": "x = 1"})
+    folder = tmp_path / "checkout" / "src"
+
+    class Finder:  # as setuptools puts into site-packages
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            file, options = folder / "__init__.py", {"submodule_search_locations": [str(folder)]}
+            return importlib.util.spec_from_file_location(name, file, **options) if name == "my_lib" else None
+
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder])
+    read = source_code.files("my_nodes.train")
+    assert read.keys() >= {"my_lib/__init__.py", "my_lib/helpers.py"}
+    assert source_code.changed_since(read) == []
+
+
+def test_what_was_copied_beside_installed_packages_counts_by_its_files(own):
+    own({"my_nodes/train.py": "import my_lib"})
+    own({"my_lib.py": "x = 1"}, "site-packages")
+    assert source_code.files("my_nodes.train")["my_lib.py"] == sha256("x = 1")
+
+
+def test_of_a_namespace_a_part_of_ones_own_counts_by_its_files_and_an_installed_one_by_its_version(own):
+    own({"my_nodes/train.py": "import my_company.mine\nfrom my_company.theirs import f", "my_company/mine.py": ""})
+    own({"my_company/theirs.py": "", **metadata_of("theirs", "my_company/theirs.py")}, "site-packages")
+    assert "my_company/mine.py" in source_code.files("my_nodes.train")
+    assert "my_company/theirs.py" not in source_code.files("my_nodes.train")
+    assert source_code.distributions("my_nodes.train") == {"theirs"}
+
+
+def test_nothing_is_imported_to_find_code_of_ones_own(own):
+    own({"my_nodes/train.py": "import my_lib.helpers", "my_lib/__init__.py": "1 / 0", "my_lib/helpers.py": "1 / 0"})
+    assert "my_lib/helpers.py" in source_code.files("my_nodes.train")
+    assert "my_lib" not in sys.modules
+
+
+def test_what_a_library_does_to_its_search_path_when_it_is_imported_changes_nothing(own, tmp_path, monkeypatch):
+    """TensorFlow appends folders to `__path__`, and others insert folders into `sys.path`."""
+    own({"my_nodes/train.py": "import my_library.part, my_module"})
+    own({"my_library/__init__.py": "", "my_library/part.py": "", "my_module.py": ""}, "site-packages")
+    own(metadata_of("my-library", "my_library/__init__.py", "my_library/part.py", "my_module.py"), "site-packages")
+    own({"my_library/__init__.py": "", "my_module.py": ""}, "inner")
+    with remembered.in_file(tmp_path / "answers.json", write=False):
+        before = source_code.files("my_nodes.train")
+        importlib.import_module("my_library").__path__.append(str(tmp_path / "inner" / "my_library"))
+        monkeypatch.syspath_prepend(tmp_path / "inner")
+        assert source_code.files("my_nodes.train") == before
+        assert source_code.distributions("my_nodes.train") == {"my-library"}
+    del sys.modules["my_library"]
+
+
+def test_code_that_python_cannot_import_counts_by_its_bytes(own):
+    own({"my_nodes/train.py": "try:\n    import my_old\nexcept SyntaxError:\n    pass", "my_old.py": "print 1"})
+    assert source_code.files("my_nodes.train")["my_old.py"] == sha256("print 1")
+
+
+def test_a_module_that_works_inside_and_outside_a_package(own):
+    own({"my_nodes/train.py": "import my_both", "my_part.py": ""})
+    own({"my_both.py": "try:\n    from .my_part import x\nexcept ImportError:\n    from my_part import x"})
+    assert source_code.files("my_nodes.train").keys() >= {"my_both.py", "my_part.py"}
+
+
+# --- the real pipelines ----------------------------------------------------------------------
+
+
+def test_the_code_of_the_second_pipeline_is_recorded_as_ever():
+    """A change of this without one of its files runs every node of every pipeline of one's own once more."""
+    common = {
+        "tests/__init__.py": "2fb3892db29884a772e11a601e982afda29ff12449ef042abd272b66a7439670",
+        "tests/second_pipeline/__init__.py": "806ccb258b174d05e89e1126301f0eaa26db3123ce817110951b1c8fe3576680",
+    }
+    example_gen = "3d037d7add3344d1aba9eb4155315a26d8c122f43d91e860b8a5c76e84d61ecf"
+    trainer = "18737becbf15ad61bcd01b6202a632527c229ef034312abf4153afec05bc8401"
+    assert cache_key.code_of_nodes(second_pipeline.PIPELINE.nodes) == {
+        "CsvExampleGen": {**common, "tests/second_pipeline/csv_example_gen.py": example_gen},
+        "LineTrainer": {**common, "tests/second_pipeline/trainer.py": trainer},
+    }
+    assert source_code.distributions("tests.second_pipeline.trainer") == {"tensorflow", "tfx"}
+
+
+def test_the_code_of_this_projects_pipeline_is_recorded_as_ever():
+    code = cache_key.code_of_nodes(PIPELINE.nodes)
+    assert sorted(code["DataGate"]) == [
+        "components/__init__.py",
+        "components/artifact_types.py",
+        "components/data/__init__.py",
+        "components/data/data_gate.py",
+        "components/errors.py",
+    ]
+    assert sorted(code["Transform"]) == [
+        "components/__init__.py",
+        "components/data/__init__.py",
+        "components/data/features.py",
+        "components/data/preprocessing.py",
+        "pipeline/__init__.py",
+        "pipeline/orchestration/__init__.py",
+        "pipeline/orchestration/tfx/__init__.py",
+        "pipeline/orchestration/tfx/examples_by_file.py",
+        "pipeline/orchestration/tfx/mean_and_variance.py",
+        "pipeline/orchestration/tfx/ordered_sums.py",
+    ]
+    assert {path.partition("/")[0] for files in code.values() for path in files} == {"components", "pipeline"}
+    assert all((PROJECT / path).is_file() for files in code.values() for path in files)
 
 
 def test_the_real_trainer():

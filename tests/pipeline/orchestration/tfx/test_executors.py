@@ -28,7 +28,7 @@ def test_a_change_of_the_nodes_code_while_it_runs_is_recorded_on_its_execution(
     package.mkdir()
     for name in ("__init__.py", "node.py", "other.py"):
         (package / name).touch()
-    monkeypatch.setattr(source_code, "_package_parent", lambda name: tmp_path)
+    monkeypatch.setattr(source_code, "_places", lambda top: (str(tmp_path / top),))
 
     def run_executor(*arguments: Any, **options: Any) -> Any:
         if edited:
