@@ -13,6 +13,7 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
 
 from components.errors import cause_text
 from pipeline.core import file_digests
@@ -33,8 +34,8 @@ class Git:
     """The commit that is checked out."""
 
     commit: str  # in hex
-    # Whether code, pyproject.toml or the lock differs from the commit; also files of our packages that are neither
-    # tracked nor ignored. Other files, such as the README, do not count.
+    # Whether code differs from the commit, or pyproject.toml or the lock of this project; also files of these packages
+    # that are neither tracked nor ignored. Other files, such as the README, do not count.
     dirty: bool
 
 
@@ -85,26 +86,60 @@ class Machine:
 
 def checkout(project: pathlib.Path = PROJECT) -> Checkout:
     """Return the commit of a project that is its own repository, or why it is unknown."""
-    environment = {name: value for name, value in os.environ.items() if name not in _GIT_VARIABLES}
     # The project may be installed in a folder of an unrelated repository.
-    environment["GIT_CEILING_DIRECTORIES"] = str(project.resolve().parent)
-    environment["LC_ALL"] = "C"  # reasons in English
-    # Without optional locks, `git status` does not write the index; without a file monitor, it starts no daemon.
-    quiet = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false"]
-    status = ["status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal", "--", *_CODE]
+    return _checkout(project, _CODE, ceiling=str(project.resolve().parent))
+
+
+def checkout_of(file: pathlib.Path, others: Iterable[str] = ()) -> Checkout:
+    """Return the commit of the repository that tracks a file, or why it is unknown.
+
+    Args:
+      file: a file of code.
+      others: more files and folders of code: those in the same repository may differ from the commit as well.
+    """
+    folder = file.parent
     try:
-        printed = _run([*quiet, *status], cwd=project, environment=environment)
-    except subprocess.CalledProcessError as error:
-        return Checkout(unknown=_reason(error.stderr.decode("utf-8", errors="replace")))
-    except subprocess.TimeoutExpired:
-        return Checkout(unknown=f"git took longer than {_COMMAND_SECONDS:g} s")
-    except OSError as error:
-        return Checkout(unknown=f"git cannot be run in {project}: {cause_text(error)}")
+        repository = _git(folder, ["rev-parse", "--show-toplevel"]).removesuffix("\n")
+        if not _git(folder, ["ls-files", "-z", "--", str(file)]):
+            return Checkout(unknown=f"the repository {repository} does not track {file}")
+    except (OSError, subprocess.SubprocessError) as error:
+        return Checkout(unknown=_unknown(folder, error))
+    inside = [path for path in others if pathlib.Path(os.path.realpath(path)).is_relative_to(repository)]
+    return _checkout(folder, [str(file), *inside])
+
+
+def _checkout(folder: pathlib.Path, code: Sequence[str], ceiling: str = "") -> Checkout:
+    """Return the commit of the repository of a folder, not above `ceiling`, and whether code in it was changed."""
+    status = ["status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal", "--", *code]
+    try:
+        printed = _git(folder, status, ceiling)
+    except (OSError, subprocess.SubprocessError) as error:
+        return Checkout(unknown=_unknown(folder, error))
     entries = [entry for entry in printed.split("\0") if entry]
     commits = [entry.removeprefix("# branch.oid ") for entry in entries if entry.startswith("# branch.oid ")]
     if not commits or commits[0] == "(initial)":
         return Checkout(unknown="the repository has no commit")
     return Checkout(Git(commits[0], any(not entry.startswith("# ") for entry in entries)))
+
+
+def _git(folder: pathlib.Path, arguments: Sequence[str], ceiling: str = "") -> str:
+    """Return the output of git in a folder. Raises `OSError` or `SubprocessError`."""
+    environment = {name: value for name, value in os.environ.items() if name not in _GIT_VARIABLES}
+    if ceiling:
+        environment["GIT_CEILING_DIRECTORIES"] = ceiling
+    environment["LC_ALL"] = "C"  # reasons in English
+    # Without optional locks, `git status` does not write the index; without a file monitor, it starts no daemon.
+    quiet = ["git", "--no-optional-locks", "--literal-pathspecs", "-c", "core.fsmonitor=false"]
+    return _run([*quiet, *arguments], cwd=folder, environment=environment)
+
+
+def _unknown(folder: pathlib.Path, error: Exception) -> str:
+    """Return why git did not answer."""
+    if isinstance(error, subprocess.CalledProcessError):
+        return _reason(error.stderr.decode("utf-8", errors="replace"))
+    if isinstance(error, subprocess.TimeoutExpired):
+        return f"git took longer than {_COMMAND_SECONDS:g} s"
+    return f"git cannot be run in {folder}: {cause_text(error)}"
 
 
 def _reason(printed: str) -> str:

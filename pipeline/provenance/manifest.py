@@ -69,7 +69,7 @@ class Manifest:
     data: Dataset
     code: Mapping[str, Mapping[str, str]]  # digest by file, by node
     code_digest: str  # of all code of the project, also outside the nodes
-    git: environment.Git | None  # the commit; None outside a repository
+    git: environment.Git | None  # the commit of this project; None outside a repository
     packages: Mapping[str, str]  # version by name of each installed package that is needed to run
     lock: environment.Lock | None  # the lock file of the project; None if there is none
     tfx_line: str  # TFX version: `1.16`
@@ -79,6 +79,9 @@ class Manifest:
     engine: Engine  # also in the settings
     git_unknown: str = ""  # why the commit is unknown; empty if it is known
     pipeline: str = ""  # its declaration, `MODULE:NAME`; empty: the default pipeline
+    # The commit of the code of another pipeline than the default one, and why it is unknown. Older versions noted none.
+    pipeline_git: environment.Git | None = None
+    pipeline_git_unknown: str = ""
     # Environment variables that select instructions, by name; None: an older version did not record them.
     variables: Mapping[str, str] | None = None
 
@@ -104,6 +107,7 @@ def collect(
       LookupError: no TFX version is declared for this Python version.
     """
     checkout = environment.checkout()
+    of_pipeline = _checkout_of(pipeline.location, code) if pipeline.location else environment.Checkout()
     seeds = [name for name, setting in pipeline.configuration.settings().items() if setting.option == "--seed"]
     return Manifest(
         run_id=run_id,
@@ -116,6 +120,8 @@ def collect(
         data=data,
         code={node: dict(files) for node, files in code.items()},
         pipeline=pipeline.location,
+        pipeline_git=of_pipeline.git,
+        pipeline_git_unknown=of_pipeline.unknown,
         code_digest=source_code.project_digest(),
         git=checkout.git,
         git_unknown=checkout.unknown,
@@ -133,6 +139,15 @@ def collect(
         ),
         variables=numeric_variables.recorded(os.environ),
     )
+
+
+def _checkout_of(location: str, code: Mapping[str, Mapping[str, str]]) -> environment.Checkout:
+    """Return the commit of the code of a pipeline, whose nodes have the code that `Manifest` describes."""
+    module = location.partition(":")[0]
+    file, others = source_code.paths(module, {path for files in code.values() for path in files})
+    if file is None:
+        return environment.Checkout(unknown=f"the module {module} has no file")
+    return environment.checkout_of(file, others)
 
 
 def to_json(manifest: Manifest) -> str:
@@ -182,10 +197,21 @@ def _parse_infinity(pipeline: RecordedPipeline | None, name: str, value: Value) 
 
 
 def commit_text(manifest: Manifest) -> str:
-    """Return the first digits of the commit, and whether there were changes; or why the commit is unknown."""
-    if manifest.git is None:
-        return f"unknown: {manifest.git_unknown}" if manifest.git_unknown else "unknown"
-    return short_digest(manifest.git.commit) + " with uncommitted changes" * manifest.git.dirty
+    """Return the first digits of the commit, and whether there were changes; or why the commit is unknown.
+
+    Of another pipeline than the default one, the commit of its code and that of this project.
+    """
+    of_project = _commit_text(manifest.git, manifest.git_unknown)
+    if not manifest.pipeline:
+        return of_project
+    of_pipeline = _commit_text(manifest.pipeline_git, manifest.pipeline_git_unknown)
+    return of_pipeline if of_pipeline == of_project else f"{of_pipeline}; of sae {of_project}"
+
+
+def _commit_text(git: environment.Git | None, unknown: str) -> str:
+    if git is None:
+        return f"unknown: {unknown}" if unknown else "unknown"
+    return short_digest(git.commit) + " with uncommitted changes" * git.dirty
 
 
 def path_of(root_folder: pathlib.Path, run_id: str) -> pathlib.Path:

@@ -18,6 +18,7 @@ _DIGITS = 12  # of a digest or commit; enough to distinguish two
 # Features that arithmetic may use; names as in /proc/cpuinfo of x86 and arm64, and in macOS's sysctl.
 _ARITHMETIC = re.compile(r"sse|avx|fma|f16c|amx|fp|simd|sve|sme|neon|bf16|i8mm|dotprod|FEAT_", re.IGNORECASE)
 _LAST_BITS = "floating point results may differ in their last bits, and training amplifies that"
+_PROJECT = ("components", "pipeline")  # its packages
 _ABSENT, _NO_FEATURES, _NO_EFFECT = "not there", "none of its own", "no effect"
 
 
@@ -79,8 +80,8 @@ def _data_rows(old: Dataset, new: Dataset) -> Iterator[_Row]:
 
 
 def _code_rows(recorded: Manifest, here: Manifest) -> Iterator[_Row]:
-    remedy = _remedy(recorded.git)
-    yield "nodes", ", ".join(sorted(recorded.code)), ", ".join(sorted(here.code)), f"other nodes: {remedy}", True
+    of_project, of_pipeline = _remedy(recorded.git), _remedy_of_pipeline(recorded)
+    yield "nodes", ", ".join(sorted(recorded.code)), ", ".join(sorted(here.code)), f"other nodes: {of_pipeline}", True
     old, new = (
         {file: digest[:_DIGITS] for files in code.values() for file, digest in files.items()}
         for code in (recorded.code, here.code)
@@ -91,9 +92,10 @@ def _code_rows(recorded: Manifest, here: Manifest) -> Iterator[_Row]:
             for node in _union(recorded.code, here.code)
             if file in recorded.code.get(node, {}) or file in here.code.get(node, {})
         ]
+        remedy = of_project if file.partition("/")[0] in _PROJECT else of_pipeline
         yield file, old.get(file), new.get(file), f"other code in {', '.join(nodes)}: {remedy}", True
     if old == new:
-        effect = f"the nodes run the same code, but may be wired or configured differently: {remedy}"
+        effect = f"the nodes run the same code, but may be wired or configured differently: {of_project}"
         yield "code outside the nodes", recorded.code_digest[:_DIGITS], here.code_digest[:_DIGITS], effect, True
 
 
@@ -108,7 +110,7 @@ def _configuration_rows(recorded: Manifest, here: Manifest, config_type: type[Co
         elif shown_old.get(name) == _NO_EFFECT:
             effect = "it has no effect with the recorded settings"
         elif name not in new:
-            effect = f"this version has no such setting: {_remedy(recorded.git)}"
+            effect = f"this version has no such setting: {_remedy_of_pipeline(recorded)}"
         elif name not in old:
             effect = "the recorded version had no such setting"
         else:
@@ -169,8 +171,17 @@ def _variable_rows(recorded: Manifest, here: Manifest) -> Iterator[_Row]:
         yield f"variable {name}", recorded.variables.get(name), here.variables.get(name), effect, True
 
 
+def _remedy_of_pipeline(recorded: Manifest) -> str:
+    """Return how to get the recorded code of the pipeline, which may be in another repository than this project."""
+    if not recorded.pipeline:
+        return _remedy(recorded.git)
+    if recorded.pipeline_git is None:
+        return "no commit of the pipeline's code was recorded; restore the files that made the run"
+    return _remedy(recorded.pipeline_git)
+
+
 def _remedy(git: environment.Git | None) -> str:
-    """Return how to get the recorded code."""
+    """Return how to get the recorded code of this project."""
     if git is None:
         return "no commit was recorded; install the version that made the run"
     dirty = ", though the run had changes that were not committed" if git.dirty else ""

@@ -15,8 +15,9 @@ import hashlib
 import importlib.machinery
 import importlib.util
 import os
+import pathlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from pipeline.core import file_digests
@@ -100,6 +101,18 @@ def imported_at(time: float) -> None:
     """Let `changed_since` know that this process imported code from `time` on, in seconds as `time.time`."""
     global _imported_at
     _imported_at = time
+
+
+def paths(module: str, recorded: Iterable[str]) -> tuple[pathlib.Path | None, list[str]]:
+    """Return the file of a module, None if there is none, and where its top-level package and recorded files are.
+
+    Args:
+      module: `components.model.run_fn`.
+      recorded: names of files as `files` returned them.
+    """
+    source = pathlib.Path(_source(module))
+    others = [*_code(module.partition(".")[0]), *filter(None, map(_found, recorded))]
+    return source if source.is_file() else None, others
 
 
 def distributions(module: str) -> frozenset[str]:

@@ -90,6 +90,41 @@ def test_a_project_below_another_repository_has_no_commit(repository):
 
 
 @needs_git
+def test_code_in_another_repository_has_the_commit_of_that_one_and_is_dirty_by_its_own_files(repository, tmp_path):
+    module, helper, elsewhere = repository / "mine" / "[a].py", repository / "help.py", tmp_path / "elsewhere.py"
+    module.parent.mkdir()
+    for file in (module, helper, elsewhere):
+        file.write_text("1")
+    assert environment.checkout_of(module).git is None
+    assert environment.checkout_of(module).unknown == f"the repository {repository} does not track {module}"
+    run_git(repository, "add", ".")
+    run_git(repository, "commit", "-q", "-m", "second")
+    commit = run_git(repository, "rev-parse", "HEAD")
+    others = [str(module.parent), str(helper), str(elsewhere)]
+
+    def is_dirty():
+        assert environment.checkout_of(module, others).git.commit == commit
+        return environment.checkout_of(module, others).git.dirty
+
+    assert not is_dirty()
+    (repository / "components" / "a.py").write_text("2")
+    elsewhere.write_text("2")
+    assert not is_dirty()
+    helper.write_text("2")
+    assert is_dirty()
+    helper.write_text("1")
+    (module.parent / "new.py").touch()
+    assert is_dirty()
+
+
+@needs_git
+def test_code_in_no_repository_has_no_commit(tmp_path):
+    assert environment.checkout_of(tmp_path / "a.py").git is None
+    assert "not a git repository" in environment.checkout_of(tmp_path / "a.py").unknown
+    assert "No such file" in environment.checkout_of(tmp_path / "missing" / "a.py").unknown
+
+
+@needs_git
 def test_a_linked_working_tree_is_a_repository(repository, tmp_path):
     run_git(repository, "worktree", "add", "-q", str(tmp_path / "linked"))
     assert environment.checkout(tmp_path / "linked").git == environment.checkout(repository).git

@@ -7,6 +7,8 @@ import datetime
 import json
 import math
 import os
+import shutil
+import subprocess
 
 import pytest
 
@@ -117,6 +119,43 @@ def test_variables_are_not_compared_with_a_manifest_that_recorded_none(monkeypat
     older = manifest.from_json(json.dumps(values))
     assert older.variables is None
     assert manifest_diff.differences(older, collect(), PipelineConfig) == []
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_the_commit_of_another_pipeline_is_that_of_its_code(tmp_path, monkeypatch):
+    package = tmp_path / "my_pipeline_in_git"
+    package.mkdir()
+    for name in ("__init__.py", "definition.py"):
+        (package / name).touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    declared = dataclasses.replace(PIPELINE, location="my_pipeline_in_git.definition:PIPELINE")
+    assert collect(pipeline=declared).pipeline_git is None
+    assert "not a git repository" in collect(pipeline=declared).pipeline_git_unknown
+    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+    for words in (["init", "-q"], ["add", "."], [*identity, "commit", "-q", "-m", "first"]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    printed = subprocess.run(["git", "rev-parse", "HEAD"], cwd=tmp_path, check=True, capture_output=True, text=True)
+    commit = printed.stdout.strip()
+    found = collect(pipeline=declared)
+    assert found.pipeline_git == environment.Git(commit, dirty=False)
+    assert (found.git, found.git_unknown) == (collect().git, collect().git_unknown)
+    assert manifest.from_json(manifest.to_json(found), pipeline=PIPELINE) == found
+    (package / "definition.py").write_text("1")
+    assert collect(pipeline=declared).pipeline_git == environment.Git(commit, dirty=True)
+
+
+def test_of_the_default_pipeline_one_commit_is_recorded():
+    assert (collect().pipeline_git, collect().pipeline_git_unknown) == (None, "")
+    assert manifest.commit_text(RECORDED) == COMMIT[:12]
+
+
+def test_of_another_pipeline_both_commits_are_shown():
+    git = environment.Git("9" * 40, True)
+    assert manifest.commit_text(changed(pipeline="a:B", pipeline_git=git)) == (
+        f"999999999999 with uncommitted changes; of sae {COMMIT[:12]}"
+    )
+    assert manifest.commit_text(changed(pipeline="a:B", pipeline_git=RECORDED.git)) == COMMIT[:12]
+    assert manifest.commit_text(changed(pipeline="a:B")) == f"unknown; of sae {COMMIT[:12]}"  # an earlier version
 
 
 def test_a_run_that_nothing_else_started_is_manual_and_of_now():
@@ -412,6 +451,37 @@ def test_another_set_of_nodes():
 def test_code_that_no_commit_holds(git, remedy):
     (found,) = manifest_diff.differences(changed(git=git), changed(code_digest="0" * 64), PipelineConfig)
     assert remedy in found.effect
+
+
+def of_another(**fields):
+    """The manifest of a run of another pipeline than the default one."""
+    return changed(pipeline="mine.definition:PIPELINE", **fields)
+
+
+@pytest.mark.parametrize(
+    ("git", "remedy"),
+    [
+        (None, "no commit of the pipeline's code was recorded"),
+        (environment.Git("9" * 40, False), "commit 999999999999"),
+    ],
+)
+def test_for_code_of_another_pipeline_its_own_commit_is_named_and_for_this_projects_code_that_of_this_project(
+    git, remedy
+):
+    code = {"Trainer": {"mine/run_fn.py": "a" * 64, "components/data/features.py": "b" * 64}}
+    here = {"Trainer": {"mine/run_fn.py": "0" * 64, "components/data/features.py": "0" * 64}}
+    recorded = of_another(code=code, pipeline_git=git)
+    found = manifest_diff.differences(recorded, of_another(code=here), PipelineConfig)
+    effects = {one.field: one.effect for one in found}
+    assert remedy in effects["mine/run_fn.py"]
+    assert "check out commit 0123456789ab" in effects["components/data/features.py"]
+    [one] = manifest_diff.differences(recorded, of_another(code={"Other": code["Trainer"]}), PipelineConfig)
+    assert (one.field, remedy in one.effect) == ("nodes", True)
+    configuration = {**RECORDED.configuration, "gone.setting": 1}
+    [one] = manifest_diff.differences(
+        dataclasses.replace(recorded, configuration=configuration), recorded, PipelineConfig
+    )
+    assert (one.field, remedy in one.effect) == ("gone.setting", True)
 
 
 def test_another_setting_says_how_to_set_it():
