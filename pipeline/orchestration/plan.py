@@ -14,7 +14,7 @@ from pipeline.metadata.store import Store, open_store
 from pipeline.orchestration import partial_run
 from pipeline.orchestration.cache import CacheDecision, CacheVerdict, NodeCache
 from pipeline.orchestration.request import RunRequest
-from pipeline.provenance import numeric_variables, remembered, source_code
+from pipeline.provenance import cache_key, numeric_variables, remembered, source_code
 from pipeline_config import EngineConfig
 
 _NOTHING_RAN = "nothing ran in this root yet"
@@ -60,6 +60,7 @@ def plan_run(request: RunRequest) -> Plan:
     root.check_path()
     store_of_root = root_store.given(root, resolved.config.paths.metadata)
     store_of_root.check_server()
+    cache_key.check_code(pipeline.nodes)
     lookup = pipeline.data.look_up(resolved)
     decisions: dict[str, CacheDecision] = {}
     changes: dict[str, list[str]] = {}  # since the base run, of each reused node

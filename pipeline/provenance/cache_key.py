@@ -95,6 +95,12 @@ def code_of_nodes(nodes: Iterable[KeyedNode]) -> dict[str, dict[str, str]]:
     return {node.name: code for node in nodes if (code := _code(node))}
 
 
+def check_code(nodes: Iterable[KeyedNode]) -> None:
+    """Check that the modules exist that nodes declare as their code. Raises `UsageError`."""
+    for module in dict.fromkeys(module for node in nodes for module in _modules(node)):
+        source_code.check(module)
+
+
 def _code(node: KeyedNode) -> dict[str, str]:
     return {path: digest for module in _modules(node) for path, digest in source_code.files(module).items()}
 

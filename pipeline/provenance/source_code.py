@@ -88,6 +88,15 @@ def files(module: str) -> dict[str, str]:
     return found
 
 
+def check(module: str) -> None:
+    """Check that a node's module exists. Raises `UsageError` if no package has it."""
+    if not _exists(module) or not ("." in module or _is_package(_source(module))):
+        raise UsageError(
+            f"no package has the module {module!r}, which a node declares as its code; move a module outside a package "
+            "into one"
+        )
+
+
 def changed_since(recorded: Mapping[str, str]) -> list[str]:
     """Return which of the files that `files` returned have other bytes now, or none.
 
@@ -171,11 +180,7 @@ def _written(path: str) -> int:
 @_once
 def _reachable(module: str) -> list[str]:
     """Return the module, its packages, and the modules of one's own that they import; sorted."""
-    if not _exists(module) or not ("." in module or _is_package(_source(module))):
-        raise UsageError(
-            f"no package has the module {module!r}, which a node declares as its code; move a module outside a package "
-            "into one"
-        )
+    check(module)
     top = module.partition(".")[0]
     found: list[str] = []
     seen: set[str] = set()

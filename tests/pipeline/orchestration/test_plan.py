@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.orchestration import plan
 from pipeline.orchestration.portable import checks
 from pipeline.orchestration.request import RunRequest
-from pipeline.provenance import numeric_variables
+from pipeline.provenance import cache_key, numeric_variables
 from pipeline.sparse_autoencoder import dataset_cache
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal import plan as text
@@ -184,6 +185,19 @@ def test_without_a_root_all_would_run_and_nothing_is_made(tmp_path):
     assert first == f"profile mnist, {tmp_path / 'none'}"
     assert second.startswith("data set: mnist is not in ")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("part", [{"code": "components.missing"}, {"code": "", "steps": ("missing.package",)}])
+def test_code_of_a_node_that_is_not_there_is_refused_before_the_first_run(recorded, part):
+    nodes = tuple(dataclasses.replace(one, **part) if one.name == "Report" else one for one in PIPELINE.nodes)
+    pipeline = dataclasses.replace(PIPELINE, nodes=nodes)
+    request = settings.Request(root=str(recorded.root.path.parent / "empty"))
+    with pytest.raises(UsageError) as planned:
+        plan.plan_run(RunRequest(pipeline, request, to_node="Trainer"))
+    with pytest.raises(UsageError) as ran:  # a run reads the code of all nodes before it imports it
+        cache_key.code_of_nodes(nodes)
+    assert str(planned.value) == str(ran.value)
+    assert (part["code"] or "missing.package") in str(planned.value)
 
 
 def test_in_a_root_whose_first_run_is_not_recorded_yet_nothing_ran(recorded):
