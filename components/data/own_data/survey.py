@@ -102,7 +102,7 @@ def survey(source: Source, options: Options, progress: Callable[[int], None] = l
     read = _Read()
     for number, record in enumerate(source.read()):
         read.add(number, record, source.kind, options)
-        progress(len(read.entries))
+        progress(number + 1)
     spread = _checked(read, source, options)
     names = _label_names(read.entries)
     _check_splits(read, options)

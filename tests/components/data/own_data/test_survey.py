@@ -126,7 +126,9 @@ def test_mixed_types_are_refused(kinds: tuple[str, str]) -> None:
 
 def test_unreadable_records_are_left_out_and_counted() -> None:
     arrays = [*vectors(100), np.array([np.nan, 1, 1])]
-    found = survey(source(arrays), Options(skip_unreadable=True))
+    read: list[int] = []
+    found = survey(source(arrays), Options(skip_unreadable=True), read.append)
+    assert read == [*range(1, 102)]
     assert (len(found.entries), found.facts["unreadable"]) == (100, 1)
     assert found.warnings[0].startswith("left out 1 record that cannot be used: r100: 1 of its values is NaN")
 
