@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from pipeline.core.errors import NotFoundError
 from pipeline.core.text import closest
@@ -36,13 +36,17 @@ class ByName(dict[str, Value]):
         self._what = what
         self._of = of
 
-    def __missing__(self, name: object) -> NoReturn:
+    def __getitem__(self, name: str) -> Value:  # with `__missing__`, `pandas.Series.map` would not write NaN
+        try:
+            return super().__getitem__(name)
+        except KeyError:
+            raise UnknownNameError(self._unknown(name)) from None
+
+    def _unknown(self, name: object) -> str:
         known = list(self)
         if not known:
-            raise UnknownNameError(f"no {self._what} {name!r}: {self._of} has none")
+            return f"no {self._what} {name!r}: {self._of} has none"
         ends = [one for one in known if one.rpartition(".")[2] == name]  # of a setting without its section
         near = f"; did you mean {ends[0]}?" if ends else closest(str(name), known)
         more = f" and {len(known) - _MOST} more" if len(known) > _MOST else ""
-        raise UnknownNameError(
-            f"no {self._what} {name!r} of {self._of}{near} (there are: {', '.join(known[:_MOST])}{more})"
-        )
+        return f"no {self._what} {name!r} of {self._of}{near} (there are: {', '.join(known[:_MOST])}{more})"

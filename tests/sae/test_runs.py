@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import pandas
 import pytest
 
 import sae
@@ -109,6 +110,7 @@ def test_an_unknown_name_is_an_error_that_names_what_there_is(root: PipelineRoot
         assert isinstance(caught.value, sae.NotFoundError)
         assert values.get(name) is None
         assert name not in values
+        assert pandas.Series([name]).map(values).isna().all()
     assert re.search(r" and \d+ more\)$", _error_of(lambda: run.settings["nothing"]))
 
 
