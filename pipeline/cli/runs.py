@@ -98,7 +98,7 @@ def runs_command(
         output.note(runs_text.sessions_note(rows))
         starting = reader.starting()
         output.note(runs_text.starting_note(starting))
-        if rows or not starting:
+        if rows or not starting or wanted or conditions:  # with none, the starting run is the first one
             output.note(runs_text.note(len(rows), page, wanted, reader.name, reader.root is None, bool(conditions)))
 
 

@@ -234,6 +234,8 @@ def test_a_run_that_is_starting_is_named_until_it_is_listed(sae, tmp_path):
         assert (code, output) == (0, "")
         assert errors.startswith(f"a run is starting and not listed yet: process {os.getpid()} since ")
         assert errors.endswith(" UTC, run r1\n")
+        assert "no run is failed: " in sae(*at_root, "--state", "failed")[2]
+        assert "no run fulfils the conditions: " in sae(*at_root, "--where", "test_bce<0")[2]
         recorded.run("r0")
         code, output, errors = sae(*at_root)
         assert (output.count("\n"), errors.count("r1")) == (2, 1)
