@@ -17,7 +17,7 @@ from components.errors import cause_text
 from pipeline.cli import output, process
 from pipeline.cli.group import sae
 from pipeline.cli.selected import Selected, selected
-from pipeline.core import child_processes, parent_process
+from pipeline.core import parent_process
 from pipeline.core.errors import ExitCode, SaeError, UnavailableError, UsageError, advice, check_text
 from pipeline.core.suggestions import Selection
 from pipeline.core.text import escaped, shortened
@@ -66,10 +66,10 @@ def _main(arguments: list[str]) -> None:
         if isinstance(error.__cause__, EOFError):  # and the end of a file that was read
             _report_and_exit(error.__cause__, verbose, given)
         _tell("interrupted")
-        _kill_and_exit(ExitCode.INTERRUPTED)
+        process.end_at_once(ExitCode.INTERRUPTED)
     except Exception as error:
         if isinstance(error, OSError) and isinstance(error.__context__, KeyboardInterrupt):
-            _kill_and_exit(ExitCode.INTERRUPTED)  # click could not print a line end on a closed terminal
+            process.end_at_once(ExitCode.INTERRUPTED)  # click could not print a line end on a closed terminal
         _report_and_exit(error, verbose, given)
 
 
@@ -147,12 +147,3 @@ def _run(arguments: list[str], given: Selected) -> int | None:
             "a process that this command had started ended early, such as for lack of memory: try again"
         ) from None
     return code
-
-
-def _kill_and_exit(code: ExitCode) -> None:
-    """Exit at once, because threads and worker processes of libraries may still be busy."""
-    child_processes.kill()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):
-            stream.flush()
-    os._exit(code)

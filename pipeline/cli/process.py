@@ -7,6 +7,9 @@ import contextlib
 import os
 import sys
 import threading
+from typing import NoReturn
+
+from pipeline.core import abandoned, child_processes
 
 
 def complete() -> None:
@@ -21,7 +24,11 @@ def end(code: int) -> None:
 
     Wait for threads, call what is registered with `atexit`, and flush the output. Return if the data of a command that
     found no error cannot be written: Python then says so at its own end.
+
+    Wait for no thread, and call nothing, if a thread is busy with abandoned work: libraries clean up what it uses.
     """
+    if abandoned.is_running():
+        end_at_once(code)
     with contextlib.suppress(KeyboardInterrupt):  # ends the wait for threads, as in Python
         threading._shutdown()  # type: ignore[attr-defined]
     with contextlib.suppress(KeyboardInterrupt):
@@ -33,6 +40,15 @@ def end(code: int) -> None:
             return
     with contextlib.suppress(OSError, ValueError):  # nobody can be told
         sys.stderr.flush()
+    os._exit(code)
+
+
+def end_at_once(code: int) -> NoReturn:
+    """Kill the child processes and end, though threads and worker processes of libraries may still be busy."""
+    child_processes.kill()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
     os._exit(code)
 
 

@@ -9,11 +9,13 @@ import pathlib
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
 
+from pipeline.core import abandoned
 from pipeline.core.errors import ExitCode
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import ComponentInputs, Node, Outputs, Pipeline, load
@@ -201,4 +203,21 @@ def test_its_result_is_dropped_if_the_other_one_fails(tmp_path: pathlib.Path) ->
     summary, store = executed(tmp_path / "root", pipeline(host=("fails",)))
     assert states(summary) == {"CsvExampleGen": "executed", "Host": "failed", "Guest": "skipped"}
     assert set(store.executions(summary.run_id)) == {"CsvExampleGen", "Host"}
+    assert not (tmp_path / "root" / "artifacts" / "Guest").exists()
+
+
+def test_a_failed_run_does_not_wait_for_it(tmp_path: pathlib.Path) -> None:
+    meeting.may_leave.clear()
+    try:
+        summary, store = executed(tmp_path / "root", pipeline(host=("fails",)))
+        assert abandoned.is_running()
+    finally:
+        meeting.may_leave.set()
+    assert states(summary) == {"CsvExampleGen": "executed", "Host": "failed", "Guest": "skipped"}
+    assert set(store.executions(summary.run_id)) == {"CsvExampleGen", "Host"}
+    until = time.monotonic() + meeting.SECONDS
+    while abandoned.is_running() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not abandoned.is_running()
+    assert not os.listdir(tmp_path / "root" / "tmp")  # it found its folder removed
     assert not (tmp_path / "root" / "artifacts" / "Guest").exists()

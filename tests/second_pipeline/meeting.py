@@ -14,6 +14,8 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 SECONDS = 60.0
 arrived = threading.Event()
 may_end = threading.Event()  # the first node
+may_leave = threading.Event()  # the second node
+may_leave.set()
 threads: list[str] = []  # that executed the second node
 
 
@@ -31,6 +33,7 @@ class GuestExecutor(base_executor.BaseExecutor):
     def Do(self, input_dict: Any, output_dict: Any, exec_properties: Mapping[str, Any]) -> None:
         threads.append(threading.current_thread().name)
         arrived.set()
+        may_leave.wait(SECONDS)
         if exec_properties["fails"] or (exec_properties["fails_beside"] and len(threads) == 1):
             raise ValueError("no guest")
         output = artifact_utils.get_single_instance(output_dict["met"])

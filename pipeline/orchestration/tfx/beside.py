@@ -23,6 +23,8 @@ from tfx.orchestration import metadata as tfx_metadata
 from tfx.orchestration.portable import data_types, inputs_utils, outputs_utils, python_executor_operator
 from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2, pipeline_pb2
 
+from pipeline.core import abandoned
+
 logger = logging.getLogger(__name__)
 
 
@@ -47,13 +49,20 @@ class Executions:
     def __init__(self) -> None:
         self._pool = futures.ThreadPoolExecutor(1, "beside")
         self._begun: dict[str, _Execution] = {}
+        self._work: list[futures.Future[Any]] = []
+        self._is_abandoned = False
 
     def __enter__(self) -> None:
         """Do nothing."""
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Begin no more, and wait for those that have begun, unless the run is interrupted."""
-        self._pool.shutdown(wait=kind is None, cancel_futures=True)
+        """Begin no more, and wait for those that have begun, unless they are abandoned or the run is interrupted."""
+        self._pool.shutdown(wait=kind is None and not self._is_abandoned, cancel_futures=True)
+
+    def abandon(self) -> None:
+        """Wait for nothing that has begun: a node failed, so no other one will take a result."""
+        self._is_abandoned = True
+        abandoned.add(self._work)
 
     def begin(self, node: pipeline_pb2.PipelineNode, beside: str, spec: Any, handle: tfx_metadata.Metadata) -> None:
         """Begin to execute a node whose inputs are published; if that fails, as on a full disk, log it.
@@ -72,7 +81,9 @@ class Executions:
             logger.info("%s cannot be executed beside %s", node.node_info.id, beside, exc_info=True)
             return
         operator = python_executor_operator.PythonExecutorOperator(spec)
-        self._begun[node.node_info.id] = _Execution(beside, info, self._pool.submit(_execute, operator, info))
+        result = self._pool.submit(_execute, operator, info)
+        self._work.append(result)
+        self._begun[node.node_info.id] = _Execution(beside, info, result)
 
     @contextlib.contextmanager
     def doing(self, work: Callable[[], None], running: str) -> Iterator[None]:
@@ -83,6 +94,7 @@ class Executions:
           running: the name of the node that runs in the context.
         """
         future = self._pool.submit(_attempt, work, running)
+        self._work.append(future)
         try:
             yield
         finally:

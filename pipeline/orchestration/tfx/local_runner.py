@@ -86,7 +86,9 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                     result = NodeEnded(name, state, 0.0, events.NOT_IN_PART)
                 else:
                     result = self._run_node(pipeline, node)
-                    failed = result if result.state == NodeState.FAILED else None
+                    if result.state == NodeState.FAILED:
+                        failed = result
+                        self._beside.abandon()
                 self._tell(result)
                 results.append(result)
         if failed is None:

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -244,6 +245,40 @@ print("returned")
 def test_a_process_ends_with_its_threads_and_exit_functions_and_frees_no_objects() -> None:
     done = ran(sys.executable, "-c", END)
     assert (done.returncode, done.stdout.split("\n")) == (3, ["text", "thread", "at exit", ""])
+
+
+ABANDONED = """
+import atexit, threading
+from concurrent import futures
+from pipeline.cli import process
+from pipeline.core import abandoned
+begun = threading.Event()
+pool = futures.ThreadPoolExecutor(1)
+work = pool.submit(lambda: (begun.set(), threading.Event().wait(60)))
+begun.wait()
+pool.shutdown(wait=False)
+abandoned.add([work])
+print("text")
+process.end(3)
+"""
+
+
+def test_a_process_does_not_wait_for_abandoned_work() -> None:
+    begun = time.monotonic()
+    done = ran(sys.executable, "-c", ABANDONED)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "text\n", "")
+    assert time.monotonic() - begun < 30  # the work takes 60 s
+
+
+def test_a_process_ends_as_always_when_abandoned_work_has_ended() -> None:
+    done = ran(sys.executable, "-c", ABANDONED.replace("wait(60)", "wait(0.1)").replace('print("text")', WAIT))
+    assert (done.returncode, done.stdout, done.stderr) == (3, "at exit\n", "")
+
+
+WAIT = """
+atexit.register(print, "at exit")
+work.result()
+"""
 
 
 INTERRUPTED = """
