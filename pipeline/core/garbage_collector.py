@@ -6,15 +6,26 @@ import contextlib
 import gc
 from collections.abc import Iterator
 
+_is_off = False  # by `off`
+
 
 @contextlib.contextmanager
 def off() -> Iterator[None]:
-    """Turn the collector off for work that takes less than a second; at most until imports in it have ended."""
+    """Turn the collector off for work that takes less than a second; at most until imports in it have ended.
+
+    Leave it off if it was turned off outside this module.
+    """
+    global _is_off
+    if not (_is_off or gc.isenabled()):
+        yield
+        return
+    _is_off = True
     gc.disable()
     try:
         yield
     finally:
         gc.enable()
+        _is_off = False
 
 
 @contextlib.contextmanager

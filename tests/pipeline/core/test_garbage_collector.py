@@ -42,3 +42,19 @@ def test_the_collector_is_on_again_after_an_import_that_failed():
     with pytest.raises(ImportError), garbage_collector.off_for_imports():
         raise ImportError("no such module")
     assert gc.isenabled()
+
+
+@pytest.mark.parametrize("context", [garbage_collector.off, garbage_collector.off_for_imports])
+def test_the_collector_stays_off_for_a_caller_that_turned_it_off(context):
+    gc.disable()
+    try:
+        with context():
+            with context():
+                assert not gc.isenabled()
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+    with context():
+        assert not gc.isenabled()
+    assert gc.isenabled()
