@@ -18,7 +18,7 @@ tool = @for python in python3 /usr/bin/python3 $(PYENV)/versions/3.*/bin/python3
 
 # Tests whose outcome depends on the store: it is read, written, locked, copied or lost. What a run does apart from its
 # records (terminals, signals, disks, Beam's processes, schedules) is tested with SQLite alone.
-POSTGRESQL_TESTS = tests/pipeline/metadata/test_postgresql_store.py \
+POSTGRESQL_TESTS = $(patsubst %,tests/pipeline/metadata/test_%.py,adoption postgresql_store writer) \
 	$(patsubst %,tests/pipeline/orchestration/test_%.py,cache checkpoints plan recorder recovery replay resume summary) \
 	$(patsubst %,tests/pipeline/registry/test_%.py,lost_connection pins promotion run_annotations superseded versions) \
 	$(patsubst %,tests/pipeline/maintenance/%,fsck/test_fsck.py gc test_restore.py test_verify.py) \

@@ -11,7 +11,7 @@ from pipeline.core import file_digests
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.maintenance import fsck
-from pipeline.metadata import run_properties
+from pipeline.metadata import root_store, run_properties
 from pipeline.metadata.adoption import adopt_run, link_tree
 from pipeline.metadata.properties import MANIFEST_DIGEST
 from pipeline.metadata.writer import MetadataWriter, rewrite_moved_uris
@@ -45,11 +45,11 @@ def worker(recorded):
     """A copy of the root with the same run, in which others are recorded."""
     place = recorded.root.sweeps / "l1" / "workers" / "1"
     place.mkdir(parents=True)
-    for name in ("metadata.sqlite", "root.json"):
-        shutil.copy2(recorded.root.path / name, place)
-    link_tree(recorded.root.artifacts, place / "artifacts")
     made = copy.copy(recorded)
     made.root = Root(place)
+    assert root_store.of(recorded.root).copy_to(made.root.metadata) == ""  # a file, also of a database
+    recorded.root.copy_record_to(made.root)
+    link_tree(recorded.root.artifacts, made.root.artifacts)
     rewrite_moved_uris(made.root)
     made.writer = Writer(made.root.metadata)
     return made
