@@ -128,7 +128,8 @@ class ReplacingPipeline(beam.Pipeline):
 
 class _Runner(FnApiRunner):
     def run_pipeline(self, pipeline: beam.Pipeline, options: PipelineOptions) -> Any:
-        if options.view_as(DirectOptions).direct_running_mode != _PROCESSES:
+        direct = options.view_as(DirectOptions)
+        if direct.direct_running_mode != _PROCESSES:
             return super().run_pipeline(pipeline, options)
-        with beam_workers.supervised():
+        with beam_workers.supervised(direct.direct_num_workers):
             return super().run_pipeline(pipeline, options)

@@ -36,6 +36,9 @@ from pipeline.core.text import signal_name
 from pipeline.orchestration.tfx import beam_worker
 
 _REPEAT_SECONDS = 0.2
+# Of a worker, and of what this process starts for it: the sample's jobs take up to 40.
+_THREADS_PER_WORKER = 40
+_MOST_TRIED = 1000
 _HOST = "localhost"  # by which Beam's workers ask for its servers
 # What takes long to import. A worker imports the rest when it needs it.
 _LIBRARIES = {
@@ -49,6 +52,10 @@ _LIBRARIES = {
 
 class WorkerDiedError(SaeError):
     """A Beam worker process ended before the job did."""
+
+
+class NoRoomError(SaeError):
+    """The system does not allow as many processes and threads as a job needs."""
 
 
 class _Parent:
@@ -113,12 +120,16 @@ def shared() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def supervised() -> Iterator[None]:
-    """Run a job in worker processes in this context.
+def supervised(count: int) -> Iterator[None]:
+    """Run a job in `count` worker processes in this context.
 
     Raise `WorkerDiedError` in place of any other error if a worker process died during the job.
+
+    Raises:
+      NoRoomError: before anything is started.
     """
     global _parent
+    _check_room(count)
     _deaths.clear()
     _job_ended.clear()
     if _parent is not None and not _parent.is_alive():
@@ -134,6 +145,31 @@ def supervised() -> Iterator[None]:
         _job_ended.set()
         if not _is_shared:
             _close()
+
+
+def _check_room(count: int) -> None:
+    """Raise `NoRoomError` if not as many threads can be started as a job needs. Linux counts them as processes.
+
+    Beam and gRPC start threads in many places, and in some wait for ever for one that could not be started.
+    """
+    end = threading.Event()
+    started: list[threading.Thread] = []
+    wanted = min(count * _THREADS_PER_WORKER, _MOST_TRIED)
+    try:
+        for _ in range(wanted):
+            thread = threading.Thread(name="room", target=end.wait)
+            thread.start()
+            started.append(thread)
+    except RuntimeError as error:
+        raise NoRoomError(
+            f"{count} Beam workers need some {wanted} processes and threads, and the system allows {len(started)} "
+            "more: raise the limit (`ulimit -u`, or that of the container), then `sae resume` repeats the node; a new "
+            "run with --set engine.beam_workers=1 needs none of them"
+        ) from error
+    finally:
+        end.set()
+        for thread in started:
+            thread.join()
 
 
 def _close() -> None:

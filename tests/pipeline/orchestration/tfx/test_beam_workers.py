@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import subprocess
 import sys
+import threading
 from typing import Any
 
 import pytest
@@ -152,6 +154,30 @@ def test_beam_listens_to_this_machine_only(printed: list[Any]) -> None:
     addresses = {address for job in printed[-1]["jobs"] for one in job for address in one["listening"]}
     assert addresses
     assert addresses <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+
+
+@pytest.mark.parametrize(("allowed", "has_room"), [(79, False), (80, True)])
+def test_no_worker_is_started_where_too_few_processes_are_allowed(
+    allowed: int, has_room: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, before = threading.Thread.start, threading.active_count()
+
+    def limited(thread: threading.Thread) -> None:
+        if threading.active_count() >= before + allowed:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    parents: list[None] = []
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    module = "pipeline.orchestration.tfx.beam_workers"
+    monkeypatch.setattr(f"{module}._Parent", lambda: parents.append(None))
+    monkeypatch.setattr(f"{module}._close", lambda: None)
+    monkeypatch.setattr(f"{module}._parent", None)
+    refused = contextlib.nullcontext() if has_room else pytest.raises(workers.NoRoomError, match=r"79 more.*ulimit -u")
+    with refused, workers.supervised(2):
+        assert has_room
+    assert len(parents) == has_room
+    assert threading.active_count() == before
 
 
 def test_the_message_says_how_the_process_ended() -> None:
