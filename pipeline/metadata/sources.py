@@ -18,7 +18,6 @@ at once.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import pathlib
 import shutil
 import sqlite3
@@ -123,11 +122,12 @@ class StoreFile:
         self.name = str(path)
         self._path = path.absolute()
         self._wal_mode = _header(path)[_READ_VERSION] == _WAL_MODE
-        self._lock = threading.Lock()  # guards the attributes below
-        self._checked: tuple[mlmd.MetadataStore, list[tuple[int, ...]]] | None = None  # with the state of the file
+        self._checked: list[tuple[mlmd.MetadataStore, list[tuple[int, ...]]]] = []  # at most one, with the file's state
+        self._lock = threading.Lock()  # guards the attributes below, also while a copy is made
         self._folder: pathlib.Path | None = None
         self._copy: pathlib.Path | None = None
-        self._copies = itertools.count()
+        self._copies = 0  # begun, also those that failed
+        self._busy_copy = 0  # the number of the last one that failed because of a writer
         self._copied_state: list[tuple[int, ...]] = []
         self._is_repaired = False  # the copy
         self._unreadable_state: list[tuple[int, ...]] = []  # in which ML Metadata could not read a row
@@ -138,16 +138,16 @@ class StoreFile:
         Raises:
           UnavailableError: damaged, of a newer schema, no store of ML Metadata, or held by a writer for too long.
         """
-        with self._lock:
-            checked, self._checked = self._checked, None
-        if checked is not None and checked[1] == self.state():
-            return checked[0]
+        with contextlib.suppress(IndexError):
+            client, state = self._checked.pop()  # by one thread
+            if state == self.state():
+                return client
         return IsolatedClient(self._worker(), self._replace)
 
     def check(self) -> None:
         """Open the store for the first caller of `connect`. Raises like that."""
         state = self.state()
-        self._checked = self.connect(), state
+        self._checked.append((self.connect(), state))
 
     def query(self, function: Callable[[pathlib.Path], T]) -> T:
         """Return the result of a function that reads the file or a copy. Raises like the function `query`."""
@@ -232,7 +232,7 @@ class StoreFile:
     def close(self) -> None:
         """Remove the private copy."""
         with self._lock:
-            self._checked = None
+            self._checked.clear()
             if self._folder is not None:
                 isolation.processes().remove_folder(self._folder)
             self._folder, self._copy, self._copied_state = None, None, []
@@ -247,18 +247,28 @@ class StoreFile:
 
     def _connect_to_copy(self) -> Worker:
         processes = isolation.processes()
+        asked = self._copies  # a copy that begins later contains all that was committed by now
         with self._lock:
+            if self._busy_copy > asked:
+                raise BusyError
             state = self.state()
+            is_shared = self._copies > asked and self._copied_state != []
             is_unreadable = state == self._unreadable_state
             if self._folder is None:
                 self._folder = processes.temporary_folder()
-            if self._copy is None or state != self._copied_state or is_unreadable != self._is_repaired:
+            is_new_enough = state == self._copied_state or is_shared
+            if self._copy is None or not is_new_enough or is_unreadable != self._is_repaired:
                 for file in self._folder.iterdir():  # clients that have it open continue to read it
                     file.unlink()
                 self._copied_state = []
                 # Of another name than the one before, whose clients would take its journal for theirs.
-                self._copy = self._folder / f"copy-{next(self._copies)}.sqlite"
-                self._copy_to(self._copy)
+                self._copies += 1
+                self._copy = self._folder / f"copy-{self._copies}.sqlite"
+                try:
+                    self._copy_to(self._copy)
+                except BusyError:
+                    self._busy_copy = self._copies
+                    raise
                 if is_unreadable:
                     rows.remove_parts_of_deleted_rows(self._copy)
                 self._is_repaired = is_unreadable

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent import futures
 
 import psutil
 import pytest
@@ -24,7 +25,7 @@ from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.errors import NotFoundError, SaeError, UnavailableError
-from pipeline.metadata import sources, sqlite
+from pipeline.metadata import isolation, sources, sqlite
 from pipeline.metadata.sources import open_source
 from tests import PROJECT
 from tests.builders.namespaces import as_nobody
@@ -474,6 +475,62 @@ def test_a_client_of_a_copy_reads_on_while_the_next_copy_is_made(store, private,
             unfinished.execute("CREATE TABLE t AS SELECT randomblob(100000) AS b")
             assert copy.with_name(f"{copy.name}-journal").stat().st_size
             assert len(client.get_executions()) == 1
+
+
+@pytest.mark.usefixtures("own_readers")
+@pytest.mark.parametrize("is_busy", [False, True])
+def test_threads_that_wait_for_a_copy_share_the_next_one(store, monkeypatch, is_busy):
+    """The first copy began before the others asked, so it may lack what they have to see."""
+    copies, may_copy = [], threading.Event()
+    back_up = sources.StoreFile._back_up_to
+
+    def slow(file, copy):
+        copies.append(copy.name)
+        assert may_copy.wait(60)
+        if is_busy:
+            raise sqlite.BusyError
+        back_up(file, copy)
+        os.utime(store, ns=(len(copies), len(copies)))  # a writer goes on
+
+    monkeypatch.setattr(sources, "_connect", busy_in_place)
+    monkeypatch.setattr(sources.StoreFile, "_back_up_to", slow)
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(contextlib.closing(sources.StoreFile(store)))
+        pool = stack.enter_context(futures.ThreadPoolExecutor(8))
+        stack.callback(may_copy.set)
+
+        def answer():
+            try:
+                return runs(file)
+            except UnavailableError as error:
+                return str(error)
+
+        first = pool.submit(answer)
+        wait_until(lambda: copies)
+        made(store, ["r2"])
+        in_place = []  # clients that could not be opened there
+        client = isolation.Processes.client
+        monkeypatch.setattr(
+            isolation.Processes, "client", lambda *given, **named: in_place.append(1) or client(*given, **named)
+        )
+        others = [pool.submit(answer) for _ in range(7)]
+        wait_until(lambda: len(in_place) == 7)
+        time.sleep(0.2)  # they fail there, and wait for the copy
+        may_copy.set()
+        found = {str(one.result()) for one in others}
+        assert len(copies) == 2
+        if is_busy:
+            assert found == {f"{store} is busy: a writer held it for more than 10 s; try again"}
+        else:
+            assert found == {"['r1', 'r2']"}
+        assert first.result()
+
+
+def wait_until(condition):
+    until = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 @pytest.mark.usefixtures("own_readers")
