@@ -44,6 +44,8 @@ class TestRuns:
         assert first_words(sae("runs", "--state", "succeeded")[1]) == [SECOND, FIRST]
         assert first_words(sae("runs", "--sort", "test_bce")[1]) == [SECOND, FIRST, FAILED]
         assert first_words(sae("runs", "--sort", "test_bce", "--ascending")[1]) == [FIRST, SECOND, FAILED]
+        for named, is_column in (((), False), (("--sort", "test_mse"), True), (("--where", "test_mse>0"), True)):
+            assert ("test MSE" in sae("runs", *named)[1]) == is_column
 
     def test_a_note_counts_the_rows_left_out(self, sae):
         code, output, errors = sae("runs", "--limit", "1")
