@@ -89,6 +89,8 @@ class TestAdd:
         assert "warning: the data set of profile mnist is not known in this root" in errors
         assert "its runs are on mnist_sample: add --profile sample\n" in errors
         assert "warning" not in sae(*NIGHTLY, "--replace")[2]
+        files.write(recorded.root, Definition("l1", "sample", {}, (Choices("model.l1", (0.0, 1e-3)),)))
+        assert "warning" not in sae("add", "weekly", "--every", "7d", "--sweep", "l1")[2]
 
     def test_ticks_that_use_the_sample_only_while_mnist_is_missing_are_warned_of(self, sae, tmp_path):
         recorded = Recorded(tmp_path)
@@ -103,8 +105,9 @@ class TestAdd:
         recorded.run("r1")
         recorded.end("r1", profile="mnist")
         recorded.remember()
-        (recorded.data.parent / "3.0.2").mkdir()
         assert "warning" not in sae("add", "nightly", "--every", "1d")[2]
+        (recorded.data.parent / "3.0.2").mkdir()
+        assert "warning" not in sae("add", "nightly", "--every", "1d", "--replace")[2]
 
     def test_add_prints_the_next_times_and_that_no_daemon_runs(self, sae, root):
         code, output, errors = sae(*NIGHTLY)

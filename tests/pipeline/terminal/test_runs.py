@@ -105,6 +105,8 @@ def test_what_runs_are_filtered_and_sorted_by_is_a_column_also_where_it_is_equal
     ).splitlines()
     assert "active  dead   l1  blessed" in titles
     assert first[: titles.index("  blessed")].split()[-3:] == ["17.2", "0", "0.5"]
+    narrow = runs.as_text(Screen(width=50), rows, PIPELINE.declared_metrics, named=["model.l1"]).splitlines()[0]
+    assert narrow.split() == ["run", "state", "test", "BCE", "active", "l1"]
 
 
 def test_the_probe_is_a_column_where_a_run_has_it():

@@ -45,7 +45,8 @@ class TestRuns:
     def test_by_setting_and_metric(self, site):
         assert ids(site, "/runs.json?where=model.l1<1e-3") == ["better"]
         assert ids(site, "/runs.json?where=test_bce<0.09&where=state=succeeded") == ["better"]
-        assert site.get("/runs.json?where=model.l1<1e-3").json()["settings"] == ["model.l1"]
+        for asked in ("where=model.l1<1e-3", "where=id=better&sort=model.l1"):
+            assert site.get(f"/runs.json?{asked}").json()["settings"] == ["model.l1"]
         assert ids(site, "/runs.json?sort=model.l1") == ["good", "better", "again", "bad"]
         page = site.get("/?where=seconds>1").text
         assert 'href="/?where=seconds%3E1&amp;sort=model.l1&amp;order=desc">l1</a>' in page
