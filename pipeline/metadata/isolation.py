@@ -212,7 +212,7 @@ class IsolatedClient(mlmd.MetadataStore):
 
     def _call(self, method_name: str, request: Any, response: Any, extra_options: Any = None) -> None:
         del extra_options
-        message = (method_name, type(request).__name__, type(response).__name__, request.SerializeToString())
+        message = (method_name, type(request).__name__, request.SerializeToString())
         while True:
             try:
                 response.ParseFromString(self._worker.ask(*message))
@@ -326,24 +326,17 @@ def _work(connection: Connection) -> NoReturn:
         os._exit(0)
 
 
-class _Response:
-    """Keeps the bytes of a response, which the process that asked for them parses.
-
-    They are parsed here first: protobuf logs text that is not UTF-8, in this process into a file that is searched.
-    """
+class _Unparsed:
+    """Stands for a response in a worker: its bytes are parsed in the process that asked for them."""
 
     content = b""
 
-    def __init__(self, name: str) -> None:
-        self._parsed = getattr(metadata_store_service_pb2, name)()
-
     def ParseFromString(self, content: bytes) -> None:
-        self._parsed.ParseFromString(content)
         self.content = content
 
 
-def _answer(client: Any, method: str, request_name: str, response_name: str, content: bytes) -> bytes:
-    request, response = getattr(metadata_store_service_pb2, request_name)(), _Response(response_name)
+def _answer(client: Any, method: str, request_name: str, content: bytes) -> bytes:
+    request, response = getattr(metadata_store_service_pb2, request_name)(), _Unparsed()
     request.ParseFromString(content)
     logged = os.fstat(_STDERR).st_size
     try:

@@ -149,16 +149,6 @@ def test_a_row_that_cannot_be_read_is_named(root, statement, named):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("table", ["Artifact", "Execution", "Context"])
-def test_an_external_id_that_is_no_text_is_named_and_nothing_is_logged(root, capfd, table):
-    sql(root / "metadata.sqlite", f"UPDATE {table} SET external_id = CAST(x'FFFE00' AS TEXT) WHERE id = 3")
-    with open_source(str(root / "metadata.sqlite")) as source, pytest.raises(UnavailableError) as error:
-        getattr(source.connect(), f"get_{table.lower()}s_by_id")([3])
-    assert f"table {table}, id 3: external_id is" in str(error.value)
-    assert "UTF-8 is expected" in str(error.value)
-    assert capfd.readouterr().err == ""
-
-
 def test_an_artifact_that_was_deleted_leaves_the_others_readable(root):
     sql(root / "metadata.sqlite", "DELETE FROM Artifact WHERE id = 1")
     with open_source(str(root / "metadata.sqlite")) as source:
