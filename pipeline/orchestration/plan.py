@@ -129,8 +129,9 @@ def dataset_warning(request: RunRequest) -> str:
     if not root_store.given(root, resolved.config.paths.metadata).exists():
         return ""
     if (found := request.pipeline.data.recall(root, request.settings, resolved)) is None:
-        reason = _unknown_dataset(root, open_store(root, read_only=True), _profile(resolved, request))
-        return reason if "--profile" in reason else ""  # with the same profile, it may be a new version of the data
+        store, profile = open_store(root, read_only=True), _profile(resolved, request)
+        # With the same profile, it may be a new version of the data.
+        return _unknown_dataset(root, store, profile) if _other_profile(store, profile) else ""
     used = found.settings.profile
     if used == resolved.profile:
         return ""
@@ -158,13 +159,18 @@ def _profile(resolved: settings.Settings, request: RunRequest) -> str:
 
 def _unknown_dataset(root: Root, store: Store, profile: str) -> str:
     """Return why nothing can be cached: no run yet, or an unknown data set, with that of the runs and their profile."""
-    newest = next(iter(store.run_contexts()), None)
-    if newest is None:
+    if not store.run_contexts():
         return _NOTHING_RAN
     chosen = f"the data set of profile {profile}" if profile else "the data set"
     text = f"{chosen} is not known in this root, or may be another one now"
-    if (dataset := root.dataset()) is None:
-        return text
-    text += f"; its runs are on {dataset}"
-    used = run_properties.headline_of(newest.properties).profile
-    return f"{text}: add --profile {used}" if used and used != profile else text
+    if dataset := root.dataset():
+        text += f"; its runs are on {dataset}"
+    used = _other_profile(store, profile)
+    return f"{text}: add --profile {used}" if used else text
+
+
+def _other_profile(store: Store, profile: str) -> str:
+    """Return the profile of the newest run if it is another one; else, and without a run, an empty string."""
+    newest = next(iter(store.run_contexts()), None)
+    used = run_properties.headline_of(newest.properties).profile if newest else ""
+    return used if used and used != profile else ""
