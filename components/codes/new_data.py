@@ -32,7 +32,7 @@ class TrainingData:
       test_loss: the reconstruction loss of the model on the test split.
       scaling: the setting `data.scaling`.
       size: height and width that ExampleGen resampled images to, pixels (the setting `data.size`).
-      conversion: how `sae data add` converted the images before.
+      conversion: how `sae data add` made its records before.
       shape: height, width and channels of its images, resampled; None if they are unknown or no images.
       dtype: of their pixels.
       label_names: the name of each label, in the order of their numbers.

@@ -49,7 +49,7 @@ class Description:
       split_sizes: number of examples by split.
       resized: whether images are resampled to `shape`.
       id_key: name of the feature with the record's id, in a data set that `sae data add` made; else empty.
-      conversion: how `sae data add` converted its images.
+      conversion: how `sae data add` made its records.
     """
 
     name: str

@@ -207,11 +207,19 @@ part_options = together(
 )
 
 
-def _labels(label: str, labels: pathlib.Path | None, no_labels: bool, array: str) -> dict[str, Any]:
+def _labels(
+    label: str, labels: pathlib.Path | None, no_labels: bool, array: str, leave_out: tuple[str, ...]
+) -> dict[str, Any]:
     """Return the values of `label_options` by name. Raises `UsageError` if some exclude each other."""
     if no_labels and (label or labels):
         raise UsageError("--no-labels excludes --label and --labels: leave it out, or them")
-    return {"label": label, "labels": str(labels) if labels else "", "no_labels": no_labels, "array": array}
+    return {
+        "label": label,
+        "labels": str(labels) if labels else "",
+        "no_labels": no_labels,
+        "array": array,
+        "leave_out": leave_out,
+    }
 
 
 # The options that say where the labels and the data of own files are.
@@ -221,6 +229,12 @@ label_options = gathered(
     path_option("--labels", help="File of labels: CSV (for pictures with a column of file names), .npy or IDX."),
     click.option("--no-labels", is_flag=True, help="Leave labels out; subfolders are none."),
     click.option("--array", default="", metavar="NAME", help="Array of an .npz file with the data."),
+    click.option(
+        "--leave-out",
+        multiple=True,
+        metavar="COLUMN",
+        help="Column of a .csv or .parquet file to leave out; may be repeated.",
+    ),
 )
 run_argument = together(explained(RUN_HELP), click.argument("run_id", metavar="RUN", shell_complete=completion.runs))
 artifact_argument = together(

@@ -256,6 +256,7 @@ class EncodeRequest:
       labels: a file with the labels; empty: none.
       no_labels: whether to leave labels out.
       array: the array with the data in a file of several; empty: the only one.
+      leave_out: columns of a table that are no data, beside those left out of the training data.
       group: the column or array of the groups, which is not encoded; empty: none.
     """
 
@@ -266,6 +267,7 @@ class EncodeRequest:
     labels: str = ""
     no_labels: bool = False
     array: str = ""
+    leave_out: tuple[str, ...] = ()
     group: str = ""
 
 

@@ -193,11 +193,12 @@ def _reader(
         no_labels=request.no_labels,
         group=request.group,
         array=request.array,
+        leave_out=request.leave_out,
     )
     if os.path.exists(path):  # also of names that are too long
         if request.labels and not pathlib.Path(request.labels).is_file():
             raise NotFoundError(f"--labels {request.labels} is not a file: give a CSV, .npy or IDX file")
-        source = forms.open_source(path, given)
+        source = forms.open_source(path, given, training.conversion.left_out)
         if source.ignored:
             note(f"ignored {counted(len(source.ignored), 'other file')}: {listed(source.ignored)}")
         new_data.check_first(source, training)
@@ -217,7 +218,8 @@ def _reader(
         )
     if given != Options():
         raise OptionError(
-            f"--label, --labels, --no-labels, --array and --group are for files; {request.data} is prepared"
+            "--label, --labels, --no-labels, --array, --leave-out and --group are for files; "
+            f"{request.data} is prepared"
         )
     return lambda encoder: encoder.read_dataset(str(folder))
 

@@ -22,7 +22,7 @@ class ImageDataset(Dataset):
       dtype: `uint8`, `uint16` or `float32`.
       own_splits: names of the data set's own splits; empty in descriptions of older versions.
       ids: whether its records have ids, which the examples and the codes then have too.
-      conversion: how `sae data add` converted its images.
+      conversion: how `sae data add` made its records.
     """
 
     builder_dir: str

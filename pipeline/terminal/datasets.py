@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.data.own_data.conversion import AS_GIVEN
+from components.data.own_data.metadata import LEAVE_OUT
 from pipeline.core.text import bytes_text, counted, escaped, number_text
 from pipeline.sparse_autoencoder import example_sheet
 from pipeline.sparse_autoencoder.prepared import Contents, Example, PreparedDataset
@@ -81,6 +82,7 @@ def _recorded(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         ("made from", str(facts.get("form", ""))),
         ("converted", "; ".join(converted)),
+        ("columns left out", escaped(", ".join(options.get(LEAVE_OUT) or ()))),
         ("splits by", f"{facts.get('splits', '')}{chosen}"),
         ("groups", str(facts.get("groups") or "")),
         ("left out", f"{counted(unreadable, 'record')} that cannot be used" if unreadable else ""),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Sequence
 
 from components import errors
 from components.data.own_data import arrays, idx, pictures, tables
 from components.data.own_data.records import OptionError, Options, Source
 
 FORMS = "a folder of pictures, a .npy, .npz, .csv or .parquet file, or IDX files"
+_TABLES = (".csv", ".parquet")
 _AS_CSV = "save the table as a .csv file with commas between its columns, or as .parquet"
 _UNPACK = "unpack it, and give the folder or the file in it"
 _CONVERSIONS = {
@@ -17,8 +19,13 @@ _CONVERSIONS = {
 }
 
 
-def open_source(path: pathlib.Path, options: Options) -> Source:
+def open_source(path: pathlib.Path, options: Options, ignored: Sequence[str] = ()) -> Source:
     """Return the records at a path that exists.
+
+    Args:
+      path: a file or a folder.
+      options: where the data and the labels are in it.
+      ignored: more columns of a table that are left out, if there are such.
 
     Raises:
       errors.DataError: they cannot be used.
@@ -28,6 +35,8 @@ def open_source(path: pathlib.Path, options: Options) -> Source:
     suffix = path.suffix.lower()
     if options.array and suffix != ".npz":
         raise OptionError(f"--array names an array of an .npz file, which {path} is not")
+    if options.leave_out and suffix not in _TABLES:
+        raise OptionError(f"--leave-out names a column of a .csv or .parquet file, which {path} is not")
     if path.is_dir():
         return arrays.idx_folder(path, options) if arrays.is_idx_folder(path) else pictures.source(path, options)
     if not path.is_file():
@@ -36,8 +45,8 @@ def open_source(path: pathlib.Path, options: Options) -> Source:
         return arrays.npy(path, options)
     if suffix == ".npz":
         return arrays.npz(path, options)
-    if suffix in (".csv", ".parquet"):
-        return tables.source(path, options)
+    if suffix in _TABLES:
+        return tables.source(path, options, ignored)
     if idx.is_idx(path):
         return arrays.idx_file(path, options)
     raise errors.DataError(f"{path} is of no known form: {_CONVERSIONS.get(suffix, f'give {FORMS}')}")

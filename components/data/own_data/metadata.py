@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from components.data.own_data.records import Options
 
 FILE = "metadata.json"  # as TFDS names it
+LEAVE_OUT = "leave_out"  # only in the options of tables of which columns were left out
 KEY = "sae_data_add"  # a data set with this key was made by `sae data add`
 
 
@@ -31,16 +32,18 @@ def options(given: Options) -> dict[str, Any]:
         "labels": "none" if given.no_labels else "file" if given.labels else "of the source",
         "array": given.array,
         "skip_unreadable": given.skip_unreadable,
+        **({LEAVE_OUT: sorted(set(given.leave_out))} if given.leave_out else {}),
     }
 
 
 def conversion(recorded: Mapping[str, Any]) -> Conversion:
-    """Return how the images of a data set were converted, from its metadata."""
+    """Return how the records of a data set were made, from its metadata."""
     given = recorded.get("options") or {}
     return Conversion(
         size=tuple(given.get("size") or ()),
         resampling=str(given.get("resampling") or "").removesuffix(_BY_PILLOW),
         channels=str(given.get("channels") or AS_GIVEN),
+        left_out=tuple(given.get(LEAVE_OUT) or ()),
     )
 
 

@@ -77,6 +77,7 @@ class Options:
       no_labels: whether to leave labels out.
       group: column, array or regular expression (of file names) of the groups; empty: none.
       array: array with the data in an .npz file; empty: the only one of two or more dimensions.
+      leave_out: columns of a table that are no data.
       skip_unreadable: whether to leave out records that cannot be read.
     """
 
@@ -90,6 +91,7 @@ class Options:
     no_labels: bool = False
     group: str = ""
     array: str = ""
+    leave_out: tuple[str, ...] = ()
     skip_unreadable: bool = False
 
 

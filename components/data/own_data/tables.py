@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import functools
 import pathlib
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -31,8 +32,13 @@ from components.data.own_data.records import (
 _CSV_NEEDS = "save it as UTF-8 with commas between columns, points in decimals, and as many values in each line"
 
 
-def source(path: pathlib.Path, options: Options) -> Source:
+def source(path: pathlib.Path, options: Options, ignored: Sequence[str] = ()) -> Source:
     """Read the columns of numbers, and those of label and group.
+
+    Args:
+      path: the file.
+      options: name the columns that are no data.
+      ignored: more columns that are left out, if there are such.
 
     Raises:
       errors.DataError: the file cannot be read, or another column is not of numbers.
@@ -52,22 +58,27 @@ def source(path: pathlib.Path, options: Options) -> Source:
         raise errors.DataError(f"{path} has two columns of one name; there are: {', '.join(table.column_names)}")
     if is_csv and len(known) == 1 and (other := next((mark for mark in ";\t|" if mark in next(iter(known))), "")):
         raise errors.DataError(f"{path} separates its columns with {other!r}: save it with commas between them")
-    for option, name in (("--label", options.label), ("--group", options.group)):
+    named = [
+        ("--label", options.label),
+        ("--group", options.group),
+        *(("--leave-out", one) for one in options.leave_out),
+    ]
+    for option, name in named:
         if name:
             columns.wanted(known, name, option, str(path))
-    data = [name for name in known if name not in (options.label, options.group)]
+    data = [name for name in known if name not in (options.label, options.group, *options.leave_out, *ignored)]
     texts = [name for name in data if not _is_number(table.schema.field(name).type)]
     cells = _CsvCells(path, table) if is_csv else _Cells(path, table)
     if texts:
         wrong = ", ".join(f"{cells.place(row)}: {cells.value(row, name)!r}" for name, row in _first_texts(table, texts))
+        left_out = " ".join(f"--leave-out {shlex.quote(name)}" for name in texts)
         noun, verb = ("column", "is") if len(texts) == 1 else ("columns", "are")
         raise errors.DataError(
             f"{path}: the {noun} {', '.join(texts)} {verb} not of numbers ({wrong}); name those of labels and groups "
-            "with --label and --group, and mend the values of the others or remove these columns from the file (no "
-            "option leaves out others)"
+            f"with --label and --group, leave out others with {left_out}, or mend their values"
         )
     if not data:
-        raise errors.DataError(f"{path} has no column of numbers beside label and group")
+        raise errors.DataError(f"{path} has no column of numbers beside those of label, group and --leave-out")
     with np.errstate(over="ignore"):  # missing values become NaN
         values = np.stack([table[name].cast(pa.float64()).to_numpy() for name in data], axis=1).astype(np.float32)
     faults = {row: _fault(values[row], data, row, cells) for row in np.flatnonzero(~np.isfinite(values).all(axis=1))}

@@ -49,10 +49,10 @@ def write_pictures(path: pathlib.Path) -> None:
 def write_table(path: pathlib.Path) -> None:
     rows = images(1, 7).reshape(COUNT, 7) * [1, 5, 20, -3, 8, 1, 9] - 4
     lines = [
-        ",".join([("cat", "ant", "bee")[number % 3], f"p{number % 9}", *map(repr, row.tolist())])
+        ",".join([("cat", "ant", "bee")[number % 3], f"p{number % 9}", f"cell {number}", *map(repr, row.tolist())])
         for number, row in enumerate(rows)
     ]
-    path.write_text("\n".join(["kind,who,a,b,c,d,e,f,g", *lines]))
+    path.write_text("\n".join(["kind,who,name,a,b,c,d,e,f,g", *lines]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +71,8 @@ FORMS = (
     Form("images16.npy", lambda path: np.save(path, (images(20, 24) * 65_535).astype(np.uint16)),
          settings={"data.size": "10x12"}),
     Form("floats.npz", lambda path: np.savez(path, data=images(6, 8) * 50 - 20, y=np.arange(COUNT) % 3)),
-    Form("rows.csv", write_table, Options(label="kind", group="who"), {"data.scaling": "standard"}),
+    Form("rows.csv", write_table, Options(label="kind", group="who", leave_out=("name",)),
+         {"data.scaling": "standard"}),
 )  # fmt: skip
 
 
@@ -109,7 +110,8 @@ def test_files_have_the_codes_and_labels_of_the_node_to_the_bit(made: tuple[Form
     form, path, model = made
     training = training_of(model, test_loss=1e-9)
     new = encoder.Encoder(model.model, training)
-    source = forms.open_source(path, columns_of(form))  # size and colour are those of the training
+    # Size, colour and what is left out are those of the training.
+    source = forms.open_source(path, columns_of(form), training.conversion.left_out)
     [batch] = new_data.read(source, training, new.shape is not None)
     rows = new.encode(batch)
     assert rows.num_rows == COUNT
@@ -140,7 +142,7 @@ def test_labels_that_the_training_data_does_not_have_are_named(made: tuple[Form,
     if not model.described.label_names:
         pytest.skip("a data set without labels")
     new = encoder.Encoder(model.model, training)
-    source = forms.open_source(path, columns_of(form))
+    source = forms.open_source(path, columns_of(form), training.conversion.left_out)
     for batch in new_data.read(source, training, new.shape is not None):
         new.encode(batch)
     [label] = new.warnings

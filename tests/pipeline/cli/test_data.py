@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 from components.data.own_data import metadata
+from components.data.own_data.records import Options
 from pipeline.cli import output
 from pipeline.core.errors import ExitCode
 from pipeline.sparse_autoencoder import prepared
@@ -58,6 +60,7 @@ def save(path: pathlib.Path, values: Any) -> None:
         (["mine", "vectors.npy", "--labels", "empty.npy"], DATA, "empty.npy cannot be read as labels"),
         (["mine", "pictures", "--size", "65536x65536"], USAGE, "--size '65536x65536' is not allowed"),
         (["mine", "pictures", "--array", "x"], USAGE, "--array names an array of an .npz file"),
+        (["mine", "vectors.npy", "--leave-out", "x"], USAGE, "--leave-out names a column of a .csv or .parquet file"),
         (["mine", "vectors.npy", "--grey"], USAGE, "vectors"),
         (["mine", "vectors.npy"], DATA, "would be empty"),
         (
@@ -214,6 +217,15 @@ def test_show_says_what_was_converted(sae: Any, data: pathlib.Path, channels: st
     ended, output, _ = sae("data", "show", "mine")
     assert ended == 0
     assert ("converted" in output) == ("channels grey" in output) == (channels == "grey")
+
+
+def test_show_names_the_columns_that_were_left_out(sae: Any, data: pathlib.Path) -> None:
+    folder = store(data, "mine", own=True)
+    options = metadata.options(Options(leave_out=("name", "day", "name")))
+    (folder / metadata.FILE).write_text(json.dumps({metadata.KEY: {"form": "CSV file", "options": options}}))
+    ended, output, _ = sae("data", "show", "mine")
+    assert ended == 0
+    assert re.search(r"columns left out +day, name\n", output)
 
 
 @pytest.mark.parametrize("command", ["doctor", "plan", pytest.param("run", marks=pytest.mark.component)])

@@ -46,6 +46,8 @@ def array(tmp_path, monkeypatch):
         (["t.csv", "--to", "a.csv", "--model", "model", "--label", "kind", "--group", "whom"], 2,
          "t.csv has no such column; there are: who, kind, a, b"),
         (["t.csv", "--to", "a.csv", "--model", "model", "--group", "who"], 6, "the column kind is not of numbers"),
+        (["t.csv", "--to", "a.csv", "--model", "model", "--leave-out", "who", "--leave-out", "whom"], 2,
+         "--leave-out 'whom': "),
         (["a.npz", "--to", "a.csv", "--model", "model", "--group", "who"], 6, "a.npz has the shape (2, 3)"),
     ],
 )  # fmt: skip

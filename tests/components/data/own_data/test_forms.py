@@ -178,10 +178,27 @@ def test_tables_are_vectors(tmp_path: pathlib.Path, suffix: str) -> None:
     else:
         pa.parquet.write_table(pa.table({"u": [1, 2], "v": [0.5, -3], "kind": ["a", "b"], "who": [7, 8]}), path)
     assert read(path, label="kind", group="who") == [("0", "a", "7", "", [1, 0.5]), ("1", "b", "8", "", [2, -3])]
-    with pytest.raises(errors.DataError, match=r"the column kind is not of numbers.*--label.*remove"):
+    with pytest.raises(
+        errors.DataError, match=r"the column kind is not of numbers.*--label.*--leave-out kind, or mend"
+    ):
         read(path)
     with pytest.raises(OptionError, match="no such column; there are: u, v, kind, who"):
         read(path, label="x")
+
+
+def test_columns_of_a_table_are_left_out(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("name,u,v\nx,1,.5\ny,2,-3\n")
+    assert [row[4] for row in read(path, leave_out=("name",))] == [[1, 0.5], [2, -3]]
+    assert [row[4] for row in read(path, leave_out=("name", "u"))] == [[0.5], [-3]]
+    with pytest.raises(OptionError, match=r"--leave-out 'nam': .* no such column; there are: name, u, v"):
+        read(path, leave_out=("nam",))
+    # Those of the training data need not be there, and may be read as labels.
+    again = forms.open_source(path, Options(label="name"), ["name", "gone", "v"])
+    assert [(one.label, one.load().tolist()) for one in again.read()] == [("x", [1]), ("y", [2])]
+    np.save(tmp_path / "a.npy", VECTORS)
+    with pytest.raises(OptionError, match=r"--leave-out names a column of a .csv or .parquet file"):
+        read(tmp_path / "a.npy", leave_out=("name",))
 
 
 @pytest.mark.parametrize("mark", [";", "\t", "|"])
