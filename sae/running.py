@@ -21,6 +21,7 @@ from pipeline.core.event_log import TimedEvent
 from pipeline.core.events import EpochEnded, JobProgress, NodeEnded, NodeStarted, Note, RunStarted
 from pipeline.core.pipeline_root import Root
 from pipeline.core.project import PROJECT
+from pipeline.core.settings import text_of
 from pipeline.core.text import seconds_text, signal_name
 from pipeline.terminal.progress import epoch_text
 from pipeline_config import Value
@@ -34,7 +35,7 @@ _ERROR = "error: "
 
 def run(
     profile: str = "",
-    settings: Mapping[str, Value] | None = None,
+    settings: Mapping[str, Value | Sequence[int | str]] | None = None,
     root: str | os.PathLike[str] | None = None,
     *,
     seed: int | None = None,
@@ -49,7 +50,7 @@ def run(
 
     Args:
       profile: name of a profile; by default the first one.
-      settings: values by dotted name, as in `{"model.l1": 1e-3}`.
+      settings: values by dotted name, as in `{"model.l1": 1e-3, "model.hidden_layers": [64, 16]}`.
       root: the pipeline root; by default SAE_ROOT, or else `pipeline_root`.
       seed: of the weights and of the order in each epoch.
       use_cache: False executes every node.
@@ -81,8 +82,8 @@ def run(
     return opened.run(summary["run_id"])
 
 
-def _value_text(value: Value) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _value_text(value: Value | Sequence[int | str]) -> str:
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else text_of(value)
 
 
 def _error(code: int, text: str) -> SaeError:

@@ -61,6 +61,20 @@ def test_an_exit_code_is_the_exception_that_has_it(code: int, kind: type[sae.Sae
     assert running._error(99, "why").exit_code == ExitCode.NODE_FAILED
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [([64, 16], "64,16"), ((64,), "64"), ([], ""), ("64,16", "64,16"), (64, "64"), (True, "true")],
+)
+def test_a_setting_is_given_as_the_shell_takes_it(
+    value: object, text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    given: list[str] = []
+    monkeypatch.setattr(running, "_run_process", lambda words, root: given.extend(words) or (2, "", "refused"))
+    with pytest.raises(sae.UsageError, match="refused"):
+        sae.run(settings={"model.hidden_layers": value}, root=tmp_path / "root")  # type: ignore[dict-item]
+    assert f"--set=model.hidden_layers={text}" in given
+
+
 @pytest.mark.component
 def test_a_wrong_setting_is_the_error_of_the_command(tmp_path: pathlib.Path) -> None:
     with pytest.raises(sae.UsageError, match=r"no setting 'model.l2' \(--set\); did you mean model.l1\?"):
