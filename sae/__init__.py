@@ -20,11 +20,12 @@ from sae.report import RunReport
 from sae.root import PipelineRoot
 from sae.root import open_root as open  # noqa: A004
 from sae.running import run
-from sae.runs import RecordedRun, RunArtifact, RunList
+from sae.runs import NodeList, RecordedRun, RunArtifact, RunList
 
 __all__ = [
     "LoadedModel",
     "LockedError",
+    "NodeList",
     "NotFoundError",
     "PipelineRoot",
     "RecordedRun",

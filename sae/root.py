@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from components.evaluation.metrics import shown
 from pipeline.core import settings
@@ -14,6 +14,7 @@ from pipeline.core.errors import SaeError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.suggestions import Selection
 from pipeline.definition.spec import Pipeline, of_root
+from pipeline.inspection import run_filter
 from pipeline.inspection.locations import open_reader
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.views import RunRow, RunState
@@ -36,27 +37,39 @@ class PipelineRoot:
     pipeline: Pipeline = dataclasses.field(repr=False)
 
     def runs(
-        self, limit: int | None = None, *, state: str | None = None, sort: str = "started", ascending: bool = False
+        self,
+        limit: int | None = None,
+        *,
+        state: str | None = None,
+        where: str | Sequence[str] = (),
+        sort: str = "started",
+        ascending: bool = False,
     ) -> RunList:
         """Return the runs, newest first.
 
         Args:
           limit: maximum number of runs; None: all.
           state: only runs in this state, such as `succeeded`.
+          where: only runs for which these conditions hold, such as `model.l1<1e-3`, as for `sae runs --where`.
           sort: `started`, `seconds`, `id` or a metric of the list, such as `test_bce`; newest or largest first.
           ascending: oldest or smallest first: the best run first where less is better.
 
         Raises:
-          UsageError: there is no such state or column.
+          UsageError: there is no such state or column, or a condition is none.
         """
         if limit is not None and limit < 1:
             raise UsageError(f"limit {limit} is not allowed: it must be a whole number, at least 1, or None for all")
         states = [one.value for one in RunState]
         if state is not None and state not in states:
             raise UsageError(f"no state {state!r} (there are: {', '.join(states)})")
+        conditions = run_filter.parse([where] if isinstance(where, str) else where)
         with self.reader() as reader:
             rows, _ = reader.runs(
-                limit=limit or _ALL, state=RunState(state) if state else None, sort=sort, ascending=ascending
+                limit=limit or _ALL,
+                state=RunState(state) if state else None,
+                where=conditions,
+                sort=sort,
+                ascending=ascending,
             )
         return RunList(tuple(map(_named, rows)), shown(self.pipeline.columns, [row.metrics for row in rows]))
 
@@ -68,7 +81,10 @@ class PipelineRoot:
 
         Raises:
           NotFoundError: there is no such run.
+          UsageError: what is given is no text.
         """
+        if not isinstance(run, str):
+            raise UsageError(f"run {run!r} is not allowed: give an id, its unique beginning, 'latest' or 'latest~1'")
         with self.reader() as reader:
             return RecordedRun(self, reader.run(reader.find_run(run)))
 

@@ -7,12 +7,13 @@ import datetime
 import functools
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from components.evaluation.metrics import Metric, by_split
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.text import number_text, seconds_text, when_text
 from pipeline.inspection.views import NodeRun, Run, RunRow
+from pipeline.metadata import references
 from pipeline.metadata.types import deletion_text, restore_hint
 from pipeline.provenance import manifest
 from pipeline_config import Value
@@ -135,6 +136,20 @@ class RunArtifact:
         return path
 
 
+class NodeList(tuple[NodeRun, ...]):
+    """The nodes of a run; `nodes["Trainer"]` is the one of this name. Raises `NotFoundError` if there is none."""
+
+    @overload
+    def __getitem__(self, index: SupportsIndex | str) -> NodeRun: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[NodeRun, ...]: ...
+    def __getitem__(self, index: SupportsIndex | str | slice) -> NodeRun | tuple[NodeRun, ...]:
+        if isinstance(index, str):
+            names = [one.node for one in self]
+            index = names.index(references.find_node(index, names))
+        return super().__getitem__(index)
+
+
 @dataclasses.dataclass(frozen=True)
 class RecordedRun:
     """A run as it was when it was read.
@@ -194,9 +209,9 @@ class RecordedRun:
         return ByName(found, "slice", self._name)
 
     @property
-    def nodes(self) -> tuple[NodeRun, ...]:
-        """The nodes with their states, times, inputs and outputs, in the order in which they ran."""
-        return self.details.nodes
+    def nodes(self) -> NodeList:
+        """The nodes with their states, times, inputs and outputs, in the order in which they ran, and by name."""
+        return NodeList(self.details.nodes)
 
     @functools.cached_property
     def settings(self) -> Mapping[str, Value]:

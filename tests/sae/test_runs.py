@@ -48,6 +48,26 @@ def test_runs_are_rows_newest_first(root: PipelineRoot) -> None:
         runs[0].id = "other"  # type: ignore[misc]
 
 
+def test_runs_are_filtered_by_conditions_as_in_the_shell(root: PipelineRoot) -> None:
+    assert [one.id for one in root.runs(where="state=succeeded")] == [SECOND, FIRST]
+    assert [one.id for one in root.runs(where=["state=succeeded", "training.epochs=60"])] == [SECOND]
+    assert [one.id for one in root.runs(1, where="state=succeeded,test_bce<1", sort="test_bce")] == [SECOND]
+
+
+@pytest.mark.parametrize("wanted", [3, -1, None])
+def test_a_run_that_is_no_text_is_refused(root: PipelineRoot, wanted: object) -> None:
+    with pytest.raises(sae.UsageError, match=f"run {wanted} is not allowed: give an id, .*'latest~1'"):
+        root.run(wanted)  # type: ignore[arg-type]
+
+
+def test_a_node_is_found_by_its_name(root: PipelineRoot) -> None:
+    nodes = root.run(FIRST).nodes
+    assert nodes["Trainer"].node == nodes["trainer"].node == "Trainer"
+    assert nodes["ExampleGen"] == nodes[0] == nodes[:1][0]
+    with pytest.raises(sae.NotFoundError, match=r"no node Trainr; did you mean Trainer\? \(there are: ExampleGen, "):
+        nodes["Trainr"]
+
+
 def test_the_model_of_a_run_scales_as_its_data_set_and_settings_say(root: PipelineRoot) -> None:
     run = root.run(FIRST)
     assert run._raw_data() == RawData("uint8", "auto", (28, 28, 1))
@@ -75,7 +95,9 @@ def test_runs_become_a_table_of_pandas(root: PipelineRoot) -> None:
     assert table["model.l1"].dtype == float
 
 
-@pytest.mark.parametrize("options", [{"state": "bad"}, {"sort": "bad"}, {"limit": 0}])
+@pytest.mark.parametrize(
+    "options", [{"state": "bad"}, {"sort": "bad"}, {"limit": 0}, {"where": "bad<1"}, {"where": ["bad"]}]
+)
 def test_a_list_of_runs_refuses_other_options(root: PipelineRoot, options: dict[str, object]) -> None:
     with pytest.raises(sae.UsageError, match=r"bad|limit 0"):
         root.runs(**options)  # type: ignore[arg-type]
