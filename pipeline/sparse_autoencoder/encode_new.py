@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import pathlib
@@ -23,6 +24,7 @@ from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.text import counted
 from pipeline.definition.spec import EncodeRequest, Pipeline
+from pipeline.metadata import run_properties
 from pipeline.metadata.properties import METRICS
 from pipeline.metadata.store import Store, open_store
 from pipeline.provenance import manifest, numeric_variables
@@ -115,10 +117,7 @@ def _find_model(
         return folder, new_data.TrainingData()
     known = serving_dir.versions(root.serving)
     if not known:
-        held = root.dataset()
-        options = (*dataset_folder.run_options(held), *hints.run_options(held)) if held else ()
-        command = shell.joined(("sae", "run", *options))
-        raise NotFoundError(f"no model is served in {root.path}: `{command}` pushes a model that passes its gates")
+        raise NotFoundError(f"no model is served in {root.path}: {_way_to_a_model(root)}")
     if number is not None and number not in known:
         raise NotFoundError(f"there is no version {number}: choose from {', '.join(map(str, known))}, or {_LATEST}")
     version = max(known) if number is None else number
@@ -127,6 +126,20 @@ def _find_model(
         if push.version == version and (found := versions.run_and_model(store, push)):
             return known[version], _training_data(pipeline, root, store, found[0], note)
     return known[version], new_data.TrainingData()
+
+
+def _way_to_a_model(root: Root) -> str:
+    """Return how to get a model where none is served: that of the newest run, or else a run."""
+    with contextlib.suppress(NotFoundError):  # nothing ran yet
+        store = open_store(root, read_only=True)
+        for run_id in store.newest_run_ids()[:1]:
+            model = versions.output_of_type(store, run_id, versions.MODEL)
+            if model and run_properties.headline_of(store.run_properties(run_id)).blessed == 0:
+                folder = shell.quoted(str(pathlib.Path(model.uri, serving_dir.MODEL)))
+                return f"the newest was not blessed (`sae show latest` says why); --model {folder} takes it anyway"
+    held = root.dataset()
+    options = (*dataset_folder.run_options(held), *hints.run_options(held)) if held else ()
+    return f"`{shell.joined(('sae', 'run', *options))}` pushes a model that passes its gates"
 
 
 def _training_data(

@@ -75,6 +75,20 @@ def test_without_a_served_model_the_run_that_is_named_is_one_on_the_data_set_of_
     assert f"`sae run --set data.dataset=cells --set training.batch_size=8 --root {root.path}`" in errors
 
 
+def test_without_a_served_model_that_of_the_newest_run_is_named_if_it_was_not_blessed(sae, array, tmp_path):
+    recorded = Recorded(tmp_path / "cells")
+    recorded.run("run-1", blessed=False)
+    refused = ["encode", array, "--to", "a.csv", "--root", str(recorded.root.path)]
+    assert "`sae run " in sae(*refused)[2]  # of a run that did not end
+    recorded.end("run-1", state="succeeded", blessed=0)
+    code, _, errors = sae(*refused)
+    model = recorded.folder_of("run-1", "Trainer", "model") / "Format-Serving"
+    assert code == 3
+    assert f"no model is served in {recorded.root.path}: the newest was not blessed" in errors
+    assert f"(`sae show latest --root {recorded.root.path}` says why); --model {model} takes it anyway" in errors
+    assert "`sae run" not in errors
+
+
 @pytest.mark.parametrize("manifest", [None, "{", '{"schema_version": 99}'])
 def test_a_version_without_its_manifest_is_used_like_a_folder_with_one_warning(manifest, sae, array, tmp_path):
     recorded = Recorded(tmp_path / "recorded")
