@@ -177,6 +177,15 @@ def test_the_code_is_sent() -> None:
         assert is_sent(path), path
 
 
+def test_git_and_the_build_ignore_the_roots_that_readme_names() -> None:
+    roots = set(re.findall(r"--root (\w+)", (ROOT / "README.md").read_text("utf-8")))
+    assert {"sample_root", "letters_root", "cells_root"} <= roots
+    ignored = (ROOT / ".gitignore").read_text("utf-8").splitlines()
+    for name in {*roots, "pipeline_root"}:
+        assert any(fnmatch.fnmatchcase(f"/{name}/", line) for line in ignored), name
+        assert not is_sent(name), name
+
+
 def test_what_git_ignores_is_not_sent() -> None:
     lines = (ROOT / ".gitignore").read_text("utf-8").splitlines()
     for entry in (line for line in lines if line and not line.startswith("#")):
