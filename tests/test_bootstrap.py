@@ -454,6 +454,15 @@ def test_only_make_run_compiles_beside_the_run_what_it_imports(
     assert commands == []
 
 
+def test_each_step_is_a_line(machine: Machine) -> None:
+    locks = "requirements.txt and requirements-dev.txt into .venv"
+    assert machine.set_up("dev").stderr.splitlines() == [
+        f"bootstrap: installing {locks}, Python 3.{sys.version_info.minor}: 3.4 GB, which takes minutes the first time",
+        "bootstrap: installing the project",
+        "bootstrap: .venv is complete",
+    ]
+
+
 def test_a_second_call_does_nothing(machine: Machine) -> None:
     assert machine.set_up().returncode == 0
     assert machine.calls() == ["venv --quiet", *INSTALL]

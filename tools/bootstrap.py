@@ -282,7 +282,8 @@ def install(kind: str, uv: str, python: Python, compile_all: bool = True) -> Non
         if stamp_file(each).exists():
             stamp_file(each).unlink()
 
-    say("installing %s, Python %s" % (" and ".join(LOCKS[kind]), python.version))
+    locks = " and ".join(LOCKS[kind])
+    say("installing %s into .venv, Python %s: 3.4 GB, which takes minutes the first time" % (locks, python.version))
     if (old.get("folder"), old.get("python")) != (str(ROOT), python.version):
         remove(VENV)
         run([uv, "venv", "--quiet", "--no-project", "--python", python.path, str(VENV)])
@@ -300,12 +301,14 @@ def install(kind: str, uv: str, python: Python, compile_all: bool = True) -> Non
     run([uv, "pip", "sync", *target, *hashed, *build, *quiet, *LOCKS[kind]], env)
     if not compile_all:
         start([str(VENV / "bin" / "python"), str(ROOT / "tools" / "compile_ahead.py")])
+    say("installing the project")
     env["UV_REQUIRE_HASHES"] = "0"  # the project itself has none
     project = ["--quiet", "--no-deps", "--editable", str(ROOT)]
     run([uv, "pip", "install", *target, *build, *project], env)
 
     for each, content in stamps.items():
         stamp_file(each).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    say(".venv is complete")
 
 
 def set_up_export() -> None:
