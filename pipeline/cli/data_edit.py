@@ -100,13 +100,13 @@ def add_command(
         skip_unreadable=skip_unreadable,
         **labels,
     )
-    shown = sys.stderr.isatty()
 
     def progress(count: int) -> None:
-        if shown and count % _PROGRESS == 0:
-            output.note(f"{counted(count, 'record')} read")
+        if count % _PROGRESS == 0:
+            _say(f"{counted(count, 'record')} read")
 
     folder = data_folder(data_dir)
+    _say(f"reading {path}")
     made = own_data.add(folder, name, version, path, options, output.note, progress, _quiet)
     output.write(f"{name} {version} is in {made}")
     setting = ["--set", f"data.data_dir={folder}"] if data_dir else []
@@ -132,9 +132,16 @@ def remove_command(name: str, version: str, yes: bool, data_dir: pathlib.Path | 
     output.write(f"removed {own_data.remove(chosen)}")
 
 
+def _say(text: str) -> None:
+    """Print a line of progress on a terminal."""
+    if sys.stderr.isatty():
+        output.note(text)
+
+
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Hide what TensorFlow and TFDS print; errors are raised."""
+    _say("storing the records with TensorFlow Datasets")
     from pipeline.orchestration import imports, process_setup
 
     os.environ.setdefault(*process_setup.LOG_LEVEL)

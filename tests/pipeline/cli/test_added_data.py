@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 import re
 import shlex
+import sys
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,17 @@ import pytest
 from tests import lazy
 
 tfds = lazy.module("tensorflow_datasets")
+
+
+@pytest.mark.component
+def test_a_terminal_shows_each_step(sae: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "data"))
+    np.save(tmp_path / "many.npy", np.random.default_rng(1).normal(size=(1_050, 3)))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    ended, _, messages = sae("data", "add", "mine", str(tmp_path / "many.npy"))
+    assert ended == 0
+    steps = [f"reading {tmp_path / 'many.npy'}", "1,000 records read", "storing the records with TensorFlow Datasets"]
+    assert messages.splitlines()[:3] == steps
 
 
 @pytest.mark.component

@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import struct
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -77,6 +78,14 @@ def test_what_cannot_be_added(sae: Any, data: pathlib.Path, arguments: list[str]
     assert reason in messages
     assert messages.count("\n") == 1
     assert not data.exists()
+
+
+def test_a_terminal_shows_at_once_what_is_done(sae: Any, data: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    _, _, messages = sae("data", "add", "mine", "vectors.npy")
+    first, error = messages.splitlines()
+    assert first.endswith("reading vectors.npy")
+    assert "would be empty" in error
 
 
 def _save_all(*shapes: tuple[int, ...]) -> None:
