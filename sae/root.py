@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from components.evaluation.metrics import shown
 from pipeline.core import settings
-from pipeline.core.errors import SaeError, UsageError
+from pipeline.core.errors import UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.suggestions import Selection
 from pipeline.definition.spec import Pipeline, of_root
@@ -18,6 +18,7 @@ from pipeline.inspection import run_filter
 from pipeline.inspection.locations import open_reader
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.views import RunRow, RunState
+from sae import errors
 from sae.names import ByName
 from sae.runs import RecordedRun, RunList
 
@@ -94,14 +95,9 @@ class PipelineRoot:
         with self.completed_errors(), open_reader(self.pipeline, None, Root(self.path)) as reader:
             yield reader
 
-    @contextlib.contextmanager
-    def completed_errors(self) -> Iterator[None]:
-        """Complete the commands that errors suggest, so that they select this root."""
-        try:
-            yield
-        except SaeError as error:
-            error.args = (Selection(self.pipeline.location, str(self.path)).completed(str(error)),)
-            raise
+    def completed_errors(self) -> contextlib.AbstractContextManager[None]:
+        """Complete the commands that errors suggest, so that they select this root, and word the errors for Python."""
+        return errors.worded(Selection(self.pipeline.location, str(self.path)))
 
     def _repr_html_(self) -> str:
         return self.runs(20)._repr_html_()
@@ -127,8 +123,9 @@ def open_root(root: str | os.PathLike[str] | None = None, *, pipeline: str = "")
       UsageError: the path is not allowed, or the runs are of another pipeline.
       UnavailableError: its store cannot be read.
     """
-    found = locate(root)
-    opened = PipelineRoot(found.path, of_root(found, pipeline))
+    with errors.worded(Selection()):
+        found = locate(root)
+        opened = PipelineRoot(found.path, of_root(found, pipeline))
     with opened.reader():
         return opened
 

@@ -22,10 +22,11 @@ from pipeline.core.events import EpochEnded, JobProgress, NodeEnded, NodeStarted
 from pipeline.core.pipeline_root import Root
 from pipeline.core.project import PROJECT
 from pipeline.core.settings import text_of
+from pipeline.core.suggestions import Selection
 from pipeline.core.text import seconds_text, signal_name
 from pipeline.terminal.progress import epoch_text
 from pipeline_config import Value
-from sae import html
+from sae import errors, html
 from sae.root import locate, open_root
 from sae.runs import RecordedRun
 
@@ -64,7 +65,8 @@ def run(
       KeyboardInterrupt: the run was interrupted.
     """
     given = (settings or {}).get("paths.root") if root is None else os.fspath(root)
-    folder = locate(None if given is None else str(given))
+    with errors.worded(Selection()):
+        folder = locate(None if given is None else str(given))
     words = ["--set=" + f"{name}={_value_text(value)}" for name, value in (settings or {}).items()]
     words += [f"--profile={profile}"] * bool(profile)
     words += [f"--seed={seed}"] * (seed is not None)
@@ -88,6 +90,7 @@ def _value_text(value: Value | Sequence[int | str]) -> str:
 
 def _error(code: int, text: str) -> SaeError:
     """Return the error of an exit code: of the class that has it, or else a `SaeError` with it."""
+    text = errors.in_python(text)
     if code not in set(ExitCode):
         return SaeError(text)
     known = {kind.exit_code: kind for kind in (UsageError, NotFoundError, LockedError, UnavailableError)}

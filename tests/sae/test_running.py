@@ -77,7 +77,7 @@ def test_a_setting_is_given_as_the_shell_takes_it(
 
 @pytest.mark.component
 def test_a_wrong_setting_is_the_error_of_the_command(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(sae.UsageError, match=r"no setting 'model.l2' \(--set\); did you mean model.l1\?"):
+    with pytest.raises(sae.UsageError, match=r"no setting 'model.l2' \(settings=\); did you mean model.l1\?"):
         sae.run(settings={"model.l2": 1.0}, root=tmp_path / "root")
     assert not (tmp_path / "root").exists()
 
