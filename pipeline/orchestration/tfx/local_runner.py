@@ -234,8 +234,8 @@ def _set_parameters(pipeline_node: pipeline_pb2.PipelineNode, decision: CacheDec
 _OWN_ERRORS = (component_errors.DataError, component_errors.AnomalyError, component_errors.TrainingError, SaeError)
 # Beam reports an error of a worker as the text of its traceback.
 _OWN_ERROR = re.compile(r"components\.errors\.\w+: (.*)")
-# What Beam and TensorFlow add around a message.
-_WRAPPING = re.compile(r" \[while running .*$|\{\{.*?\}\} | \[Op:.*$")
+# What Beam and TensorFlow add around a message. Of Beam's, a quote after it stays: the text of a KeyError is in quotes.
+_WRAPPING = re.compile(r" \[while running .*\]|\{\{.*?\}\} | \[Op:.*$")
 _DAMAGED_RECORD = re.compile(r"corrupted record|truncated record|Not a valid TFRecord")
 _MAX_REASON = 200  # characters; some errors quote a whole record
 

@@ -39,6 +39,18 @@ def test_our_own_error_is_found_in_the_traceback_that_a_beam_worker_sends() -> N
     assert explain(RuntimeError(text)) == "record 7 is damaged. Delete it"
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (KeyError("bce [while running 'Evaluate/AddUpFiles']"), 'KeyError: "bce"'),
+        (KeyError("""no "bce" [while running 'Map(<lambda at x.py:3>)']"""), """KeyError: 'no "bce"'"""),
+        (ValueError("no bce [while running 'Read[0]/Decode'] [while running 'Evaluate']"), "ValueError: no bce"),
+    ],
+)
+def test_the_step_that_beam_adds_is_taken_off_and_no_quote_with_it(error: Exception, reason: str) -> None:
+    assert explain(error) == reason
+
+
 def test_an_error_of_the_system_names_the_file() -> None:
     assert explain(OSError(28, "No space left on device", "/x/y")) == "No space left on device: /x/y"
     copied = OSError(28, "No space left on device", "/x/y", None, "/x/z")
