@@ -115,6 +115,8 @@ class Node:
         not compare such a node.
       restorable: whether `sae restore` can regenerate a lost output.
       check_inputs: raises `UnavailableError` if the inputs do not belong together.
+      missing_output: returns an output that a SavedModel lacks and the node needs, or an empty text. It gets the
+        settings and each SavedModel that the node reads from an earlier run, which other code may have made.
       runtime_properties: further properties, computed when the node runs. They are not in the key.
       outdated: returns why a cached result is outdated, or an empty text.
       skipped: returns why a node that succeeded counts as skipped, or an empty text.
@@ -141,6 +143,7 @@ class Node:
     depends_on_history: bool = False
     restorable: bool = True
     check_inputs: Callable[[Outputs], None] = lambda inputs: None
+    missing_output: Callable[[Any, Any], str] = lambda config, model: ""
     runtime_properties: Callable[[Root, Store, Outputs], dict[str, str]] = lambda root, store, inputs: {}
     outdated: Callable[[Reuse], str] = lambda reuse: ""
     skipped: Callable[[Outputs], str] = _never_skipped

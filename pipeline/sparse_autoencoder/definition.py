@@ -352,6 +352,15 @@ def _evaluator_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict
     return {"gates": _gates(config), "example_splits": [features.TEST], "labelled": bool(dataset.label_names)}
 
 
+def _missing_metric(config: PipelineConfig, model: Any) -> str:
+    """Return the first metric of images that is not among the outputs of a model, because it was declared later."""
+    from components.evaluation import tfma_metric
+
+    outputs = model.signatures["evaluate"].structured_outputs
+    names = tfma_metric.means(config.loss, noise=config.model.noise != "none")
+    return next((name for name in names if name not in outputs), "")
+
+
 EVALUATOR = Node(
     "Evaluator",
     _evaluator,
@@ -365,6 +374,7 @@ EVALUATOR = Node(
     batches=True,
     largest_batch=_largest_batch,
     any_workers=True,
+    missing_output=_missing_metric,
 )
 
 

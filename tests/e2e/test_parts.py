@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+from components.evaluation import metrics
 from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.pipeline_root import Root
@@ -90,6 +91,22 @@ def test_a_model_that_does_not_load_is_not_used(
     for part in (whole.run_id, f"TFX {TFX}", f"--from-node {node}"):
         assert part in str(refused.value)
     assert store.run_ids() == runs
+
+
+def test_a_model_that_lacks_a_new_metric_is_not_evaluated(
+    root: pathlib.Path, whole: SampleRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing runs, and the line says which node makes a model that has it."""
+    runs = open_store(Root(root)).run_ids()
+    new = metrics.Metric("largest_error", "largest error", "largest error of a pixel")
+    monkeypatch.setattr(metrics, "METRICS", (*metrics.METRICS, new))
+    with pytest.raises(UnavailableError) as refused:
+        run_here(root, *QUICK, from_node="Evaluator", base_run=whole.run_id)
+    for part in (f"Trainer made in run {whole.run_id} lacks the output largest_error", "--from-node Trainer"):
+        assert part in str(refused.value)
+    assert open_store(Root(root)).run_ids() == runs
+    report = run_here(root, *QUICK, from_node="Report", base_run=whole.run_id)  # which does not evaluate
+    assert states(report)["Report"] == "cached"
 
 
 def note_files(root: pathlib.Path, run_id: str, node: str, output: str, text: str = "") -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import tensorflow as tf
 from tfx.orchestration.pipeline import RunOptions
@@ -14,7 +15,7 @@ from pipeline.core import tfx_versions
 from pipeline.core.errors import UnavailableError
 from pipeline.core.events import Listener, Note
 from pipeline.core.pipeline_root import Root
-from pipeline.definition.spec import Pipeline
+from pipeline.definition.spec import ConfiguredPipeline, Pipeline
 from pipeline.metadata.store import Store
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import partial_run
@@ -52,18 +53,20 @@ def options(request: RunRequest, root: Root, store: Store, cache: NodeCache, tel
 
     Raises:
       NotFoundError, UsageError: see `partial_run.nodes_of` and `partial_run.base_run`.
-      UnavailableError: an artifact to reuse is damaged, and now out of use; or a model to reuse does not load.
+      UnavailableError: an artifact to reuse is damaged, and now out of use; or a model to reuse does not load, or lacks
+        an output that a node needs.
     """
     if not (request.from_node or request.to_node):
         return None
-    _, needed = partial_run.nodes_of(request.pipeline, request.from_node, request.to_node)
+    to_run, needed = partial_run.nodes_of(request.pipeline, request.from_node, request.to_node)
     base_run = None
     if needed:
         base_run = partial_run.base_run(store, root, request.base_run, needed)
         _check_files(store, root, cache, base_run, needed)
         tell(Note(f"reusing {', '.join(needed)} of run {base_run}"))
         _warn_of_changes(store, cache, base_run, needed, tell)
-        _check_models(request.pipeline, store, base_run, needed, tell)
+        for node, key, model in _load_models(request.pipeline, store, base_run, needed, tell):
+            _check_outputs(cache.configured, to_run, base_run, node, key, model)
     return RunOptions(
         from_nodes=partial_run.split(request.from_node),
         to_nodes=partial_run.split(request.to_node),
@@ -94,15 +97,21 @@ def _check_files(store: Store, root: Root, cache: NodeCache, run_id: str, needed
                 )
 
 
-def _check_models(pipeline: Pipeline, store: Store, run_id: str, needed: Sequence[str], tell: Listener) -> None:
-    """Raise `UnavailableError` if a model to reuse does not load: one of another TFX version may not."""
+def _load_models(
+    pipeline: Pipeline, store: Store, run_id: str, needed: Sequence[str], tell: Listener
+) -> Iterator[tuple[str, str, Any]]:
+    """Yield node, output key and SavedModel of each model to reuse.
+
+    Raises:
+      UnavailableError: one does not load: one of another TFX version may not.
+    """
     executions, here = store.executions(run_id), tfx_versions.here().name
     models = [(name, *model) for name in needed for model in pipeline.by_name[name].saved_models.items()]
     for node, key, folder in models:
         output = store.outputs(executions[node].id)[key]
         version = str(output.properties.get(_TFX_VERSION, "an unknown version"))
         try:
-            tf.saved_model.load(os.path.join(output.uri, folder))
+            model = tf.saved_model.load(os.path.join(output.uri, folder))
         except Exception as error:  # damaged files, unknown operations, another format
             reason = f"{type(error).__name__}: {error}".splitlines()[0]  # some have no message
             raise UnavailableError(
@@ -112,3 +121,16 @@ def _check_models(pipeline: Pipeline, store: Store, run_id: str, needed: Sequenc
         if not version.startswith(f"{here}."):
             notice = f"{node}'s model of run {run_id} was made with TFX {version}; it loads with this one"
             tell(Note(notice, warning=True))
+        yield node, key, model
+
+
+def _check_outputs(
+    configured: ConfiguredPipeline, to_run: Sequence[str], run_id: str, node: str, key: str, model: Any
+) -> None:
+    """Raise `UnavailableError` if the model of a node lacks an output that a node to run needs."""
+    for reader in (configured.pipeline.by_name[name] for name in to_run):
+        if (node, key) in reader.inputs.values() and (lacking := reader.missing_output(configured.config, model)):
+            raise UnavailableError(
+                f"the model that {node} made in run {run_id} lacks the output {lacking}, which {reader.name} needs: "
+                f"another version of the code, or other settings, made it; make a new one with --from-node {node}"
+            )
