@@ -109,6 +109,19 @@ def test_a_model_that_lacks_a_new_metric_is_not_evaluated(
     assert states(report)["Report"] == "cached"
 
 
+def test_what_is_reused_counts_as_reused_also_after_a_node_that_failed(
+    root: pathlib.Path, whole: SampleRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(launcher: object) -> None:
+        raise ValueError("no launch")
+
+    monkeypatch.setattr("tfx.orchestration.portable.launcher.Launcher.launch", fail)
+    failed = run_here(root, *QUICK, from_node="Evaluator", base_run=whole.run_id, use_cache=False)
+    found = states(failed)
+    assert {node for node, state in found.items() if state == "skipped"} == {"PushGate", "Pusher", "Report"}
+    assert (found["Evaluator"], found["PixelProbe"], found["Probe"]) == ("failed", "cached", "cached")
+
+
 def note_files(root: pathlib.Path, run_id: str, node: str, output: str, text: str = "") -> str:
     """Notes the files of an output as they are now, or as `text` says; returns what was noted before."""
     found = open_store(Root(root))

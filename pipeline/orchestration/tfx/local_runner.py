@@ -79,11 +79,11 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         with self._pipeline.around_nodes(), beam_workers.shared(), self._beside:
             for node in nodes:
                 name = node.node_info.id
-                if failed:
-                    result = NodeEnded(name, NodeState.SKIPPED, 0.0, f"{failed.node} did not succeed")
-                elif node.execution_options.HasField("skip"):
+                if node.execution_options.HasField("skip"):
                     state = NodeState.CACHED if partial_run.is_reused(node) else NodeState.SKIPPED
                     result = NodeEnded(name, state, 0.0, events.NOT_IN_PART)
+                elif failed:
+                    result = NodeEnded(name, NodeState.SKIPPED, 0.0, f"{failed.node} did not succeed")
                 else:
                     result = self._run_node(pipeline, node)
                     if result.state == NodeState.FAILED:
