@@ -23,6 +23,7 @@ from pipeline.metadata import root_store
 from pipeline.metadata.properties import MANIFEST_DIGEST
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import Artifact, restore_hint
+from pipeline.metadata.writer import rewrite_moved_uris
 from pipeline.orchestration import partial_run
 from pipeline.orchestration.resume import current_manifest
 from pipeline.provenance import manifest, manifest_diff, numeric_variables
@@ -147,12 +148,13 @@ def outputs_of_run(store: Store, run_id: str) -> RunOutputs:
 
 
 def copy_inputs(root: Root, store: Store, run_id: str, needed: list[str], place: Root) -> None:
-    """Copy the metadata store and the outputs of these nodes to another root, as if the root had been moved there."""
+    """Copy the metadata store and the outputs of these nodes to another root, with the paths of that root."""
     place.path.mkdir(exist_ok=True)
     found = root_store.of(root)
     if reason := found.copy_to(place.metadata):
         raise UnavailableError(f"{found.name} cannot be copied to {place.metadata}: {reason}; {FREE_SPACE}")
     root.copy_record_to(place)
+    rewrite_moved_uris(place)  # here, because a run there would say that its root was moved
     executions = store.executions(run_id)
     if missing := [name for name in needed if name not in executions]:
         raise NotFoundError(f"run {run_id} has no {', '.join(missing)}: rerun the whole run, or use another run")

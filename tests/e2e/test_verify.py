@@ -120,6 +120,7 @@ def test_a_missing_seed_is_found_and_the_changed_code_and_the_tensor_that_differ
     done = sae("verify", run_id, "--node", "Trainer", "--root", root, project=project)
     assert done.returncode == ExitCode.GATE_FAILED, done.stderr
     assert "components/model/autoencoder.py" in done.stderr
+    assert "moved" not in done.stderr  # the scratch root is a copy
     assert [line.split()[0] for line in done.stderr.splitlines() if " started" in line] == ["Trainer"]
     assert "Evaluator, PushGate, Report, Trainer" in done.stderr
     model, model_run, _, verdict = done.stdout.splitlines()
