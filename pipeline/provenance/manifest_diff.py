@@ -19,7 +19,7 @@ _DIGITS = 12  # of a digest or commit; enough to distinguish two
 _ARITHMETIC = re.compile(r"sse|avx|fma|f16c|amx|fp|simd|sve|sme|neon|bf16|i8mm|dotprod|FEAT_", re.IGNORECASE)
 _LAST_BITS = "floating point results may differ in their last bits, and training amplifies that"
 _PROJECT = ("components", "pipeline")  # its packages
-_ABSENT, _NO_FEATURES, _NO_EFFECT = "not there", "none of its own", "no effect"
+_ABSENT, _NONE_OF_ITS_OWN, _NO_EFFECT = "not there", "none of its own", "no effect"
 
 
 class Group(str, enum.Enum):
@@ -81,7 +81,11 @@ def _data_rows(old: Dataset, new: Dataset) -> Iterator[_Row]:
 
 def _code_rows(recorded: Manifest, here: Manifest) -> Iterator[_Row]:
     of_project, of_pipeline = _remedy(recorded.git), _remedy_of_pipeline(recorded)
-    yield "nodes", ", ".join(sorted(recorded.code)), ", ".join(sorted(here.code)), f"other nodes: {of_pipeline}", True
+    # Only the nodes that the other one does not have.
+    lost, gained = (
+        ", ".join(sorted(nodes)) for nodes in (set(recorded.code) - set(here.code), set(here.code) - set(recorded.code))
+    )
+    yield "nodes", lost or _NONE_OF_ITS_OWN, gained or _NONE_OF_ITS_OWN, f"other nodes: {of_pipeline}", True
     old, new = (
         {file: digest[:_DIGITS] for files in code.values() for file, digest in files.items()}
         for code in (recorded.code, here.code)
@@ -156,7 +160,7 @@ def _machine_rows(old: environment.Machine, new: environment.Machine) -> Iterato
             " ".join(name for name in sorted(features) if bool(_ARITHMETIC.search(name)) == matters)
             for features in (set(old.features) - set(new.features), set(new.features) - set(old.features))
         )
-        yield field, lost or _NO_FEATURES, gained or _NO_FEATURES, effect, matters
+        yield field, lost or _NONE_OF_ITS_OWN, gained or _NONE_OF_ITS_OWN, effect, matters
     effect = f"another C library, which has its own mathematical functions: {_LAST_BITS}"
     yield "C library", old.libc, new.libc, effect, True
     effect = "the libraries that compute come with the packages, not with the system"

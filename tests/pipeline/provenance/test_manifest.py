@@ -437,8 +437,11 @@ def test_a_file_that_came_or_went():
 
 def test_another_set_of_nodes():
     code = {node: RECORDED.code[node] for node in ("Trainer", "Report")}
+    new = {**code, "ModelSize": code["Report"], "Codes": code["Report"]}
+    found = manifest_diff.differences(RECORDED, changed(code=new), PipelineConfig)[0]
+    assert (found.field, found.old, found.new) == ("nodes", "Pusher", "Codes, ModelSize")
     found = manifest_diff.differences(RECORDED, changed(code=code), PipelineConfig)[0]
-    assert (found.field, found.old, found.new) == ("nodes", "Pusher, Report, Trainer", "Report, Trainer")
+    assert (found.field, found.old, found.new) == ("nodes", "Pusher", "none of its own")
 
 
 @pytest.mark.parametrize(
