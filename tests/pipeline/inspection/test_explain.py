@@ -29,7 +29,15 @@ def recorded(tmp_path):
 def sizes(recorded, node):
     """Lines of parts that are the same, as they are to be shown."""
     key = recorded.decisions()[node].key
-    return {part: f"{part:<12}the same ({len(fields)})" for part, fields in key.parts.items()}
+    packages_named = len(key.parts["packages"]) - 2  # of the fields, one is of what they require, and one Python
+    assert packages_named > 1
+    counts = {part: len(fields) for part, fields in key.parts.items()}
+    return {
+        "code": f"code        the same ({counts['code']} files)",
+        "parameters": f"parameters  the same ({counts['parameters']} values)",
+        "inputs": f"inputs      the same ({counts['inputs']} artifacts)",
+        "packages": f"packages    the same ({packages_named} packages, all that they require, and Python)",
+    }
 
 
 def test_a_first_execution_has_nothing_to_be_compared_with(recorded):
@@ -74,7 +82,7 @@ def test_an_execution_is_compared_field_by_field_with_the_nearest_before_it(reco
         "",
         same["code"],
         "parameters  epochs: 50 -> 60",
-        "data        none",
+        "data        no files but its inputs",
         same["inputs"],
         same["packages"],
     ]
@@ -108,6 +116,17 @@ def test_data_is_told_file_by_file(recorded):
         "mnist-test.tfrecord is gone",
         "mnist-train.tfrecord changed",
     ]
+
+
+def test_files_of_data_are_counted_also_if_they_are_many(recorded):
+    recorded.run("r1", names=TO_TRAINER)
+    recorded.run("r2", names=TO_TRAINER)
+    answer = explain.explain(PIPELINE, recorded.store(), recorded.root, "r2", "ExampleGen")
+    lines = why.as_text(answer).splitlines()
+    assert f"data        the same ({len(recorded.source().files)} files)" in lines
+    assert "inputs      none" in lines
+    many = dataclasses.replace(answer, key={**answer.key, "data": {"all 12,345 files": "0" * 64}})
+    assert "data        the same (all 12,345 files)" in why.as_text(many).splitlines()
 
 
 def test_other_inputs_are_told_by_their_digests(recorded):
@@ -150,7 +169,7 @@ def test_a_cached_node_names_the_run_whose_outputs_it_used(recorded):
         "",
         same["code"],
         same["parameters"],
-        "data        none",
+        "data        no files but its inputs",
         same["inputs"],
         same["packages"],
     ]
