@@ -82,5 +82,6 @@ def reasons_text(event: NodeStarted) -> str:
 
 
 def epoch_text(event: EpochEnded) -> str:
-    """Return `epoch 3/50  loss 0.1550  validation 0.1510`."""
-    return f"epoch {event.epoch}/{event.epochs}  loss {event.loss:.4f}  validation {event.val_loss:.4f}"
+    """Return `epoch 3/50  with penalty: loss 0.1550, validation 0.1510`; losses in the summary are without it."""
+    losses = f"loss {event.loss:.4f}, validation {event.val_loss:.4f}"
+    return f"epoch {event.epoch}/{event.epochs}  with penalty: {losses}"

@@ -35,7 +35,9 @@ def test_progress_is_a_bar_and_a_row_for_each_node() -> None:
     assert '<progress value="1" max="3">' in page
     assert "run r1: 1 of 3 nodes" in page
     assert "<td>A</td><td>cached</td><td></td><td></td>" in page
-    assert "<td>B</td><td>running</td><td></td><td>epoch 3/50  loss 0.1550  validation 0.1510</td>" in page
+    assert (
+        "<td>B</td><td>running</td><td></td><td>epoch 3/50  with penalty: loss 0.1550, validation 0.1510</td>" in page
+    )
     assert "<td>C</td><td>waiting</td>" in page
     assert "warning: few &lt;digits&gt;" in page
     assert "loading" not in page

@@ -14,6 +14,7 @@ from pipeline.core.events import EpochEnded, JobProgress, NodeEnded, NodeStarted
 from pipeline.terminal.progress import display, epoch_text, plain_line
 
 EPOCH = EpochEnded(epoch=3, epochs=50, loss=0.15496, val_loss=0.151)
+EPOCH_WORDS = ["epoch", "3/50", "with", "penalty:", "loss", "0.1550,", "validation", "0.1510"]
 EVENTS = (
     RunStarted("20261123-143005", ("ExampleGen", "Trainer", "Pusher")),
     NodeStarted("ExampleGen"),
@@ -93,7 +94,7 @@ def test_a_file_gets_one_plain_line_per_event():
         "ExampleGen started",
         "ExampleGen cached",
         "Trainer started",
-        "Trainer epoch 3/50  loss 0.1550  validation 0.1510",
+        "Trainer epoch 3/50  with penalty: loss 0.1550, validation 0.1510",
         "warning: disk is [nearly] full",
         "Trainer failed in 31.2 s: no [blue] memory",
         "Pusher skipped: Trainer did not succeed",
@@ -163,7 +164,7 @@ def test_what_a_node_said_when_it_failed_goes_before_the_reason_why_it_ran():
 def test_the_trainers_epoch_goes_before_the_reason_why_it_runs():
     events = (RunStarted("1", ("Trainer",)), NodeStarted("Trainer", ("code: a.py changed",)))
     assert last_rows(events)[0][-3:] == ["code:", "a.py", "changed"]
-    assert last_rows((*events, EPOCH))[0][-6:] == ["epoch", "3/50", "loss", "0.1550", "validation", "0.1510"]
+    assert last_rows((*events, EPOCH))[0][-8:] == EPOCH_WORDS
 
 
 JOB = JobProgress("Flink", "running", 3, 12, "http://h:8081/#/job/running/86f0")
@@ -195,7 +196,7 @@ def test_a_log_has_one_line_for_each_state_of_a_job():
 
 
 def test_losses_are_shown_to_four_places():
-    assert epoch_text(EPOCH) == "epoch 3/50  loss 0.1550  validation 0.1510"
+    assert epoch_text(EPOCH) == "epoch 3/50  with penalty: loss 0.1550, validation 0.1510"
 
 
 def test_a_terminal_ends_with_a_row_per_node():
@@ -210,7 +211,7 @@ def test_a_terminal_shows_what_waits_what_runs_and_the_last_epoch():
     rows = last_rows(EVENTS[:5])
     assert rows[0] == ["=", "ExampleGen", "cached", "0.4", "s"]
     assert rows[1][:3] == ["▸", "Trainer", "running"]
-    assert rows[1][-6:] == ["epoch", "3/50", "loss", "0.1550", "validation", "0.1510"]
+    assert rows[1][-8:] == EPOCH_WORDS
     assert rows[2] == ["·", "Pusher", "waiting"]
 
 
@@ -221,9 +222,7 @@ def test_an_ended_trainer_keeps_its_last_epoch_in_view():
         EPOCH,
         NodeEnded("Trainer", NodeState.EXECUTED, 31.24),
     )
-    assert last_rows(events)[-1][-7:] == [
-        "s", "epoch", "3/50", "loss", "0.1550", "validation", "0.1510",
-    ]  # fmt: skip
+    assert last_rows(events)[-1][-9:] == ["s", *EPOCH_WORDS]
 
 
 def test_a_warning_is_shown_as_such_on_a_terminal_without_colour(monkeypatch):
