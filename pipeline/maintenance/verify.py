@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from components import atomic_file
 from pipeline.core import file_digests, root_lock, serialization
@@ -28,7 +28,7 @@ from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import recovery
 from pipeline.provenance import manifest, numeric_variables
 from pipeline.provenance.manifest import Manifest
-from pipeline.provenance.manifest_diff import Difference
+from pipeline.provenance.manifest_diff import Difference, Group
 
 _VERDICT_FILE = "verdict.json"
 
@@ -86,6 +86,18 @@ class Verification:
     changed: tuple[str, ...]
     artifacts: tuple[ArtifactComparison, ...]
 
+    @property
+    def next_step(self) -> str:
+        """What to do if it is not verified; empty if that is not known."""
+        return "" if self.verified else _remedy(self.surroundings)
+
+
+def _remedy(surroundings: Sequence[Difference]) -> str:
+    """Return how to verify with the recorded code; empty if it is that."""
+    effects = [one.effect for one in surroundings if one.group == Group.CODE]  # each ends with what to do
+    remedies = "; ".join(dict.fromkeys(effect.rpartition(": ")[2] for effect in effects))
+    return f"the code is not that of the run: {remedies}, then verify again" if remedies else ""
+
 
 def verify(
     pipeline: Pipeline,
@@ -137,7 +149,12 @@ def verify(
         note(f"rerunning {node or 'all nodes'} {', '.join(changed)}")
         note(numeric_variables.notice(rerun.ignored_variables(recorded)))
         variables = {"PYTHONHASHSEED": "20261", "TZ": "Pacific/Kiritimati"}
-        new_run = rerun.rerun(pipeline, root, store, recorded, scratch, node, node, workers, variables)
+        try:
+            new_run = rerun.rerun(pipeline, root, store, recorded, scratch, node, node, workers, variables)
+        except SaeError as error:
+            if remedy := _remedy(differences):
+                raise type(error)(f"{error}; {remedy}") from error
+            raise
         ours, theirs = rerun.outputs_of_run(store, run_id), rerun.outputs_of_run(open_store(scratch), new_run)
         names = [node] if node else [one.name for one in pipeline.nodes if not one.depends_on_history]
         artifacts = tuple(_compare(pipeline, names, ours, theirs, root, recorded))

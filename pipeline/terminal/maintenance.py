@@ -117,7 +117,7 @@ def environment(run_id: str, found: Sequence[Difference]) -> list[str]:
 
 
 def verify(found: Verification) -> str:
-    """Return a line for each artifact, and the verdict."""
+    """Return a line for each artifact, the verdict, and what to do if it is not verified."""
     lines = []
     for one in found.artifacts:
         difference = f": {one.difference}" if one.difference else ""
@@ -127,6 +127,7 @@ def verify(found: Verification) -> str:
     what = f"{found.node} of run {found.run_id}" if found.node else f"run {found.run_id}"
     verdict = "verified" if found.verified else "NOT verified"
     lines += ["", f"{what} {verdict}: {counted(len(found.artifacts), 'artifact')}, {totals}"]
+    lines += [f"next: {found.next_step}"] if found.next_step else []
     return "\n".join(map(escaped, lines))
 
 

@@ -123,11 +123,13 @@ def test_a_missing_seed_is_found_and_the_changed_code_and_the_tensor_that_differ
     assert "moved" not in done.stderr  # the scratch root is a copy
     assert [line.split()[0] for line in done.stderr.splitlines() if " started" in line] == ["Trainer"]
     assert "Evaluator, PushGate, Report, Trainer" in done.stderr
-    model, model_run, _, verdict = done.stdout.splitlines()
+    model, model_run, _, verdict, next_step = done.stdout.splitlines()
     assert model.split()[:4] == ["Trainer", "model", "different:", "tensor"]
     assert model_run.split()[:3] == ["Trainer", "model_run", "different:"]
     assert run_id in verdict
     assert "NOT verified" in verdict
+    assert next_step.startswith("next: the code is not that of the run: ")
+    assert next_step.endswith(", then verify again")
 
 
 def test_a_manifest_that_is_not_the_run_s_is_refused(root: pathlib.Path, run_id: str) -> None:

@@ -7,10 +7,12 @@ import resource
 
 import pytest
 
-from pipeline.core.errors import ExitCode, SaeError
+from pipeline.core.errors import ExitCode, SaeError, UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.maintenance import rerun, verify
+from pipeline.provenance.manifest_diff import Difference, Group
 from pipeline.sparse_autoencoder.definition import PIPELINE
+from pipeline.terminal import maintenance as text
 from tests.builders.roots import Recorded
 from tests.pipeline.provenance.test_manifest import RECORDED
 
@@ -33,10 +35,10 @@ def test_a_run_that_did_not_succeed_is_incomplete(recorded: Recorded, state: str
         recorded.end("r1", state=state)
     error = check(recorded)
     assert error.exit_code == ExitCode.GATE_FAILED
-    text = str(error)
+    message = str(error)
     for expected in ("r1 is incomplete", word, "Trainer, Encode, Evaluator", "Pusher", "`sae resume r1`"):
-        assert expected in text
-    assert "Transform" not in text
+        assert expected in message
+    assert "Transform" not in message
     assert not (recorded.root.path / "scratch").exists()
 
 
@@ -66,6 +68,45 @@ def test_a_run_or_node_with_all_its_results_is_not_refused(
 
     monkeypatch.setattr(rerun, "recorded_manifest", stop)
     assert isinstance(check(recorded, node), ReachedError)
+
+
+CODE = tuple(
+    Difference(Group.CODE, file, "0", "1", "other code in Trainer, Report: check out commit abc")
+    for file in ("components/a.py", "components/b.py")
+)
+OTHER = Difference(Group.PACKAGES, "numpy", "1", "2", "another package: install it")
+REMEDY = "the code is not that of the run: check out commit abc, then verify again"
+
+
+@pytest.mark.parametrize(
+    ("verified", "surroundings", "last"),
+    [
+        (False, (*CODE, OTHER), f"next: {REMEDY}"),
+        (False, (OTHER,), "run r1 NOT verified: 0 artifacts, none"),
+        (True, CODE, "run r1 verified: 0 artifacts, none"),
+    ],
+)
+def test_what_is_not_verified_with_other_code_ends_with_the_commit_to_check_out(
+    verified: bool, surroundings: tuple[Difference, ...], last: str
+) -> None:
+    found = verify.Verification(verified, "r1", "", surroundings, (), ())
+    assert text.verify(found).splitlines()[-1] == last
+
+
+def test_a_rerun_that_fails_with_other_code_names_the_commit_too(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded.run("r1")
+    recorded.end("r1")
+
+    def fail(*arguments: object) -> str:
+        raise UnavailableError("the rerun failed")
+
+    monkeypatch.setattr(rerun, "recorded_manifest", lambda *arguments: RECORDED)
+    monkeypatch.setattr(rerun, "environment_differences", lambda *arguments: CODE)
+    monkeypatch.setattr(rerun, "rerun", fail)
+    error = check(recorded)
+    assert (str(error), error.exit_code) == (f"the rerun failed; {REMEDY}", ExitCode.ENVIRONMENT)
 
 
 def test_a_full_disk_is_an_error_that_names_the_file(recorded: Recorded, tmp_path: pathlib.Path) -> None:
