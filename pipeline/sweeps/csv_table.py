@@ -25,7 +25,7 @@ def text(found: Sweep) -> str:
     for one in found.points:
         values = [part for name in found.metrics for part in (one.metrics.get(name), "", "")]
         named = [setting_text(one.settings.get(name)) for name in varied]
-        place = ["point", one.combination, one.number, *named, "", one.seed + 1, one.state.value]
+        place = ["point", one.combination, one.number, *named, "", one.seed, one.state.value]
         writer.writerow([*place, _yes(one.number in best), one.run, one.error, *values])
     for each in found.combinations:
         values = [part for name in found.metrics for part in _interval(each.metrics.get(name))]

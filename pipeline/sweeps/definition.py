@@ -337,10 +337,18 @@ def assignments(found: Definition, pipeline: Pipeline, combination: Mapping[str,
     values = {**found.base, **combination}
     if found.seeds > 1:
         name = settings.of_option("--seed", pipeline.configuration)
-        first = values.get(name, pipeline.configuration.profiles.get(found.profile, {}).get(name))
-        first = pipeline.configuration.settings()[name].default if first is None else first
-        values[name] = int(first) + seed
+        values[name] = seed_of(found, pipeline, combination, seed)
     return tuple(f"{name}={settings.text_of(value)}" for name, value in values.items())
+
+
+def seed_of(found: Definition, pipeline: Pipeline, combination: Mapping[str, Value], seed: int) -> int:
+    """Return the seed with which a point runs; arguments as of `settings_of`; 0 if the pipeline has no such setting."""
+    config_type = pipeline.configuration
+    for name, declared in config_type.settings().items():
+        if declared.option == "--seed":
+            profile = config_type.profiles.get(found.profile, {})
+            return int({name: declared.default, **profile, **found.base, **combination}[name]) + seed
+    return 0
 
 
 def to_json(found: Definition) -> dict[str, Any]:

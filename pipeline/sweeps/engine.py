@@ -203,7 +203,8 @@ class _Engine:
         losses = {
             one.combination: {epoch.epoch: loss for epoch, loss in self._losses(self._root, one.run)}
             for one in found.points
-            if one.seed == 0 and one.state.is_final and self._definition.pruner != "none"
+            if one.number == self._points_of(one.combination)[0]
+            if one.state.is_final and self._definition.pruner != "none"
         }
         search.continue_from(found.combinations, found.points, losses)
         return search
@@ -261,13 +262,11 @@ class _Engine:
         if trial.point in self._stopped_early or not trial.run_id or self._definition.pruner in ("", "none"):
             return
         assert self._source is not None
-        combination, seed = divmod(trial.point - 1, self._definition.seeds)
-        point = Point(trial.point, combination + 1, {}, seed, PointState.RUNNING, trial.run_id)
         for epoch, loss in self._losses(trial.root, trial.run_id):
             if epoch.epoch <= self._seen.get(trial.point, 0):
                 continue
             self._seen[trial.point] = epoch.epoch
-            if self._source.is_hopeless(point, epoch.epoch, epoch.epochs, loss) and epoch.epoch < epoch.epochs:
+            if self._source.is_hopeless(trial.point, epoch.epoch, epoch.epochs, loss) and epoch.epoch < epoch.epochs:
                 self._stopped_early[trial.point] = epoch.epoch
                 trial.interrupt()
                 return

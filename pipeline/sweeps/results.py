@@ -20,10 +20,11 @@ from pipeline.metadata import root_store, run_properties
 from pipeline.metadata import sweep_trigger as trigger
 from pipeline.metadata.types import RunContext
 from pipeline.orchestration import recovery
-from pipeline.sweeps import files, record
+from pipeline.sweeps import definition, files, record
 from pipeline.sweeps.definition import Definition, Objective
 from pipeline.sweeps.statistics import estimate
 from pipeline.sweeps.views import Combination, Point, PointState, Sweep, SweepRow, SweepState
+from pipeline_config import Value
 
 _Runs = Mapping[int, tuple[RunContext, RunRow]]  # the newest run of each point, by its number
 
@@ -82,7 +83,7 @@ def read(root: Root, pipeline: Pipeline, reader: Reader | None, name: str, brief
     """
     found = _current(files.read(root, name), pipeline)
     runs = _newest_runs(reader, found)
-    points = tuple(_points(found, runs, brief))
+    points = tuple(_points(found, pipeline, runs, brief))
     is_running = files.running(root) == name
     row = _row(found, points, is_running)
     if brief:
@@ -175,14 +176,14 @@ def _is_of(text: str, name: str) -> bool:
     return parsed is not None and parsed[0] == name
 
 
-def _points(found: Definition, runs: _Runs, brief: bool) -> list[Point]:
+def _points(found: Definition, pipeline: Pipeline, runs: _Runs, brief: bool) -> list[Point]:
     grid = found.grid() if not found.is_search else []
     numbers = range(1, found.size + 1) if grid else sorted(number for number in runs if number <= found.size)
-    made = [_point(found, runs, number, grid, brief) for number in numbers]
-    return _with_pruned(found, made) if found.is_search else made
+    made = [_point(found, pipeline, runs, number, grid, brief) for number in numbers]
+    return _with_pruned(found, pipeline, made) if found.is_search else made
 
 
-def _with_pruned(found: Definition, made: Sequence[Point]) -> list[Point]:
+def _with_pruned(found: Definition, pipeline: Pipeline, made: Sequence[Point]) -> list[Point]:
     """Return the points of a search, with those that are not run because their combination was stopped early."""
     numbers = {one.number for one in made}
     added = []
@@ -190,8 +191,12 @@ def _with_pruned(found: Definition, made: Sequence[Point]) -> list[Point]:
         if one.state == PointState.PRUNED:
             first = (one.combination - 1) * found.seeds + 1
             added += [
-                dataclasses.replace(
-                    Point(number, one.combination, one.settings, number - first, PointState.PRUNED),
+                Point(
+                    number,
+                    one.combination,
+                    one.settings,
+                    definition.seed_of(found, pipeline, one.settings, number - first),
+                    PointState.PRUNED,
                     pruned_at=one.pruned_at,
                 )
                 for number in range(first, first + found.seeds)
@@ -203,23 +208,26 @@ def _with_pruned(found: Definition, made: Sequence[Point]) -> list[Point]:
 
 def _point(
     found: Definition,
+    pipeline: Pipeline,
     runs: _Runs,
     number: int,
-    grid: Sequence[Mapping[str, object]],
+    grid: Sequence[Mapping[str, Value]],
     brief: bool,
 ) -> Point:
-    combination, seed = divmod(number - 1, found.seeds)
+    combination, place = divmod(number - 1, found.seeds)
     varied = dict(grid[combination]) if grid else {}
     if number not in runs:
-        return Point(number, combination + 1, varied, seed, PointState.WAITING)  # type: ignore[arg-type]
+        seed = definition.seed_of(found, pipeline, varied, place)
+        return Point(number, combination + 1, varied, seed, PointState.WAITING)
     context, row = runs[number]
+    varied = varied or {name: row.settings[name] for name in found.varied if name in row.settings}
     recorded = context.properties.get(run_properties.PRUNED)
     pruned_at = recorded if isinstance(recorded, int) else None
     return Point(
         number,
         combination + 1,
-        varied or {name: row.settings[name] for name in found.varied if name in row.settings},  # type: ignore[arg-type]
-        seed,
+        varied,
+        definition.seed_of(found, pipeline, varied, place),
         _state(row, pruned_at),
         row.id,
         row.started,

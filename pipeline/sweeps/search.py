@@ -105,10 +105,11 @@ class Search:
         state, values = self._result(ended, points)
         self._study.tell(trial, values, state, skip_if_finished=True)
 
-    def is_hopeless(self, point: Point, epoch: int, epochs: int, loss: float) -> bool:
+    def is_hopeless(self, point: int, epoch: int, epochs: int, loss: float) -> bool:
         """Take a validation loss of a point in progress, and return whether to stop it; only the first seed counts."""
-        trial = self._trials.get(point.combination)
-        if trial is None or point.seed > 0:
+        combination, place = divmod(point - 1, self._definition.seeds)
+        trial = self._trials.get(combination + 1)
+        if trial is None or place > 0:
             return False
         trial.report(loss, epoch)
         return epoch >= _WARM_UP * epochs and trial.should_prune()

@@ -19,8 +19,8 @@ class CombinationSource(Protocol):
     def report(self, ended: Combination, points: Sequence[Point]) -> None:
         """Take the result of a combination, all of whose points ended."""
 
-    def is_hopeless(self, point: Point, epoch: int, epochs: int, loss: float) -> bool:
-        """Take the validation loss of a point after one of its epochs, and return whether to stop it early."""
+    def is_hopeless(self, point: int, epoch: int, epochs: int, loss: float) -> bool:
+        """Take the validation loss of the point of a number after an epoch, and return whether to stop it early."""
 
 
 class Grid:
@@ -37,6 +37,6 @@ class Grid:
     def report(self, ended: Combination, points: Sequence[Point]) -> None:
         del ended, points
 
-    def is_hopeless(self, point: Point, epoch: int, epochs: int, loss: float) -> bool:
+    def is_hopeless(self, point: int, epoch: int, epochs: int, loss: float) -> bool:
         del point, epoch, epochs, loss
         return False

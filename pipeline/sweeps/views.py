@@ -44,7 +44,7 @@ class Point:
       number: from 1; in the trigger of its run.
       combination: the number of its combination of settings, from 1.
       settings: values of the settings that the sweep varies; empty while a search has not chosen them.
-      seed: number of the seed within the combination, from 0.
+      seed: the seed of its run; 0 if the pipeline has no setting for it.
       run: the id of its newest run; empty before it starts.
       error: why it failed or was interrupted; empty if it was not.
       pruned_at: the epoch after which it was stopped early; None if it was not.

@@ -113,7 +113,7 @@ def progress(one: Progress, definition: Definition, metrics: Sequence[Metric]) -
     point = one.point
     titles = run_filter.titles(list(point.settings))
     parts = [f"{titles[name]} = {short_setting(value)}" for name, value in point.settings.items()]
-    parts += [f"seed {point.seed + 1} of {definition.seeds}"] if definition.seeds > 1 else []
+    parts += [f"seed {point.seed}"] if definition.seeds > 1 else []
     text = f"point {point.number} of {one.size} ({', '.join(parts)}): {point.state.value}"
     text += f" after epoch {point.pruned_at}" if point.pruned_at is not None else ""
     text += f" in {seconds_text(point.seconds)}" if point.state == PointState.SUCCEEDED else ""
@@ -169,7 +169,7 @@ def _points(screen: Screen, found: Sweep, names: Sequence[str], declared: Mappin
             str(one.number),
             Cell("best", "green") if one.number in best_points and not several else "",
             *(short_setting(one.settings.get(name)) for name in found.definition.varied),
-            str(one.seed + 1) if several else "",
+            str(one.seed) if several else "",
             _state(one.state.value),
             one.run,
             seconds_text(one.seconds) if one.run else "",

@@ -160,7 +160,7 @@ def test_the_table_has_a_row_for_each_point_and_each_combination():
     found = made(({"model.l1": 1e-3}, [values(8, 0.25), values(10, 0.75)]), seeds=2, metrics=("test_bce",))
     head, *rows = [line.split(",") for line in csv_table.text(found).splitlines()]
     first, second, mean = (dict(zip(head, row, strict=True)) for row in rows)
-    assert (first["row"], first["model.l1"], first["seed"], first["run"]) == ("point", "0.001", "1", "run-1")
+    assert (first["row"], first["model.l1"], first["seed"], first["run"]) == ("point", "0.001", "0", "run-1")
     assert [float(one["test_bce"]) for one in (first, second, mean)] == [0.25, 0.75, 0.5]
     assert (first["test_bce_low"], first["test_bce_high"]) == ("", "")
     # s of 0.25 and 0.75 is 0.5 / 2 ** 0.5, so half the interval is 12.7062 * 0.5 / 2.

@@ -26,8 +26,8 @@ from tests.builders.roots import Recorded, set_properties
 BY_MSE = Objective("test_mse", "lower", "test_mse")
 
 
-def defined(root, name="l1", over=("model.l1=0,1e-4,1e-3",), search=(), **more):
-    base = settings.resolve(settings.Request("sample"), environ={})
+def defined(root, name="l1", over=("model.l1=0,1e-4,1e-3",), search=(), assigned=(), **more):
+    base = settings.resolve(settings.Request("sample", None, assigned), environ={})
     found = definition.make(
         name,
         PIPELINE,
@@ -97,6 +97,30 @@ def test_points_have_the_state_of_their_newest_run(points):
     assert found.row.state is SweepState.STOPPED
     assert found.row.counts == {"waiting": 1, "succeeded": 1, "failed": 1, "pruned": 1, "interrupted": 2}
     assert [state.is_final for state in PointState] == [False, False, True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("given", "seeds"),
+    [
+        ({"over": ["model.l1=0,1e-3"], "seeds": 2, "assigned": ["training.seed=5"]}, [5, 6, 5, 6]),
+        ({"over": ["training.seed=3,7"]}, [3, 7]),
+        ({"over": ["model.l1=0,1e-3"]}, [0, 0]),
+    ],
+)
+def test_the_seed_of_a_point_is_that_of_its_run(points, given, seeds):
+    found = defined(points.root, **given)
+    points.run(1)
+    read = points.read()
+    assert [one.seed for one in read.points] == seeds
+    combinations = [one.settings for one in read.points]
+    runs = [definition.settings_of(found, PIPELINE, one, place % found.seeds) for place, one in enumerate(combinations)]
+    assert [one.config.training.seed for one in runs] == seeds
+
+
+def test_points_of_a_search_that_are_not_run_have_their_seeds(points):
+    defined(points.root, over=(), search=["model.l1=0..1"], trials=2, seeds=3, assigned=["training.seed=5"])
+    points.run(1, state="cancelled", properties={run_properties.PRUNED: 3}, varied={"model.l1": 0.5})
+    assert [(one.number, one.seed, one.pruned_at) for one in points.read().points] == [(1, 5, 3), (2, 6, 3), (3, 7, 3)]
 
 
 def test_means_are_over_the_seeds_that_succeeded(points):

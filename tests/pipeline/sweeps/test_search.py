@@ -140,27 +140,24 @@ def test_a_combination_that_does_not_fit_together_is_chosen_again(tmp_path, monk
 
 
 def test_a_run_that_is_worse_than_the_median_is_stopped(tmp_path):
-    found = made()
-    ended = [combination(number, {"model.code_units": 3 + number}, 0.1) for number in range(1, 7)]
+    found = made(seeds=2)
+    ended = [combination(number, {"model.code_units": 3 + number}, 0.1, seeds=2) for number in range(1, 7)]
     losses = {number: dict.fromkeys(range(1, 11), 0.1 * number) for number in range(1, 7)}  # median 0.35
     search = started(found, tmp_path, ended, losses)
-    number, values = search.next()
-    point = Point(number, number, values, 0, PointState.RUNNING)
-    assert not search.is_hopeless(point, 1, 10, 0.9)  # too early
-    assert not search.is_hopeless(point, 2, 10, 0.3)
-    other = Point(number, number, values, 1, PointState.RUNNING)
-    assert not search.is_hopeless(other, 3, 10, 0.9)  # another seed
-    number, values = search.next()
-    point = Point(number, number, values, 0, PointState.RUNNING)
-    assert search.is_hopeless(point, 2, 10, 0.4)
+    assert search.next()[0] == 7
+    assert not search.is_hopeless(13, 1, 10, 0.9)  # too early
+    assert not search.is_hopeless(13, 2, 10, 0.3)
+    assert not search.is_hopeless(14, 3, 10, 0.9)  # another seed
+    assert search.next()[0] == 8
+    assert search.is_hopeless(15, 2, 10, 0.4)
 
 
 def test_no_run_is_stopped_before_enough_have_ended(tmp_path):
     ended = [combination(number, {"model.code_units": 3 + number}, 0.1) for number in range(1, 4)]
     losses = {number: dict.fromkeys(range(1, 11), 0.1) for number in range(1, 4)}
     search = started(made(), tmp_path, ended, losses)
-    number, values = search.next()
-    assert not search.is_hopeless(Point(number, number, values, 0, PointState.RUNNING), 9, 10, 5.0)
+    number, _ = search.next()
+    assert not search.is_hopeless(number, 9, 10, 5.0)
 
 
 def test_pruned_combinations_are_told_to_optuna(tmp_path):

@@ -4,6 +4,7 @@ import pytest
 
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.sweeps.definition import Definition, Objective
+from pipeline.sweeps.engine import Progress
 from pipeline.sweeps.statistics import estimate
 from pipeline.sweeps.views import Combination, Point, PointState, Sweep, SweepRow, SweepState
 from pipeline.terminal import sweeps
@@ -18,6 +19,16 @@ def test_objectives_are_told_apart():
     row = SweepRow("a", SweepState.STOPPED, "search", ("model.l1",), objectives, 3, {"waiting": 3}, None, 0.0)
     text = sweeps.rows(Screen(None), [row], PIPELINE.declared_metrics)
     assert "minimise test BCE, chosen by validation BCE; maximise linear probe" in text
+
+
+def test_the_seed_of_a_point_is_that_of_its_run():
+    row = SweepRow("a", SweepState.COMPLETE, "grid", (), (), 2, {"succeeded": 2}, None, 0.0)
+    definition = Definition("a", "sample", {}, seeds=2)
+    points = tuple(Point(number, 1, {}, 40 + number, PointState.SUCCEEDED, f"run-{number}") for number in (1, 2))
+    shown = sweeps.as_text(Screen(None), Sweep(row, definition, (), (), points), PIPELINE.declared_metrics)
+    assert [line.split()[:2] for line in shown.splitlines()[-3:]] == [["point", "seed"], ["1", "41"], ["2", "42"]]
+    line = sweeps.progress(Progress(points[1], 2, 2), definition, PIPELINE.declared_metrics)
+    assert line.startswith("point 2 of 2 (seed 42): succeeded")
 
 
 @pytest.mark.parametrize(("dead_units", "shown"), [([0.0, 1.0], "0.5 ± 6.4"), ([1.0], "1")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 
 import pytest
@@ -24,7 +25,8 @@ from tests.pipeline.sweeps.test_results import Points, defined
 def swept(tmp_path_factory):
     """A root with a sweep of two settings and two seeds; of the third combination, one seed failed."""
     points = Points(tmp_path_factory.mktemp("swept"))
-    defined(points.root, over=["model.l1=0,1e-3,1e-2"], seeds=2, minimise=["test_mse"])
+    over = ["model.l1=0,1e-3,1e-2"]
+    defined(points.root, over=over, seeds=2, minimise=["test_mse"], assigned=["training.seed=40"])
     for number, mse, active in ((1, 0.25, 30.0), (2, 0.75, 32.0), (3, 0.5, 10.0), (4, 0.75, 12.0)):
         points.run(number, test_mse=mse, active_units=active, dead_units=float(number > 2), varied={"model.l1": 0.5})
     points.run(5, state="failed", error="Trainer: the loss became <nan>")
@@ -47,11 +49,15 @@ def test_sweeps_are_in_the_navigation_where_a_root_has_some(pages, site):
 
 
 def test_the_page_has_all_points_the_means_and_what_chose(pages):
-    text = Seen(pages.get("/sweeps/l1").text).text
+    page = pages.get("/sweeps/l1").text
+    text = Seen(page).text
     assert "Trainer: the loss became <nan>" in text
     assert "0.50000" in text  # the mean of 0.25 and 0.75
     assert "-2.67655 to 3.67655" in text  # 0.5 ± 12.706 * 0.3536 / sqrt(2)
+    _, *rows = page.split('<tr id="point-')
+    assert [re.findall(r"<td>([^<]*)</td>", row)[1] for row in rows] == ["40", "41"] * 3  # after the varied setting
     view = pages.get("/sweeps/l1.json").json()
+    assert [one["seed"] for one in view["sweep"]["points"]] == [40, 41] * 3
     assert (view["split"], view["y"]) == ("test", "test_mse")
     [method] = view["frontier"]["methods"]
     assert [(one["x"]["mean"], one["y"]["mean"], one["joined"], one["marked"]) for one in method["points"]] == [
