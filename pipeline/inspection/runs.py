@@ -67,7 +67,7 @@ class Runs:
             id=context.name,
             pipeline=self._store.pipeline_of_run(context),
             state=RunState(headline.state),
-            started=context.created,
+            started=run_properties.began_of(context),
             seconds=headline.seconds,
             dataset=headline.dataset or "",
             trigger=headline.trigger or "",
@@ -137,9 +137,10 @@ class Runs:
         end = last_sign(context, of_nodes)
         if state == RunState.RUNNING:
             end = datetime.datetime.now(datetime.timezone.utc)
-        seconds = (end - context.created).total_seconds() if context.created and end else None
         if state == RunState.UNFINISHED and self._root and (events := event_log.read(self._root.path, context.name)):
-            seconds = run_properties.seconds_until(context.properties, context.created, events[-1].when)
+            end = events[-1].when
+        began = run_properties.began_of(context)
+        seconds = run_properties.seconds_until(context.properties, began, end) if end else None
         error = next((self._error(one) for one in of_nodes if one.state == NodeState.FAILED), "")
         if state == RunState.UNFINISHED and headline.trigger:  # only such a run can be resumed
             path = self._root.manifests / f"{context.name}.json" if self._root else None

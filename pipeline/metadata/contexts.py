@@ -70,9 +70,9 @@ class Contexts:
         return dict(context.properties) if context else {}
 
     def run_began(self, run_id: str) -> datetime.datetime | None:
-        """Return when a run's context was created; None if there is no such run."""
+        """Return when a run began; None if there is no such run."""
         context = self.run_context(run_id)
-        return context.created if context else None
+        return run_properties.began_of(context) if context else None
 
     def unended_runs(self) -> list[str]:
         """Return the ids of runs without a recorded end, newest first: in progress, or interrupted."""

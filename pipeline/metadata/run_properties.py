@@ -14,10 +14,11 @@ from typing import Any
 
 from components import json_text
 from pipeline.core import serialization, shell
-from pipeline.metadata.types import json_of, numbers_of
+from pipeline.metadata.types import RunContext, json_of, numbers_of
 
 _PREFIX = "sae_"  # of the custom properties; a context may have others
 START_PROPERTY, END_PROPERTY = f"{_PREFIX}trigger", f"{_PREFIX}state"  # recorded at the start and at the end of a run
+_BEGAN = f"{_PREFIX}began"  # when the run began, in UTC
 _OPTIONS = f"{_PREFIX}asked"  # the options, as JSON
 _SETTINGS = f"{_PREFIX}settings"  # the settings that affect results, as JSON
 ATTEMPTS = f"{_PREFIX}attempts"  # the attempts, as JSON; only of a run that was resumed
@@ -101,6 +102,20 @@ def end_properties(properties: Mapping[str, object]) -> set[str]:
     """Return the names of the properties that record how a run ended."""
     ends = {key for name, (key, _) in _FIELDS.items() if name not in ("dataset", "profile", "trigger")}
     return (ends | {_EXACT} | {f"{_PREFIX}{name}" for name in _metrics(properties)}) & set(properties)
+
+
+def began_properties(began: datetime.datetime) -> dict[str, str]:
+    """Return the custom property that records when a run began."""
+    return {_BEGAN: began.isoformat(timespec="milliseconds")}
+
+
+def began_of(context: RunContext) -> datetime.datetime | None:
+    """Return when a run began; if it did not record that, when its context was made, which is after slow imports."""
+    try:
+        began = datetime.datetime.fromisoformat(str(context.properties.get(_BEGAN)))
+    except ValueError:
+        return context.created
+    return began if began.tzinfo else context.created
 
 
 def settings_properties(settings: Mapping[str, object]) -> dict[str, str]:

@@ -183,7 +183,7 @@ class RunContext:
     Attributes:
       id: id in ML Metadata.
       name: the run's id.
-      created: when the run began.
+      created: when the context was made; `run_properties.began_of` is when the run began.
       properties: properties of the context.
     """
 

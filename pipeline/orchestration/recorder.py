@@ -42,6 +42,11 @@ class RunRecorder:
         """Whether ML Metadata contains the run, without an end."""
         return self._unended is not None
 
+    @property
+    def _began(self) -> datetime.datetime:
+        """When the run, or this attempt at it, began: before TensorFlow was loaded, as its duration counts."""
+        return datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=time.monotonic() - self._begun)
+
     def begin(self, store: Store, configured: ConfiguredPipeline) -> MetadataWriter:
         """Write the manifest, record the start on the run's context, and show the notice of the data set and hints."""
         request, resolved, dataset = self._request, configured.settings, configured.dataset
@@ -69,6 +74,7 @@ class RunRecorder:
             properties = {
                 MANIFEST_DIGEST: file_digests.of_file(manifest.write(self._root.path, recorded)),
                 **run_properties.headline_properties(started),
+                **run_properties.began_properties(self._began),
                 **run_properties.settings_properties(resolved.config.affecting_results()),
                 **request.options.properties(),
             }
@@ -78,11 +84,8 @@ class RunRecorder:
 
     def _begin_attempt(self, store: Store, writer: MetadataWriter) -> None:
         """Record a new attempt on the run's context, and remove what the last one left unpublished."""
-        now = datetime.datetime.now(datetime.timezone.utc)
-        # The attempt began before TensorFlow was loaded: its duration counts from there as well.
-        began = now - datetime.timedelta(seconds=time.monotonic() - self._begun)
-        properties = store.run_properties(self._run_id)
-        writer.begin_attempt(self._run_id, with_next_attempt(properties, store.run_began(self._run_id) or now, began))
+        properties, began = store.run_properties(self._run_id), self._began
+        writer.begin_attempt(self._run_id, with_next_attempt(properties, store.run_began(self._run_id) or began, began))
         writer.remove_unsuccessful_outputs(self._run_id)
         properties = store.run_properties(self._run_id)
         self._seconds_before = seconds_before(properties)

@@ -20,13 +20,13 @@ from pipeline.core.pipeline_root import Root
 from pipeline.inspection import artifacts
 from pipeline.inspection.locations import open_location, open_reader
 from pipeline.inspection.views import NodeRunState, RunState
-from pipeline.metadata.run_properties import with_next_attempt
+from pipeline.metadata.run_properties import began_properties, with_next_attempt
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal import artifact as artifact_text
 from pipeline.terminal import lineage as lineage_text
 from pipeline.terminal.table import Screen
-from tests.builders.roots import METRICS, STATE, Recorded, Writer, event, tree
+from tests.builders.roots import METRICS, STATE, Recorded, Writer, event, set_properties, tree
 
 
 @pytest.fixture
@@ -178,6 +178,39 @@ class TestRuns:
         [row] = look().runs(limit=9)[0]
         assert row.seconds == pytest.approx(90, abs=0.01)
         assert look().run("killed").row.seconds == row.seconds
+
+    def test_a_run_began_before_its_context_was_made(self, recorded, look):
+        """Its imports come in between; so the duration of a run does not jump when it ends."""
+        recorded.writer.execution("r1", "ExampleGen", STATE.RUNNING)
+        made = recorded.store().run_began("r1")
+        began = made - datetime.timedelta(hours=1)
+        context = recorded.writer.store.get_context_by_type_and_name("pipeline_run", "r1")
+        set_properties(context.custom_properties, began_properties(began))
+        recorded.writer.store.put_contexts([context])
+        with recorded.root.lock() as note_holder:
+            note_holder("r1")
+            [running] = look().runs(limit=9)[0]
+        assert (running.state, running.started) == (RunState.RUNNING, began)
+        assert 3600 <= running.seconds < 3660
+        event_log.append(recorded.root.path, "r1", Note("x"))
+        [killed] = look().runs(limit=9)[0]
+        assert (killed.state, killed.started) == (RunState.UNFINISHED, began)
+        assert 3600 <= killed.seconds < 3660
+        note(recorded, "r1", state="succeeded", seconds=3605.0)
+        assert look().runs(limit=9)[0][0].started == began
+
+    def test_a_resumed_run_in_progress_lasts_as_long_as_its_attempts(self, recorded, look):
+        recorded.writer.execution("r1", "ExampleGen", STATE.RUNNING)
+        note(recorded, "r1", state="failed", seconds=30.0)
+        now = datetime.datetime.now(datetime.timezone.utc)
+        began, again = (now - datetime.timedelta(seconds=seconds) for seconds in (7200, 60))
+        properties = with_next_attempt(recorded.store().run_properties("r1"), began, again)
+        MetadataWriter(recorded.root).begin_attempt("r1", properties)
+        with recorded.root.lock() as note_holder:
+            note_holder("r1")
+            [row] = look().runs(limit=9)[0]
+        assert row.state is RunState.RUNNING
+        assert 90 <= row.seconds < 150
 
     def test_the_attempts_of_a_resumed_run_are_told_and_the_last_execution_of_a_node_counts(self, recorded, look):
         recorded.run("r1", failed="SchemaGen")

@@ -15,6 +15,7 @@ from pipeline.metadata.run_properties import (
     seconds_before,
     with_next_attempt,
 )
+from pipeline.metadata.types import RunContext
 
 BEGAN = datetime.datetime(2026, 11, 24, 12, 0, tzinfo=datetime.timezone.utc)
 
@@ -25,6 +26,18 @@ def later(minutes):
 
 def ended(**values):
     return run_properties.headline_properties(Headline(**values))
+
+
+@pytest.mark.parametrize(
+    ("properties", "began"),
+    [
+        (run_properties.began_properties(BEGAN), BEGAN),
+        ({}, later(1)),  # an earlier version did not record it
+        *(({"sae_began": odd}, later(1)) for odd in ("", "soon", 5, "2026-11-24T12:00:00")),
+    ],
+)
+def test_a_run_began_when_it_recorded_or_else_with_its_context(properties, began):
+    assert run_properties.began_of(RunContext(1, "r1", later(1), properties)) == began
 
 
 def test_a_run_that_was_not_resumed_has_no_attempts():

@@ -10,6 +10,7 @@ import pytest
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import Note
+from pipeline.inspection.locations import open_reader
 from pipeline.metadata import backup, run_properties
 from pipeline.metadata.properties import MANIFEST_DIGEST
 from pipeline.metadata.run_properties import Headline, attempts_of
@@ -72,6 +73,25 @@ def test_an_attempt_began_when_its_seconds_do(recorded, monkeypatch):
     monkeypatch.setattr(time, "monotonic", lambda: monotonic() + 8)
     again.begin()
     assert attempts_of(again.noted)[-1].began < made
+
+
+def test_a_run_began_when_its_seconds_do(recorded, monkeypatch):
+    """Its start fits its duration, while it runs and when it has ended."""
+    run = OneRun(recorded)
+    made = datetime.datetime.now(datetime.timezone.utc)
+    monotonic = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + 8)
+    run.begin()
+    began = recorded.store().run_began("r1")
+    assert began < made
+    before = datetime.datetime.now(datetime.timezone.utc)
+    seconds = run.end().seconds
+    after = datetime.datetime.now(datetime.timezone.utc)
+    ended = began + datetime.timedelta(seconds=seconds)
+    assert before - datetime.timedelta(seconds=0.1) <= ended <= after + datetime.timedelta(seconds=0.1)
+    with open_reader(PIPELINE, None, recorded.root) as reader:
+        [row], _ = reader.runs(limit=1)
+    assert row.started == began
 
 
 @pytest.mark.sqlite_file
