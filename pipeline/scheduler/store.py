@@ -18,10 +18,11 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 
 from components import json_text
-from pipeline.core import serialization, shell
+from pipeline.core import root_lock, serialization, shell
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.text import closest
 from pipeline.scheduler import schema, times, triggers, wording
+from pipeline.scheduler.run_process import DaemonFiles
 from pipeline.scheduler.schema import DamagedRow
 from pipeline.scheduler.times import Clock, SystemClock
 from pipeline.scheduler.types import Attempt, Outcome, Schedule, Tick, TimingKind
@@ -292,6 +293,8 @@ class ScheduleDatabase:
     def _end_of_waiting(self, name: str, why: str) -> Iterator[None]:
         """Skip all waiting ticks of a schedule up to now, in one transaction with the block."""
         schedule = self.schedule(name)
+        if root_lock.holder(DaemonFiles(self._root).lock) is None:
+            why = f"no daemon was running, then {why}"
         with self._writing():
             while not (schedule.paused or self.plan(schedule, self.clock.now())):
                 pass

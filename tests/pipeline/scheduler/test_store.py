@@ -9,8 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from pipeline.core import root_lock
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.scheduler import schema, triggers
+from pipeline.scheduler.run_process import DaemonFiles
 from pipeline.scheduler.status import planned
 from pipeline.scheduler.store import ScheduleDatabase, jitter
 from pipeline.scheduler.types import Outcome, Timing, TimingKind, Work
@@ -57,7 +59,7 @@ def test_an_unknown_schedule_is_refused(database: ScheduleDatabase, what: str) -
 
 
 def test_pausing_skips_what_was_planned_and_resuming_plans_from_then_on(
-    database: ScheduleDatabase, clock: SetClock
+    database: ScheduleDatabase, clock: SetClock, tmp_path: pathlib.Path
 ) -> None:
     database.add(schedule(timing=triggers.every("1h")))
     clock.set("2026-11-24 02:30")
@@ -65,13 +67,14 @@ def test_pausing_skips_what_was_planned_and_resuming_plans_from_then_on(
     [second, first] = database.ticks()
     assert (first.planned, second.planned) == ("2026-11-24T01:00:00Z", "2026-11-24T02:00:00Z")
     assert {(tick.decision, tick.reason, tick.state) for tick in (first, second)} == {
-        (Outcome.SKIPPED, "the schedule was paused", "skipped")
+        (Outcome.SKIPPED, "no daemon was running, then the schedule was paused", "skipped")
     }
     clock.set("2026-11-24 05:30")
     assert database.pause("nightly").paused == "2026-11-24T02:30:00Z"  # already
     assert database.resume("nightly").paused == ""
     clock.set("2026-11-24 06:30")
-    database.remove("nightly")
+    with root_lock.hold(DaemonFiles(tmp_path).lock, "", ""):
+        database.remove("nightly")
     assert [tick.planned for tick in database.ticks()][:2] == ["2026-11-24T06:00:00Z", "2026-11-24T02:00:00Z"]
     assert database.ticks("nightly", 1)[0].reason == "the schedule was removed"
     assert database.schedules() == ()
@@ -85,7 +88,8 @@ def test_a_replaced_schedule_keeps_its_pause_and_skips_what_waited(database: Sch
     new = dataclasses.replace(schedule(timing=triggers.every("2h")), created=database.now())
     assert database.replace(new) == database.schedule("nightly") == new
     [tick] = database.ticks()
-    assert (tick.planned, tick.state, tick.reason) == ("2026-11-24T01:00:00Z", "skipped", "the schedule was replaced")
+    assert (tick.planned, tick.state) == ("2026-11-24T01:00:00Z", "skipped")
+    assert tick.reason == "no daemon was running, then the schedule was replaced"
     assert database.next_tick() == at("2026-11-24 03:30")
     since = database.pause("nightly").paused
     assert database.replace(new).paused == database.schedule("nightly").paused == since
