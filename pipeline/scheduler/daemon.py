@@ -71,6 +71,7 @@ def run(
             raise UnavailableError(schema.unwritable(path, error, _OTHER)) from error
         with contextlib.closing(daemon):
             daemon.serve()
+    logger.info("the daemon stopped, process %d", os.getpid())
     return ExitCode.DONE
 
 
@@ -195,7 +196,8 @@ class _Daemon:
             logger.info("%s again: interrupting the run", name)
             self._service.interrupt("interrupted: the daemon was stopped at once")
             return
-        logger.info("%s: no more ticks are started; the current run has %g s to finish", name, self._config.drain)
+        left = f"the current run has {self._config.drain:g} s to finish"
+        logger.info("%s: no more ticks are started; %s", name, left if self._service.runs else "no run is in progress")
         self._stop_at = time.monotonic() + self._config.drain
         with contextlib.suppress(sqlite3.Error):  # a full disk: it is only shown
             self._register()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pathlib
+import signal
 
 import pytest
 
+from pipeline.core.errors import ExitCode
 from pipeline.scheduler import process_identity
 from pipeline.scheduler.alarm import Alarm
 from pipeline.scheduler.commands import Commands
-from pipeline.scheduler.daemon import _Daemon
+from pipeline.scheduler.daemon import _Daemon, run
 from pipeline.scheduler.run_process import DaemonFiles, Process, Watch
 from pipeline.scheduler.service import Service, _Run
 from pipeline.scheduler.store import ScheduleDatabase
@@ -43,6 +46,24 @@ def test_a_clock_that_is_set_back_is_reported_once(tmp_path: pathlib.Path, caplo
         daemon._check_clock()
         daemon.close()
     assert caplog.text.count("the clock went back by 30 min: ") == 1
+
+
+def test_the_end_of_a_daemon_is_logged_and_a_run_is_named_only_if_there_is_one(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(Alarm, "wait", lambda self, pause: [signal.SIGTERM])
+    assert run(tmp_path, config=DaemonConfig()) == ExitCode.DONE
+    _, stopping, stopped = [record.getMessage() for record in caplog.records]
+    assert stopping == "SIGTERM: no more ticks are started; no run is in progress"
+    assert stopped == f"the daemon stopped, process {os.getpid()}"
+    with ScheduleDatabase.open(tmp_path, SetClock("2026-11-24 03:00")) as database:
+        daemon = _Daemon(tmp_path, database, Commands(tmp_path), Alarm(()), DaemonConfig(drain=5.0))
+        alive = Process(os.getpid(), process_identity.identity(os.getpid()))
+        daemon._service.runs.append(_Run(1, "nightly", "nightly", Watch(alive, 0.0, 0.0, 1.0)))
+        daemon._stop("SIGTERM")
+        daemon.close()
+    assert caplog.records[-1].getMessage().endswith("; the current run has 5 s to finish")
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00zz", None])
