@@ -15,11 +15,13 @@ import click
 from pipeline.cli import completion, output
 from pipeline.cli.command import command
 from pipeline.cli.options import COUNT, ReadOptions, limit_option, reading_options, run_argument
+from pipeline.core import shell
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
+from pipeline.core.pipeline_root import Root
 from pipeline.core.text import escaped
 from pipeline.inspection import logs, run_filter
-from pipeline.inspection.views import RunState
-from pipeline.metadata import references
+from pipeline.inspection.views import Run, RunState
+from pipeline.metadata import references, run_properties
 from pipeline.metadata.types import deletion_text, restore_hint
 from pipeline.terminal import json_documents
 from pipeline.terminal import runs as runs_text
@@ -143,7 +145,7 @@ def open_command(options: ReadOptions, run_id: str, only_print: bool) -> None:
         root = reader.root
         report = found.named_output(reader.pipeline.report)
         if report is None:
-            raise NotFoundError(f"run {found.row.id} has no report: it is {found.row.state.value}")
+            raise NotFoundError(f"run {found.row.id} has no report: {_why_no_report(found, root)}")
         deleted = deletion_text(report.state, reader.artifact(report.id).properties)
     path = pathlib.Path(report.uri) / "report.html"
     if deleted:
@@ -160,6 +162,13 @@ def open_command(options: ReadOptions, run_id: str, only_print: bool) -> None:
         output.write_data(escaped(path))
     if not only_print and not options.as_json and _has_display():
         webbrowser.open(path.absolute().as_uri())
+
+
+def _why_no_report(found: Run, root: Root | None) -> str:
+    if root is None or found.row.state != RunState.SUCCEEDED or not run_properties.options_of(found.properties).part:
+        return f"it is {found.row.state.value}"
+    like = shell.quoted(str(root.manifests / f"{found.row.id}.json"))
+    return f"it ran a part of the pipeline, as points of sweeps do; `sae run --like {like}` runs the rest as well"
 
 
 def _has_display() -> bool:

@@ -16,7 +16,10 @@ import pytest
 
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.views import RunState
+from pipeline.metadata.run_properties import RunOptions
+from pipeline.metadata.writer import MetadataWriter
 from tests import PROJECT
+from tests.builders.roots import Recorded
 from tests.golden import store
 from tests.golden.store import FAILED, FIRST, SECOND
 
@@ -151,6 +154,17 @@ class TestOpen:
     def test_a_run_without_a_report_is_not_found(self, sae):
         code, output, errors = sae("open", FAILED)
         assert (code, output, errors) == (3, "", f"error: run {FAILED} has no report: it is failed\n")
+
+    def test_a_part_of_the_pipeline_has_no_report_and_the_command_that_makes_it_is_named(self, sae, tmp_path):
+        part = Recorded(tmp_path)
+        part.run("r1", names=["SchemaGen"])
+        part.end("r1", state="succeeded", trigger="sweep l1 point 1")
+        assert "has no report: it is succeeded" in sae("open", "r1", "--root", str(part.root.path))[2]
+        MetadataWriter(part.root).end_run("r1", RunOptions(part="--to-node Encode").properties())
+        code, output, errors = sae("open", "r1", "--root", str(part.root.path))
+        assert (code, output) == (3, "")
+        assert "it ran a part of the pipeline" in errors
+        assert f"`sae run --like {part.root.manifests / 'r1.json'} --root {part.root.path}`" in errors
 
     def test_a_report_outside_the_root_is_not_opened(self, sae, recorded, monkeypatch, tmp_path):
         monkeypatch.setattr("webbrowser.open", lambda _: pytest.fail("opened"))
