@@ -88,7 +88,15 @@ def promote_command(name: str, by: str, reason: str, root: str | None) -> None:
     chosen = _objective(found, pipeline, by)
     point = results.best_point(found, chosen)
     output.note(f"point {point.number} of sweep {name} is the best by {chosen.chosen_by}: run {point.run}")
-    write_served(promotion.promote(place, point.run, reason, output.note))
+    try:
+        served = promotion.promote(place, point.run, reason, output.note)
+    except promotion.NotBlessedError as error:
+        best = "no other point has a blessed model"
+        if other := results.best_blessed_point(found, chosen):
+            serve = f"`sae promote {other.run} --reason TEXT`"
+            best = f"the best that is blessed is of point {other.number}: {serve} serves it"
+        raise promotion.NotBlessedError(f"{error}; {best}") from error
+    write_served(served)
 
 
 def _objective(found: Sweep, pipeline: Pipeline, by: str) -> Objective:

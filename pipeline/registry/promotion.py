@@ -123,7 +123,9 @@ def _blessed_model(store: Store, run_id: str) -> Artifact:
         raise NotFoundError(f"run {run_id} has no model: none of its nodes made one")
     if blessing is None or blessing.properties.get("blessed") != 1:
         why = "was not evaluated" if blessing is None else "is not blessed"
-        raise NotBlessedError(f"the model of run {run_id} {why}: only blessed models can be served")
+        raise NotBlessedError(
+            f"the model of run {run_id} {why}: only blessed models can be served; `sae show {run_id}` shows why"
+        )
     return model
 
 

@@ -150,6 +150,12 @@ def best_point_of(found: Sweep, combination: Combination, by: Objective) -> Poin
     return min(points, key=lambda one: (by.score(one.metrics[by.chosen_by]), one.number))
 
 
+def best_blessed_point(found: Sweep, by: Objective) -> Point | None:
+    """Return the point with the best value of those whose model is blessed; None if there is none."""
+    points = [one for one in found.points if one.blessed and by.chosen_by in one.metrics]
+    return min(points, key=lambda one: (by.score(one.metrics[by.chosen_by]), one.number), default=None)
+
+
 def _current(found: Definition, pipeline: Pipeline) -> Definition:
     """Return a definition whose objectives are chosen by the metrics that the pipeline declares now."""
     validation = pipeline.sweep_spec.validation

@@ -121,7 +121,7 @@ def test_what_cannot_be_promoted_is_refused(four):
     for run, reason, error, said in (
         ("run-9", "x", NotFoundError, "no run run-9"),
         ("run-6", "x", NotFoundError, "run run-6 has no model: none of its nodes made one"),
-        ("run-5", "x", promotion.NotBlessedError, "the model of run run-5 is not blessed"),
+        ("run-5", "x", promotion.NotBlessedError, "model of run run-5 is not blessed: .*; `sae show run-5` shows why"),
         ("run-4", "x", UsageError, "the model of run run-4 is served already, as version 4"),
         ("run-2", " ", UsageError, "--reason is empty"),
     ):
