@@ -6,14 +6,13 @@ import contextlib
 import dataclasses
 import datetime
 import itertools
-import json
 import math
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.core import serialization, settings
+from pipeline.core import serialization, settings, shell
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.core.text import closest
 from pipeline.definition.spec import Pipeline
@@ -439,7 +438,7 @@ def _check_read(found: Definition, name: str) -> None:
 
 
 def difference(found: Definition, wanted: Definition, config_type: type[Configuration]) -> str:
-    """Return in what two definitions of one name differ, in words; empty if they give the same results."""
+    """Return in what two definitions of one name differ, as options; empty if they give the same results."""
     declared = config_type.settings()
 
     def base(one: Definition) -> dict[str, Value]:
@@ -449,10 +448,34 @@ def difference(found: Definition, wanted: Definition, config_type: type[Configur
         objectives = [{"metric": each.metric, "better": each.better} for each in one.objectives]
         return {_GROUPS: [], **to_json(one), "base": base(one), "objectives": objectives, "since": ""}
 
-    pairs = compared(found), compared(wanted)
-    parts = [
-        f"{name} is {json.dumps(old, default=str)}, not {json.dumps(pairs[1][name], default=str)}"
-        for name, old in pairs[0].items()
-        if old != pairs[1][name]
-    ]
-    return "; ".join(parts)
+    old, new = compared(found), compared(wanted)
+    texts = [_as_options(one, base(one), base(other)) for one, other in ((found, wanted), (wanted, found))]
+    return "; ".join(
+        " instead of ".join(text[name] for text in texts) for name, value in old.items() if value != new[name]
+    )
+
+
+def _as_options(found: Definition, base: Mapping[str, Value], other: Mapping[str, Value]) -> dict[str, str]:
+    """Return a definition as options, by its fields; of its base only what differs from that of another one."""
+    differing = [name for name, value in base.items() if name not in other or other[name] != value]
+    given: dict[str, tuple[str, Sequence[object]]] = {
+        "profile": ("--profile", [found.profile]),
+        "base": ("--set", [f"{name}={settings.text_of(base[name])}" for name in differing]),
+        "over": ("--over", found.over),
+        "search": ("--search", found.search),
+        "seeds": ("--seeds", [found.seeds]),
+        "trials": ("--trials", [found.trials] if found.trials else []),
+        "sampler": ("--sampler", [found.sampler] if found.sampler else []),
+        "pruner": ("--pruner", [found.pruner] if found.pruner else []),
+    }
+    texts = {
+        field: " ".join(f"{option} {shell.quoted(str(one))}" for one in values) or f"no {option}"
+        for field, (option, values) in given.items()
+    }
+    sought = [f"--{'minimise' if one.better == 'lower' else 'maximise'} {one.metric}" for one in found.objectives]
+    groups = [f"[[sweep.points]] {shell.joined(map(str, group))}" for group in found.groups]
+    return {
+        **texts,
+        "objectives": " ".join(sought) or "no objective",
+        _GROUPS: " ".join(groups) or "no [[sweep.points]]",
+    }

@@ -62,8 +62,8 @@ def define(root: Root, pipeline: Pipeline, wanted: Definition) -> None:
     found = files.read(root, wanted.name)
     if differs := definitions.difference(found, wanted, pipeline.configuration):
         raise UsageError(
-            f"sweep {wanted.name} is defined already, and otherwise: {differs}; choose another name, or continue it "
-            f"with `sae sweep run {wanted.name}`"
+            f"sweep {wanted.name} is defined already, with other settings: {differs}; choose another name, or continue "
+            f"it with `sae sweep run {wanted.name}`"
         )
 
 

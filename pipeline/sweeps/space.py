@@ -24,6 +24,10 @@ class Choices:
     setting: str
     values: tuple[Value, ...]
 
+    def __str__(self) -> str:
+        texts = [settings.text_of(one) for one in self.values]
+        return f"{self.setting}={(';' if any(',' in one for one in texts) else ',').join(texts)}"
+
 
 @dataclasses.dataclass(frozen=True)
 class Listed:
@@ -50,6 +54,9 @@ class Range:
     low: int | float
     high: int | float
     log: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.setting}={self.low}..{self.high}{f':{_LOG}' if self.log else ''}"
 
 
 def axis(given: str | Listed, option: str, config_type: type[Configuration]) -> Choices:

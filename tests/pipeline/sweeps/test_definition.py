@@ -78,7 +78,7 @@ def test_groups_that_differ_are_another_definition(tmp_path):
     root = Root(tmp_path)
     engine.define(root, PIPELINE, grouped(L1))
     engine.define(root, PIPELINE, grouped(L1))
-    with pytest.raises(UsageError, match="groups is"):
+    with pytest.raises(UsageError, match=r"with other settings: \[\[sweep.points\]\] model.sparsity=l1 "):
         engine.define(root, PIPELINE, grouped(L1, TOPK))
 
 
@@ -223,11 +223,37 @@ def test_the_same_definition_continues_and_another_is_refused(tmp_path):
     engine.define(root, PIPELINE, found)
     before = files.definition_file(root, "l1").read_bytes()
     engine.define(root, PIPELINE, made("engine.beam_workers=2", seeds=2))  # changes no results
-    with pytest.raises(UsageError, match="seeds is 2, not 3"):
+    with pytest.raises(UsageError, match="already, with other settings: --seeds 2 instead of --seeds 3; choose"):
         engine.define(root, PIPELINE, made(seeds=3))
-    with pytest.raises(UsageError, match=r"training\.epochs"):
-        engine.define(root, PIPELINE, made("training.epochs=3", seeds=2))
     assert files.definition_file(root, "l1").read_bytes() == before
+
+
+BASE = ("training.epochs=3", "training.batch_size=64")
+SEARCH = ["model.l1=0..1", "model.code_units=4,8", "training.learning_rate=1e-4..1e-2:log"]
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "differs"),
+    [
+        (made(*BASE), made(BASE[1]), "--set training.epochs=3 instead of no --set"),
+        (made(*BASE), made("training.epochs=4", BASE[1]), "--set training.epochs=3 instead of --set training.epochs=4"),
+        (made(), made(over=["model.l1=0,1e-3,1"], minimise=["test_mse"]),
+         "--over model.l1=0.0,0.001 instead of --over model.l1=0.0,0.001,1.0; "
+         "--minimise test_bce instead of --minimise test_mse"),
+        (made(over=["model.hidden_layers=256,64;128"]), made(over=(), seeds=2),
+         "--over 'model.hidden_layers=256,64;128' instead of no --over; --seeds 1 instead of --seeds 2"),
+        (made(over=(), search=SEARCH, trials=3), made(),
+         "no --over instead of --over model.l1=0.0,0.001; --search model.l1=0.0..1.0 --search model.code_units=4,8 "
+         "--search training.learning_rate=0.0001..0.01:log instead of no --search; --trials 3 instead of no --trials; "
+         "--sampler tpe instead of no --sampler; --pruner median instead of no --pruner"),
+        (grouped(L1, TOPK), grouped(L1),
+         "[[sweep.points]] model.sparsity=l1 model.l1=0.0,0.001 [[sweep.points]] model.sparsity=topk "
+         "model.active_units=4.0,8.0 instead of [[sweep.points]] model.sparsity=l1 model.l1=0.0,0.001"),
+    ],
+)  # fmt: skip
+def test_a_difference_is_named_as_its_options_are_typed(found, wanted, differs):
+    assert definition.difference(found, wanted, PipelineConfig) == differs
+    assert definition.difference(found, found, PipelineConfig) == ""
 
 
 L1_RANGE = {"setting": "model.l1", "low": 0, "high": 1, "log": False}
