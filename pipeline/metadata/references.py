@@ -46,9 +46,11 @@ def find_run(wanted: str, run_ids: Sequence[str]) -> str:
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise NotFoundError(f"run {wanted}: {len(found)} ids start with it: {shown}{more}; give more of the id")
     if ":" in wanted and not any(":" in run_id for run_id in run_ids):  # ids of notebooks are times with colons
-        find_run(wanted.partition(":")[0], run_ids)  # else `sae artifact` would fail as well
+        find_run(wanted.partition(":")[0], run_ids)  # else these commands would fail as well
+        run, node = map(shell.quoted, wanted.split(":")[:2])
         raise NotFoundError(
-            f"no run {wanted}: `sae artifact {shell.quoted(wanted)}` shows an output of a node in a run"
+            f"no run {wanted}: `sae logs {run} {node}` shows the log of the node, `sae why {run} {node}` why it ran, "
+            f"`sae artifact {shell.quoted(wanted)}` its output"
         )
     raise NotFoundError(f"no run {wanted}{closest(wanted, run_ids)} ({LATEST} is the newest; `sae runs` lists all)")
 

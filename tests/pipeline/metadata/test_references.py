@@ -70,7 +70,8 @@ def test_of_one_run_there_is_no_other():
 
 
 def test_the_name_of_an_output_leads_to_the_command_that_shows_it():
-    with pytest.raises(NotFoundError, match="no run latest:Trainer: `sae artifact latest:Trainer` shows an output"):
+    said = "`sae logs latest Trainer` .* `sae why latest Trainer` .* `sae artifact latest:Trainer` its output"
+    with pytest.raises(NotFoundError, match=f"no run latest:Trainer: {said}"):
         references.find_run("latest:Trainer", ["r1"])
     with pytest.raises(NotFoundError, match=r"no run r2; did you mean r1\?"):
         references.find_run("r2:Trainer", ["r1"])
