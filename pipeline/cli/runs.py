@@ -88,7 +88,7 @@ def runs_command(
             sessions=not (cells or as_csv),
         )
         if options.as_json:
-            output.write_json(json_documents.runs(rows, page))
+            output.write_json(json_documents.runs(rows, page, reader.starting()))
             return
         if as_csv:
             output.write(runs_text.as_csv(rows))

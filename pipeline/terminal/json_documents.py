@@ -15,6 +15,7 @@ from pipeline.core.serialization import jsonable
 
 if TYPE_CHECKING:  # importing all of these would take longer than to list runs
     from pipeline.artifacts.sections import Preview
+    from pipeline.core.root_lock import Holder
     from pipeline.core.settings import Settings
     from pipeline.inspection.run_diff import Comparison
     from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Continuation, Run, RunRow
@@ -45,9 +46,9 @@ def settings(found: Settings) -> dict[str, Any]:
     return {"profile": found.profile, "settings": fields}
 
 
-def runs(rows: Sequence[RunRow], page: Continuation) -> dict[str, Any]:
-    """Of `sae runs`. `total`: how many runs there are; `more`: whether some are not listed."""
-    return {"runs": rows, "total": page.total, "more": bool(page.next)}
+def runs(rows: Sequence[RunRow], page: Continuation, starting: Holder | None) -> dict[str, Any]:
+    """Of `sae runs`. `total`: of all runs; `more`: whether some are not listed; `starting`: id of a run, or null."""
+    return {"runs": rows, "total": page.total, "more": bool(page.next), "starting": starting and starting.run}
 
 
 def run(

@@ -21,7 +21,7 @@ from pipeline.registry.listing import DecisionRow
 
 # By command: what its document is made from.
 DOCUMENTS: dict[str, dict[Any, Any]] = {
-    "runs": {"runs": tuple[RunRow, ...], "total": int, "more": bool},
+    "runs": {"runs": tuple[RunRow, ...], "total": int, "more": bool, "starting": str | None},
     "show": {
         Run: None,
         "thresholds": tuple[Any, ...],

@@ -37,11 +37,11 @@ def test_the_shapes_are_as_they_were():
 @pytest.mark.parametrize(
     ("value", "faults"),
     [
-        ({"schema_version": 2, "runs": [], "total": 0, "more": False}, 0),
-        ({"schema_version": 2, "runs": [], "total": 0}, 1),
-        ({"schema_version": 2, "runs": [], "total": 0, "more": 1}, 1),
-        ({"schema_version": 2, "runs": [{}], "total": 0, "more": False}, 1),
-        ({"schema_version": 2, "runs": None, "total": True, "more": False}, 2),
+        ({"schema_version": 2, "runs": [], "total": 0, "more": False, "starting": None}, 0),
+        ({"schema_version": 2, "runs": [], "total": 0, "starting": None}, 1),
+        ({"schema_version": 2, "runs": [], "total": 0, "more": 1, "starting": None}, 1),
+        ({"schema_version": 2, "runs": [{}], "total": 0, "more": False, "starting": None}, 1),
+        ({"schema_version": 2, "runs": None, "total": True, "more": False, "starting": None}, 2),
     ],
 )
 def test_another_shape_is_found(value, faults):

@@ -250,6 +250,7 @@ def test_a_run_that_is_starting_is_named_until_it_is_listed(sae, tmp_path):
         assert (code, output) == (0, "")
         assert errors.startswith(f"a run is starting and not listed yet: process {os.getpid()} since ")
         assert errors.endswith(" UTC, run r1\n")
+        assert json.loads(sae(*at_root, "--json")[1])["starting"] == "r1"
         assert "no run is failed: " in sae(*at_root, "--state", "failed")[2]
         assert "no run fulfils the conditions: " in sae(*at_root, "--where", "test_bce<0")[2]
         recorded.run("r0")
@@ -257,6 +258,7 @@ def test_a_run_that_is_starting_is_named_until_it_is_listed(sae, tmp_path):
         assert (output.count("\n"), errors.count("r1")) == (2, 1)
         recorded.run("r1")
         assert "starting" not in sae(*at_root)[2]
+        assert json.loads(sae(*at_root, "--json")[1])["starting"] is None
     code, output, errors = sae(*at_root)
     assert (output.count("\n"), errors) == (3, "")
 
