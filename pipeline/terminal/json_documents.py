@@ -46,7 +46,7 @@ def settings(found: Settings) -> dict[str, Any]:
     return {"profile": found.profile, "settings": fields}
 
 
-def runs(rows: Sequence[RunRow], page: Continuation, starting: Holder | None) -> dict[str, Any]:
+def runs(rows: Sequence[RunRow], page: Continuation, starting: Holder | None = None) -> dict[str, Any]:
     """Of `sae runs`. `total`: of all runs; `more`: whether some are not listed; `starting`: id of a run, or null."""
     return {"runs": rows, "total": page.total, "more": bool(page.next), "starting": starting and starting.run}
 
