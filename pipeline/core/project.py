@@ -6,3 +6,4 @@ import pathlib
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 LOCK = PROJECT / "requirements.txt"
+PACKAGES = ("components", "pipeline")  # whose code runs; `sae` only calls it

@@ -198,10 +198,14 @@ def _profile(name: str, config_type: type[Configuration]) -> Mapping[str, Value]
 
 def of_option(option: str, config_type: type[Configuration]) -> str:
     """Return the name of the setting that an option such as `--seed` sets. Raises `UsageError` if there is none."""
-    for name, setting in config_type.settings().items():
-        if setting.option == option:
-            return name
+    if name := find_option(option, config_type):
+        return name
     raise UsageError(f"this pipeline has no setting for {option}: leave it out")
+
+
+def find_option(option: str, config_type: type[Configuration]) -> str:
+    """Return the name of the setting that an option such as `--seed` sets; empty if there is none."""
+    return next((name for name, setting in config_type.settings().items() if setting.option == option), "")
 
 
 def _known(name: str, origin: str, config_type: type[Configuration]) -> str:

@@ -11,6 +11,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import ConfiguredPipeline
 from pipeline.metadata import root_store, run_properties
 from pipeline.metadata.store import Store, open_store
+from pipeline.metadata.types import RunContext
 from pipeline.orchestration import partial_run
 from pipeline.orchestration.cache import CacheDecision, CacheVerdict, NodeCache
 from pipeline.orchestration.request import RunRequest
@@ -72,7 +73,7 @@ def plan_run(request: RunRequest) -> Plan:
         if lookup and not lookup.good:
             reason = lookup.found
         elif found is None:
-            reason = _unknown_dataset(root, store, _profile(resolved, request))
+            reason = _unknown_dataset(root, _newest(store), _profile(resolved, request))
         else:
             resolved, dataset = found.settings, f"{found.dataset.name} {found.dataset.version}"
             configured = ConfiguredPipeline(pipeline, resolved, found.dataset, root.serving)
@@ -129,9 +130,9 @@ def dataset_warning(request: RunRequest) -> str:
     if not root_store.given(root, resolved.config.paths.metadata).exists():
         return ""
     if (found := request.pipeline.data.recall(root, request.settings, resolved)) is None:
-        store, profile = open_store(root, read_only=True), _profile(resolved, request)
+        newest, profile = _newest(open_store(root, read_only=True)), _profile(resolved, request)
         # With the same profile, it may be a new version of the data.
-        return _unknown_dataset(root, store, profile) if _other_profile(store, profile) else ""
+        return _unknown_dataset(root, newest, profile) if _other_profile(newest, profile) else ""
     used = found.settings.profile
     if used == resolved.profile:
         return ""
@@ -157,20 +158,23 @@ def _profile(resolved: settings.Settings, request: RunRequest) -> str:
     return settings.applied_profile(resolved.profile, resolved.config.values(), request.settings.config_type)
 
 
-def _unknown_dataset(root: Root, store: Store, profile: str) -> str:
+def _newest(store: Store) -> RunContext | None:
+    return next(iter(store.run_contexts()), None)
+
+
+def _unknown_dataset(root: Root, newest: RunContext | None, profile: str) -> str:
     """Return why nothing can be cached: no run yet, or an unknown data set, with that of the runs and their profile."""
-    if not store.run_contexts():
+    if newest is None:
         return _NOTHING_RAN
     chosen = f"the data set of profile {profile}" if profile else "the data set"
     text = f"{chosen} is not known in this root, or may be another one now"
     if dataset := root.dataset():
         text += f"; its runs are on {dataset}"
-    used = _other_profile(store, profile)
+    used = _other_profile(newest, profile)
     return f"{text}: add --profile {used}" if used else text
 
 
-def _other_profile(store: Store, profile: str) -> str:
+def _other_profile(newest: RunContext | None, profile: str) -> str:
     """Return the profile of the newest run if it is another one; else, and without a run, an empty string."""
-    newest = next(iter(store.run_contexts()), None)
     used = run_properties.headline_of(newest.properties).profile if newest else ""
     return used if used and used != profile else ""

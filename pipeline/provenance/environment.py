@@ -17,14 +17,14 @@ from collections.abc import Iterable, Sequence
 
 from components.errors import cause_text
 from pipeline.core import file_digests
-from pipeline.core.project import LOCK, PROJECT
+from pipeline.core.project import LOCK, PACKAGES, PROJECT
 from pipeline.provenance import packages, remembered
 
 _CPUINFO = pathlib.Path("/proc/cpuinfo")
 _COMMAND_SECONDS = 5.0  # git takes milliseconds, but may hang on a network disk
 
 # The files of the repository that results depend on.
-_CODE = ("components", "pipeline", "pipeline_config.py", "pyproject.toml", "requirements.txt")
+_CODE = (*PACKAGES, "pipeline_config.py", "pyproject.toml", "requirements.txt")
 # Inside a git hook these name the repository of the hook.
 _GIT_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")
 

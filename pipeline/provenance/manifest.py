@@ -14,7 +14,7 @@ from typing import Protocol
 
 from components import atomic_file, json_text
 from components.errors import cause_text
-from pipeline.core import regular_file, serialization, tfx_versions
+from pipeline.core import regular_file, serialization, settings, tfx_versions
 from pipeline.core.dataset import Dataset
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.text import short_digest
@@ -108,7 +108,7 @@ def collect(
     """
     checkout = environment.checkout()
     of_pipeline = _checkout_of(pipeline.location, code) if pipeline.location else environment.Checkout()
-    seeds = [name for name, setting in pipeline.configuration.settings().items() if setting.option == "--seed"]
+    seed = settings.find_option("--seed", pipeline.configuration)
     return Manifest(
         run_id=run_id,
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -116,7 +116,7 @@ def collect(
         command=tuple(command),
         profile=profile,
         configuration=dict(configuration),
-        seed=int(configuration[seeds[0]]) if seeds else 0,
+        seed=int(configuration[seed]) if seed else 0,
         data=data,
         code={node: dict(files) for node, files in code.items()},
         pipeline=pipeline.location,

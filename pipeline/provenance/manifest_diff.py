@@ -6,10 +6,11 @@ import dataclasses
 import enum
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from pipeline.core.dataset import Dataset
+from pipeline.core.project import PACKAGES
 from pipeline.provenance import environment
 from pipeline.provenance.manifest import Manifest
 from pipeline_config import Configuration
@@ -18,7 +19,6 @@ _DIGITS = 12  # of a digest or commit; enough to distinguish two
 # Features that arithmetic may use; names as in /proc/cpuinfo of x86 and arm64, and in macOS's sysctl.
 _ARITHMETIC = re.compile(r"sse|avx|fma|f16c|amx|fp|simd|sve|sme|neon|bf16|i8mm|dotprod|FEAT_", re.IGNORECASE)
 _LAST_BITS = "floating point results may differ in their last bits, and training amplifies that"
-_PROJECT = ("components", "pipeline")  # its packages
 _ABSENT, _NONE_OF_ITS_OWN, _NO_EFFECT = "not there", "none of its own", "no effect"
 
 
@@ -81,11 +81,7 @@ def _data_rows(old: Dataset, new: Dataset) -> Iterator[_Row]:
 
 def _code_rows(recorded: Manifest, here: Manifest) -> Iterator[_Row]:
     of_project, of_pipeline = _remedy(recorded.git), _remedy_of_pipeline(recorded)
-    # Only the nodes that the other one does not have.
-    lost, gained = (
-        ", ".join(sorted(nodes)) for nodes in (set(recorded.code) - set(here.code), set(here.code) - set(recorded.code))
-    )
-    yield "nodes", lost or _NONE_OF_ITS_OWN, gained or _NONE_OF_ITS_OWN, f"other nodes: {of_pipeline}", True
+    yield "nodes", *_own(recorded.code, here.code, ", "), f"other nodes: {of_pipeline}", True
     old, new = (
         {file: digest[:_DIGITS] for files in code.values() for file, digest in files.items()}
         for code in (recorded.code, here.code)
@@ -96,7 +92,7 @@ def _code_rows(recorded: Manifest, here: Manifest) -> Iterator[_Row]:
             for node in _union(recorded.code, here.code)
             if file in recorded.code.get(node, {}) or file in here.code.get(node, {})
         ]
-        remedy = of_project if file.partition("/")[0] in _PROJECT else of_pipeline
+        remedy = of_project if file.partition("/")[0] in PACKAGES else of_pipeline
         yield file, old.get(file), new.get(file), f"other code in {', '.join(nodes)}: {remedy}", True
     if old == new:
         effect = f"the nodes run the same code, but may be wired or configured differently: {of_project}"
@@ -155,12 +151,10 @@ def _machine_rows(old: environment.Machine, new: environment.Machine) -> Iterato
         ("processor's features for arithmetic", f"other processor features: {_LAST_BITS}", True),
         ("processor's other features", "arithmetic does not use them", False),
     ):
-        # Only the features that the other processor does not have; the full lists are long.
-        lost, gained = (
-            " ".join(name for name in sorted(features) if bool(_ARITHMETIC.search(name)) == matters)
-            for features in (set(old.features) - set(new.features), set(new.features) - set(old.features))
+        before, now = (
+            [name for name in machine.features if bool(_ARITHMETIC.search(name)) == matters] for machine in (old, new)
         )
-        yield field, lost or _NONE_OF_ITS_OWN, gained or _NONE_OF_ITS_OWN, effect, matters
+        yield field, *_own(before, now, " "), effect, matters
     effect = f"another C library, which has its own mathematical functions: {_LAST_BITS}"
     yield "C library", old.libc, new.libc, effect, True
     effect = "the libraries that compute come with the packages, not with the system"
@@ -204,6 +198,13 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) or "empty"
+
+
+def _own(old: Collection[str], new: Collection[str], separator: str) -> tuple[str, str]:
+    """Return the names that each has and the other does not; all names would be long."""
+    both = {*old} & {*new}
+    lost, gained = (separator.join(sorted({*names} - both)) for names in (old, new))
+    return lost or _NONE_OF_ITS_OWN, gained or _NONE_OF_ITS_OWN
 
 
 def _union(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

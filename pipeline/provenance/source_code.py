@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from pipeline.core import file_digests
 from pipeline.core.errors import UsageError
-from pipeline.core.project import PROJECT
+from pipeline.core.project import PACKAGES, PROJECT
 from pipeline.provenance import packages, remembered
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -137,7 +137,7 @@ def distributions(module: str) -> frozenset[str]:
 def project_digest() -> str:
     """Return one digest of all files of the project: both packages and the module of the configuration."""
     paths = [os.path.join(PROJECT, "pipeline_config.py")]
-    for package in ("components", "pipeline"):
+    for package in PACKAGES:
         for folder, folders, names in os.walk(os.path.join(PROJECT, package)):
             folders[:] = [name for name in folders if not name.startswith(".") and name != "__pycache__"]
             paths += [os.path.join(folder, name) for name in names if not name.startswith(".")]

@@ -343,11 +343,11 @@ def assignments(found: Definition, pipeline: Pipeline, combination: Mapping[str,
 def seed_of(found: Definition, pipeline: Pipeline, combination: Mapping[str, Value], seed: int) -> int:
     """Return the seed with which a point runs; arguments as of `settings_of`; 0 if the pipeline has no such setting."""
     config_type = pipeline.configuration
-    for name, declared in config_type.settings().items():
-        if declared.option == "--seed":
-            profile = config_type.profiles.get(found.profile, {})
-            return int({name: declared.default, **profile, **found.base, **combination}[name]) + seed
-    return 0
+    name = settings.find_option("--seed", config_type)
+    if not name:
+        return 0
+    default, profile = config_type.settings()[name].default, config_type.profiles.get(found.profile, {})
+    return int({name: default, **profile, **found.base, **combination}[name]) + seed
 
 
 def to_json(found: Definition) -> dict[str, Any]:

@@ -146,14 +146,18 @@ def best_point(found: Sweep, by: Objective) -> Point:
 
 def best_point_of(found: Sweep, combination: Combination, by: Objective) -> Point:
     """Return the point with the best value in a combination that `ranked` returned."""
-    points = [one for one in found.points if one.number in combination.points and by.chosen_by in one.metrics]
-    return min(points, key=lambda one: (by.score(one.metrics[by.chosen_by]), one.number))
+    return _best_first([one for one in found.points if one.number in combination.points], by)[0]
 
 
 def best_blessed_point(found: Sweep, by: Objective) -> Point | None:
     """Return the point with the best value of those whose model is blessed; None if there is none."""
-    points = [one for one in found.points if one.blessed and by.chosen_by in one.metrics]
-    return min(points, key=lambda one: (by.score(one.metrics[by.chosen_by]), one.number), default=None)
+    return next(iter(_best_first([one for one in found.points if one.blessed], by)), None)
+
+
+def _best_first(points: Sequence[Point], by: Objective) -> list[Point]:
+    """Return the points that have a value, the best first; of equal ones in the order of their numbers."""
+    measured = [one for one in points if by.chosen_by in one.metrics]
+    return sorted(measured, key=lambda one: (by.score(one.metrics[by.chosen_by]), one.number))
 
 
 def _current(found: Definition, pipeline: Pipeline) -> Definition:
