@@ -103,6 +103,15 @@ class Definition:
         """Return the number of points: combinations times seeds."""
         return self.combinations * self.seeds
 
+    def points_of(self, combination: int) -> range:
+        """Return the numbers of the points of a combination, by its number; both count from 1."""
+        return range((combination - 1) * self.seeds + 1, combination * self.seeds + 1)
+
+    def place_of(self, point: int) -> tuple[int, int]:
+        """Return the number of the combination of a point, and that of its seed, from 0."""
+        combination, seed = divmod(point - 1, self.seeds)
+        return combination + 1, seed
+
     def grid(self) -> list[dict[str, Value]]:
         """Return the combinations of a grid, or of a search by the sampler `grid`, the last setting changing first."""
         found: list[dict[str, Value]] = []

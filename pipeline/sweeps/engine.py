@@ -154,11 +154,8 @@ class _Engine:
         self._wait_for_root()
         found = self.read()
         final = {one.number for one in found.points if one.state.is_final}
-        done = [
-            number
-            for number in range(1, self._definition.combinations + 1)
-            if final.issuperset(self._points_of(number))
-        ]
+        numbers = range(1, self._definition.combinations + 1)
+        done = [number for number in numbers if final.issuperset(self._definition.points_of(number))]
         self._tried = final
         self._source = self._make_source(found, done)
         if final:
@@ -203,7 +200,7 @@ class _Engine:
         losses = {
             one.combination: {epoch.epoch: loss for epoch, loss in self._losses(self._root, one.run)}
             for one in found.points
-            if one.number == self._points_of(one.combination)[0]
+            if one.number == self._definition.points_of(one.combination)[0]
             if one.state.is_final and self._definition.pruner != "none"
         }
         search.continue_from(found.combinations, found.points, losses)
@@ -223,10 +220,6 @@ class _Engine:
         epochs = (one for one in events if isinstance(one, EpochEnded))
         return [(one, one.val_reconstruction) for one in epochs if one.val_reconstruction is not None]
 
-    def _points_of(self, combination: int) -> range:
-        seeds = self._definition.seeds
-        return range((combination - 1) * seeds + 1, combination * seeds + 1)
-
     def _fill_queue(self) -> None:
         assert self._source is not None
         while len(self._queue) + len(self._active) < self._trials.capacity:
@@ -235,11 +228,11 @@ class _Engine:
                 return
             number, values = chosen
             self._combinations[number] = values
-            self._queue += [point for point in self._points_of(number) if point not in self._tried]
+            self._queue += [point for point in self._definition.points_of(number) if point not in self._tried]
 
     def _start(self, point: int) -> None:
-        combination, seed = divmod(point - 1, self._definition.seeds)
-        values = self._combinations[combination + 1]
+        combination, seed = self._definition.place_of(point)
+        values = self._combinations[combination]
         assigned = definitions.assignments(self._definition, self._pipeline, values, seed)
         self._active.append(self._trials.start(point, assigned))
 
@@ -305,17 +298,17 @@ class _Engine:
             self._note(f"the run of point {trial.point} ended early: {why}")
         else:
             if point.state == PointState.PRUNED:  # the other seeds are not run
-                siblings = self._points_of(point.combination)
+                siblings = self._definition.points_of(point.combination)
                 self._tried.update(set(siblings) & set(self._queue))
                 self._queue = [number for number in self._queue if number not in siblings]
             done = sum(one.state.is_final for one in found.points)
             self._progress(Progress(point, done, self._definition.size))
-        self._report(found, (trial.point - 1) // self._definition.seeds + 1)
+        self._report(found, self._definition.place_of(trial.point)[0])
 
     def _report(self, found: Sweep, combination: int) -> None:
         """Tell the source the result of a combination, when all its points were tried."""
         assert self._source is not None
-        numbers = self._points_of(combination)
+        numbers = self._definition.points_of(combination)
         if not self._tried.issuperset(numbers):
             return
         result = next((one for one in found.combinations if one.number == combination), None)

@@ -195,25 +195,14 @@ def _points(found: Definition, pipeline: Pipeline, runs: _Runs, brief: bool) -> 
 
 def _with_pruned(found: Definition, pipeline: Pipeline, made: Sequence[Point]) -> list[Point]:
     """Return the points of a search, with those that are not run because their combination was stopped early."""
-    numbers = {one.number for one in made}
-    added = []
+    points = {one.number: one for one in made}
     for one in made:
         if one.state == PointState.PRUNED:
-            first = (one.combination - 1) * found.seeds + 1
-            added += [
-                Point(
-                    number,
-                    one.combination,
-                    one.settings,
-                    definition.seed_of(found, pipeline, one.settings, number - first),
-                    PointState.PRUNED,
-                    pruned_at=one.pruned_at,
-                )
-                for number in range(first, first + found.seeds)
-                if number not in numbers
-            ]
-            numbers.update(range(first, first + found.seeds))
-    return sorted([*made, *added], key=lambda one: one.number)
+            for seed, number in enumerate(found.points_of(one.combination)):
+                value = definition.seed_of(found, pipeline, one.settings, seed)
+                pruned = Point(number, one.combination, one.settings, value, one.state, pruned_at=one.pruned_at)
+                points.setdefault(number, pruned)
+    return [points[number] for number in sorted(points)]
 
 
 def _point(
@@ -224,18 +213,18 @@ def _point(
     grid: Sequence[Mapping[str, Value]],
     brief: bool,
 ) -> Point:
-    combination, place = divmod(number - 1, found.seeds)
-    varied = dict(grid[combination]) if grid else {}
+    combination, place = found.place_of(number)
+    varied = dict(grid[combination - 1]) if grid else {}
     if number not in runs:
         seed = definition.seed_of(found, pipeline, varied, place)
-        return Point(number, combination + 1, varied, seed, PointState.WAITING)
+        return Point(number, combination, varied, seed, PointState.WAITING)
     context, row = runs[number]
     varied = varied or {name: row.settings[name] for name in found.varied if name in row.settings}
     recorded = context.properties.get(run_properties.PRUNED)
     pruned_at = recorded if isinstance(recorded, int) else None
     return Point(
         number,
-        combination + 1,
+        combination,
         varied,
         definition.seed_of(found, pipeline, varied, place),
         _state(row, pruned_at),

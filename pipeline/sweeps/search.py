@@ -107,9 +107,9 @@ class Search:
 
     def is_hopeless(self, point: int, epoch: int, epochs: int, loss: float) -> bool:
         """Take a validation loss of a point in progress, and return whether to stop it; only the first seed counts."""
-        combination, place = divmod(point - 1, self._definition.seeds)
-        trial = self._trials.get(combination + 1)
-        if trial is None or place > 0:
+        combination, seed = self._definition.place_of(point)
+        trial = self._trials.get(combination)
+        if trial is None or seed > 0:
             return False
         trial.report(loss, epoch)
         return epoch >= _WARM_UP * epochs and trial.should_prune()
