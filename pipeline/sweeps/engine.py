@@ -6,7 +6,6 @@ at any time; the next one finds what ended, and waits for a run that is still in
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime
 import time
@@ -116,8 +115,7 @@ def run(
     complete = sum(one.state.is_final for one in ended.points) == found.size
     trials.close(complete)
     if complete:
-        with contextlib.ExitStack() as stack:
-            workers.lock(root, stack)
+        with workers.locked(root):
             record.record(root, pipeline, ended)
         ended = engine.read()
     return ended
@@ -316,10 +314,9 @@ class _Engine:
             self._source.report(result, [one for one in found.points if one.number in numbers])
 
     def _record_pruned(self, trial: Trial) -> None:
-        with contextlib.ExitStack() as stack:
-            workers.lock(trial.root, stack)
-            writer = MetadataWriter(trial.root)
-            writer.end_run(trial.run_id, {run_properties.PRUNED: self._stopped_early[trial.point]})
+        with workers.locked(trial.root):
+            pruned = {run_properties.PRUNED: self._stopped_early[trial.point]}
+            MetadataWriter(trial.root).end_run(trial.run_id, pruned)
 
 
 def check_root(root: Root, metadata: str) -> None:

@@ -12,7 +12,7 @@ import itertools
 import pathlib
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from pipeline.core import root_lock
 from pipeline.core.errors import LockedError, UnavailableError
@@ -109,9 +109,9 @@ class WorkerTrials:
         """Return the ended runs of this sweep in a root, newest first; those that were killed do not count."""
         found = []
         for context in open_store(root).run_contexts():
-            parsed = trigger.parse(str(context.properties.get(run_properties.START_PROPERTY, "")))
-            was_killed = recovery.REASON in (run_properties.headline_of(context.properties).error or "")
-            has_ended = run_properties.END_PROPERTY in context.properties and not was_killed
+            headline = run_properties.headline_of(context.properties)
+            parsed = trigger.parse(headline.trigger or "")
+            has_ended = headline.state is not None and recovery.REASON not in (headline.error or "")
             if parsed and parsed[0] == self._sweep and has_ended:
                 found.append(context.name)
         return found
@@ -131,8 +131,7 @@ class WorkerTrials:
         new = [run_id for run_id in reversed(ended) if run_id not in known]
         if not new:
             return
-        with contextlib.ExitStack() as stack:
-            lock(self._root, stack)
+        with locked(self._root):
             for run_id in new:
                 adopt_run(worker, self._root, run_id)
 
@@ -165,12 +164,13 @@ class WorkerTrials:
         unfinished.rename(place)
 
 
-def lock(root: Root, stack: contextlib.ExitStack) -> None:
-    """Lock a root as long as the stack lasts; wait for a run that holds it."""
-    while True:
-        try:
-            stack.enter_context(root_store.lock(root))
-        except LockedError:
+@contextlib.contextmanager
+def locked(root: Root) -> Iterator[None]:
+    """Lock a root; wait for a run that holds it."""
+    with contextlib.ExitStack() as stack:
+        while True:
+            with contextlib.suppress(LockedError):
+                stack.enter_context(root_store.lock(root))
+                break
             time.sleep(_POLL)
-        else:
-            return
+        yield
