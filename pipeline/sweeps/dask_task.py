@@ -11,7 +11,7 @@ import os
 import pathlib
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from components.errors import cause_text
@@ -160,23 +160,13 @@ class _Wish:
 
 def _run(order: Order, wish: _Wish) -> TrialOutcome:
     root = Root(order.root)
-    while True:
-        if not _wait_until(lambda: root_lock.holder(root.lock_file) is None, wish):
-            return TrialOutcome(int(ExitCode.INTERRUPTED))
-        ended = _earlier_attempt(order, root)
-        if ended is None:
-            ended = _attempt(order, wish)
-        if ended.exit_code != ExitCode.LOCKED:  # another run was faster
-            return ended
-
-
-def _wait_until(condition: Callable[[], bool], wish: _Wish) -> bool:
-    """Wait for a condition; return False if the trial is not wanted any more."""
     while wish.lasts():
-        if condition():
-            return True
+        if root_lock.holder(root.lock_file) is None:
+            ended = _earlier_attempt(order, root) or _attempt(order, wish)
+            if ended.exit_code != ExitCode.LOCKED:  # another run was faster
+                return ended
         time.sleep(_POLL)
-    return False
+    return TrialOutcome(int(ExitCode.INTERRUPTED))
 
 
 def _earlier_attempt(order: Order, root: Root) -> TrialOutcome | None:
