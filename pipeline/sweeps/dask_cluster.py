@@ -17,14 +17,13 @@ from types import ModuleType
 from typing import Any
 
 from components.errors import cause_text
-from pipeline.core import regular_file
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.orchestration.portable import worker_identity
 from pipeline.orchestration.portable.worker_identity import Identity
 from pipeline.sweeps import dask_task, files
 from pipeline.sweeps.dask_task import Order, TrialOutcome, WorkerState
-from pipeline.sweeps.trials import INTERRUPT_GRACE, Trial
+from pipeline.sweeps.trials import INTERRUPT_GRACE, Trial, read_run_id
 from pipeline.sweeps.workers import WorkerTrials
 
 _ADDRESS = re.compile(r"(tcp|tls)://([^\s/:]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
@@ -273,9 +272,7 @@ class DaskTrial:
 
     @property
     def run_id(self) -> str:
-        with contextlib.suppress(OSError, ValueError):
-            return regular_file.text(self._order.run_file).strip()
-        return ""
+        return read_run_id(self._order.run_file)
 
     def ended(self) -> bool:
         """Return whether it ended.

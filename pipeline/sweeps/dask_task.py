@@ -26,7 +26,7 @@ from pipeline.orchestration.portable import worker_identity
 from pipeline.orchestration.portable.worker_identity import Identity
 from pipeline.provenance import numeric_variables
 from pipeline.scheduler.run_process import Child, Watch
-from pipeline.sweeps.trials import INTERRUPT_GRACE, last_error
+from pipeline.sweeps.trials import INTERRUPT_GRACE, last_error, read_run_id
 
 _POLL = 0.2  # seconds between two looks at the process
 _ASK = 1.0  # seconds between two questions to the scheduler whether to interrupt it
@@ -172,9 +172,9 @@ def _run(order: Order, wish: _Wish) -> TrialOutcome:
 def _earlier_attempt(order: Order, root: Root) -> TrialOutcome | None:
     """Return how the run of an earlier attempt ended; None if it did not, or there was none."""
     try:
-        run_id = regular_file.text(order.run_file).strip()
+        run_id = read_run_id(order.run_file)
         context = open_store(root, read_only=True).run_context(run_id) if run_id else None
-    except (OSError, ValueError, SaeError):
+    except (OSError, SaeError):
         return None
     ended = str(context.properties.get(run_properties.END_PROPERTY, "")) if context else ""
     return TrialOutcome(int(_EXIT_CODES[ended]), last_error(order.output)) if ended in _EXIT_CODES else None

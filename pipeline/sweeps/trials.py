@@ -147,9 +147,7 @@ class LocalTrial:
 
     @property
     def run_id(self) -> str:
-        with contextlib.suppress(OSError, ValueError):
-            return regular_file.text(self._run_file).strip()
-        return ""
+        return read_run_id(self._run_file)
 
     def ended(self) -> bool:
         return self._watch.ended()
@@ -165,6 +163,13 @@ class LocalTrial:
 
     def kill(self) -> None:
         self._watch.process.kill()
+
+
+def read_run_id(file: pathlib.Path) -> str:
+    """Return the id that `sae run` wrote to a file; empty if it has not, or the file is damaged."""
+    with contextlib.suppress(OSError, ValueError):
+        return regular_file.text(file).strip()
+    return ""
 
 
 def last_error(output: pathlib.Path) -> str:
