@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from collections.abc import Mapping, Sequence
 
 from components.evaluation.metrics import Metric
@@ -133,15 +134,16 @@ def frontier(found: Sweep, pipeline: Pipeline, y: str, split: str) -> DrawnFront
     )
 
 
-def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
+def pareto(points: Sequence[tuple[float, ...]]) -> list[int]:
     """Return the places of the points that no other one dominates, less being better, by their first coordinate.
 
-    A point dominates another if it is at least as good in both coordinates, and better in one; so equal points both
+    A point dominates another if it is at least as good in all coordinates, and better in one; so equal points both
     stay.
     """
     kept: list[int] = []
-    for place in sorted(range(len(points)), key=lambda one: points[one]):
-        if not kept or points[place][1] < points[kept[-1]][1] or points[place] == points[kept[-1]]:
+    for place in sorted(range(len(points)), key=lambda one: points[one]):  # a point comes after those that dominate it
+        others = (points[one] for one in kept)
+        if not any(other != points[place] and all(map(operator.le, other, points[place])) for other in others):
             kept.append(place)
     return kept
 

@@ -20,7 +20,7 @@ from pipeline.metadata import root_store, run_properties
 from pipeline.metadata import sweep_trigger as trigger
 from pipeline.metadata.types import RunContext
 from pipeline.orchestration import recovery
-from pipeline.sweeps import definition, files, record
+from pipeline.sweeps import definition, files, frontier, record
 from pipeline.sweeps.definition import Definition, Objective
 from pipeline.sweeps.statistics import estimate
 from pipeline.sweeps.views import Combination, Point, PointState, Sweep, SweepRow, SweepState
@@ -295,15 +295,9 @@ def _best(combinations: Sequence[Combination], objectives: Sequence[Objective]) 
         values = [_score(one, by) for by in objectives]
         if objectives and None not in values:
             scores[one.number] = tuple(value for value in values if value is not None)
-    best = {
-        number for number, score in scores.items() if not any(_dominates(other, score) for other in scores.values())
-    }
+    numbers = list(scores)
+    best = {numbers[place] for place in frontier.pareto(list(scores.values()))}
     return {min(best)} if len(objectives) == 1 and best else best
-
-
-def _dominates(one: Sequence[float], other: Sequence[float]) -> bool:
-    pairs = list(zip(one, other, strict=True))
-    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
 
 
 def _row(found: Definition, points: Sequence[Point], is_running: bool) -> SweepRow:

@@ -67,11 +67,11 @@ def test_joined_points_are_those_that_no_other_one_dominates():
 @pytest.mark.parametrize("seed", range(20))
 def test_joined_points_are_those_of_the_definition(seed):
     chosen = random.Random(seed)
-    points = [(float(chosen.randint(0, 6)), float(chosen.randint(0, 6))) for _ in range(25)]
+    points = [tuple(float(chosen.randint(0, 6)) for _ in range(1 + seed % 3)) for _ in range(25)]
     expected = {
         place
-        for place, (x, y) in enumerate(points)
-        if not any(a <= x and b <= y and (a, b) != (x, y) for a, b in points)
+        for place, point in enumerate(points)
+        if not any(other != point and all(a <= b for a, b in zip(other, point, strict=True)) for other in points)
     }
     assert set(frontier.pareto(points)) == expected
 
