@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import logging
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent import futures
 from typing import Any
 
 import tensorflow_transform as tft
@@ -29,27 +30,38 @@ logger = logging.getLogger(__name__)
 
 
 class EncodeExecutor(base_executor.BaseExecutor):
-    """Encode the examples of the splits, in memory for one batch and one row group unless the split is there."""
+    """Encode the examples of the splits, in memory for two batches and one row group unless the split is there."""
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Write `codes`; its custom properties are the number of examples of each split, and of units."""
         transform = tft.TFTransformOutput(artifact_utils.get_single_uri(input_dict["transform_graph"]))
         model = loaded.load(path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"])))
         codes = artifact_utils.get_single_instance(output_dict["codes"])
-        with table.Writer(pathlib.Path(codes.uri) / table.FILE) as writer:
+        file = pathlib.Path(codes.uri) / table.FILE
+        # A batch is written while the next one is encoded.
+        with table.Writer(file) as writer, futures.ThreadPoolExecutor(1) as pool:
+            written: futures.Future[None] | None = None
             for split in json.loads(exec_properties["splits"]):
                 files = io_utils.all_files_pattern(artifact_utils.get_split_uri(input_dict["examples"], split))
                 count = 0
                 for batch in transformed_input.batches([files], transform, ids=True):
                     outputs = on_rows(model.signatures["encode"], "images", batch[features.IMAGE_XF])
                     found = outputs[saved_model.CODE].numpy()
-                    own = [name.decode() for name in batch[features.ID]]
-                    ids = [name or f"{split}/{number}" for number, name in enumerate(own, start=count)]
-                    writer.add(table.to_table(ids, split, found, batch.get(features.LABEL_XF)))
+                    if written:
+                        written.result()
+                    written = pool.submit(_write, writer, split, count, batch, found)
                     count += len(found)
                     codes.set_int_custom_property("units", found.shape[1])
                 codes.set_int_custom_property(f"{split}_examples", count)
                 logger.info("%s codes of %s", f"{count:,}", split)
+            if written:
+                written.result()
+
+
+def _write(writer: table.Writer, split: str, first: int, batch: Mapping[str, Any], codes: table.Codes) -> None:
+    own = [name.decode() for name in batch[features.ID]]
+    ids = [name or f"{split}/{number}" for number, name in enumerate(own, start=first)]
+    writer.add(table.to_table(ids, split, codes, batch.get(features.LABEL_XF)))
 
 
 class _EncodeSpec(component_spec.ComponentSpec):

@@ -8,7 +8,7 @@ import functools
 import time
 from typing import Any, TextIO
 
-from pipeline.core import settings
+from pipeline.core import garbage_collector, settings
 from pipeline.core.events import Listener, Note
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import ConfiguredPipeline, FoundDataset
@@ -125,7 +125,9 @@ class RunSession:
         part = partial_run.options(request, self.root, self.store, cache, self.tell)
         self._recorder.begin(self.store, configured)
         runner = local_runner.LocalRunner(self.root, self.run_id, cache, self.tell)
-        return self._recorder.end(self.store, runner.run(pipeline, run_options=part), configured)
+        with garbage_collector.seldom():
+            result = runner.run(pipeline, run_options=part)
+        return self._recorder.end(self.store, result, configured)
 
     def _configure(self, found: FoundDataset) -> ConfiguredPipeline:
         return ConfiguredPipeline(self.request.pipeline, found.settings, found.dataset, self.root.serving)

@@ -16,6 +16,7 @@ import io
 import pathlib
 import re
 from collections.abc import Callable, Iterator
+from concurrent import futures
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from pipeline.artifacts.fingerprints.files import Files
 from pipeline.artifacts.types import StoredArtifact
 
 FORM = "report-1"
+_THREADS = 2  # that decode pictures; more would wait for each other
 _Decode = Callable[[bytes], "npt.NDArray[Any]"]
 _PICTURE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/]+={0,2})")
 
@@ -47,8 +49,10 @@ def _page(decode: _Decode, path: pathlib.Path, name: str) -> Iterator[ContentEnt
     found: list[str] = _PICTURE.findall(page)
     numbers = iter(range(len(found)))
     yield ContentEntry(f"text of {name}", _PICTURE.sub(lambda _: f"picture {next(numbers)}", page))
-    for number, encoded in enumerate(found):
-        yield ContentEntry(f"picture {number} of {name}", decode(base64.b64decode(encoded, validate=True)))
+    with futures.ThreadPoolExecutor(_THREADS) as pool:
+        decoded = pool.map(lambda encoded: decode(base64.b64decode(encoded, validate=True)), found)
+        for number, picture in enumerate(decoded):
+            yield ContentEntry(f"picture {number} of {name}", picture)
 
 
 def _picture(decode: _Decode, path: pathlib.Path, name: str) -> Iterator[ContentEntry]:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.codes import table
-from tests import lazy
+from tests import lazy, nodes
 from tests.components.conftest import Trained
 
 saved_layers = lazy.module("components.model.saved_layers")
@@ -44,3 +44,19 @@ def test_the_codes_are_those_of_the_weights_in_numpy(codes: Any, trained: Traine
         values = np.maximum(values @ kernel + bias, 0)
     np.testing.assert_allclose(table.codes_of(test), values, atol=1e-5)
     assert values.max() > 0
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_it_fails_if_a_batch_cannot_be_written(
+    batch: int, trained: Trained, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = iter(range(1, 9))
+
+    def add(self: table.Writer, rows: Any) -> None:
+        if next(calls) == batch:
+            raise OSError("no space left")
+
+    monkeypatch.setattr(table.Writer, "add", add)
+    inputs = {"examples": trained.examples, "transform_graph": trained.transform_graph, "model": trained.model}
+    with pytest.raises(OSError, match="no space"):
+        nodes.run(trained.components["Encode"], tmp_path, **inputs)

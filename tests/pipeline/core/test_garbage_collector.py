@@ -1,4 +1,4 @@
-"""The garbage collector during imports."""
+"""The garbage collector during imports and runs."""
 
 from __future__ import annotations
 
@@ -58,3 +58,20 @@ def test_the_collector_stays_off_for_a_caller_that_turned_it_off(context):
     with context():
         assert not gc.isenabled()
     assert gc.isenabled()
+
+
+def test_a_run_searches_seldom_and_leaves_the_thresholds_as_they_were():
+    before = gc.get_threshold()
+    try:
+        gc.set_threshold(700, 11, 12)
+        with garbage_collector.seldom():
+            assert gc.get_threshold() == (50_000, 11, 12)
+        assert gc.get_threshold() == (700, 11, 12)
+        gc.set_threshold(90_000, 11, 12)
+        with garbage_collector.seldom():
+            assert gc.get_threshold()[0] == 90_000
+        gc.set_threshold(0)
+        with garbage_collector.seldom():
+            assert gc.get_threshold()[0] == 0
+    finally:
+        gc.set_threshold(*before)
