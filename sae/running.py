@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from components import json_text
 from pipeline.core import event_log, parent_process
-from pipeline.core.errors import ExitCode, LockedError, NotFoundError, SaeError, UnavailableError, UsageError
+from pipeline.core.errors import ExitCode, of_exit_code
 from pipeline.core.event_log import TimedEvent
 from pipeline.core.events import EpochEnded, JobProgress, NodeEnded, NodeStarted, Note, RunStarted
 from pipeline.core.pipeline_root import Root
@@ -74,29 +74,18 @@ def run(
     group = [f"--pipeline={pipeline}"] if pipeline else []
     code, output, error = _run_process([*group, "run", *words, f"--root={folder.path}", "--json"], folder)
     if not output:
-        raise _error(code, error)
+        raise of_exit_code(code, errors.in_python(error))
     summary = json_text.parse(output)
     opened = open_root(folder.path, pipeline=pipeline)
     if summary["state"] != "succeeded":
         with opened.completed_errors():
             next_step = f"`sae resume {summary['run_id']}` continues it when the cause is removed"
-            raise _error(code, f"run {summary['run_id']} failed: {summary['error']}; {next_step}")
+            raise of_exit_code(code, f"run {summary['run_id']} failed: {summary['error']}; {next_step}")
     return opened.run(summary["run_id"])
 
 
 def _value_text(value: Value | Sequence[int | str]) -> str:
     return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else text_of(value)
-
-
-def _error(code: int, text: str) -> SaeError:
-    """Return the error of an exit code: of the class that has it, or else a `SaeError` with it."""
-    text = errors.in_python(text)
-    if code not in set(ExitCode):
-        return SaeError(text)
-    known = {kind.exit_code: kind for kind in (UsageError, NotFoundError, LockedError, UnavailableError)}
-    error = known.get(ExitCode(code), SaeError)(text)
-    error.exit_code = ExitCode(code)
-    return error
 
 
 def _run_process(arguments: Sequence[str], root: Root) -> tuple[int, str, str]:

@@ -53,6 +53,15 @@ class UnavailableError(SaeError):
     exit_code = ExitCode.ENVIRONMENT
 
 
+def of_exit_code(code: int, text: str) -> SaeError:
+    """Return the error of a command that ended with an exit code: of the class that has it, or else a `SaeError`."""
+    kinds = {int(kind.exit_code): kind for kind in (UsageError, NotFoundError, LockedError, UnavailableError)}
+    error = kinds.get(code, SaeError)(text)
+    if code in set(ExitCode):
+        error.exit_code = ExitCode(code)
+    return error
+
+
 def advice(error: OSError, otherwise: str) -> str:
     """Return what to do after an error of the file system: free space if it is full, else `otherwise`."""
     return FREE_SPACE if error.errno in _FULL else otherwise

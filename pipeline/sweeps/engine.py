@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from pipeline.core import event_log, settings
-from pipeline.core.errors import ExitCode, SaeError, UnavailableError, UsageError
+from pipeline.core.errors import ExitCode, UnavailableError, UsageError, of_exit_code
 from pipeline.core.events import EpochEnded
 from pipeline.core.pipeline_root import Root
 from pipeline.core.text import signal_name
@@ -29,10 +29,6 @@ from pipeline_config import Value
 
 _POLL = 0.1  # seconds between two looks at the runs in progress
 _POLL_EPOCHS = 1.0  # seconds between two looks at their epochs, to prepare the next run
-
-
-class _NotStartedError(SaeError):
-    """The run of a point could not start, for a reason that holds for every point."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -279,11 +275,9 @@ class _Engine:
         if code == ExitCode.LOCKED:  # another run was faster
             self._queue.insert(0, trial.point)
             return
-        if not trial.run_id and code not in (ExitCode.DONE, None) and code > 0:
+        if not trial.run_id and code is not None and code > 0:  # for a reason that holds for every point
             reason = trial.error() or f"sae run ended with {code}"
-            error = _NotStartedError(f"the run of point {trial.point} did not start: {reason}")
-            error.exit_code = next((one for one in ExitCode if one == code), ExitCode.NODE_FAILED)
-            raise error
+            raise of_exit_code(code, f"the run of point {trial.point} did not start: {reason}")
         if trial.point in self._stopped_early and code == ExitCode.INTERRUPTED:
             self._record_pruned(trial)
         run_id = trial.run_id

@@ -11,7 +11,6 @@ import subprocess
 import pytest
 
 import sae
-from pipeline.core.errors import ExitCode
 from pipeline.core.event_log import TimedEvent
 from pipeline.core.events import EpochEnded, Event, NodeEnded, NodeStarted, NodeState, Note, RunStarted
 from sae import running
@@ -49,18 +48,6 @@ def test_the_line_of_an_error_is_not_shown_but_returned() -> None:
     stream = io.BytesIO(b"loading\nerror: no profile 'x'\n")
     assert running._follow(stream, shown.append) == "no profile 'x'"
     assert shown == ["loading\n"]
-
-
-@pytest.mark.parametrize(
-    ("code", "kind"),
-    [(1, sae.SaeError), (2, sae.UsageError), (3, sae.NotFoundError), (4, sae.SaeError), (5, sae.LockedError),
-     (6, sae.UnavailableError)],
-)  # fmt: skip
-def test_an_exit_code_is_the_exception_that_has_it(code: int, kind: type[sae.SaeError]) -> None:
-    error = running._error(code, "why")
-    assert (type(error), error.exit_code, str(error)) == (kind, ExitCode(code), "why")
-    assert sae.SaeError.exit_code == ExitCode.NODE_FAILED
-    assert running._error(99, "why").exit_code == ExitCode.NODE_FAILED
 
 
 @pytest.mark.parametrize(
