@@ -67,7 +67,7 @@ def run(
     given = (settings or {}).get("paths.root") if root is None else os.fspath(root)
     with errors.worded(Selection()):
         folder = locate(None if given is None else str(given))
-    words = ["--set=" + f"{name}={_value_text(value)}" for name, value in (settings or {}).items()]
+    words = ["--set=" + f"{name}={text_of(value)}" for name, value in (settings or {}).items()]
     words += [f"--profile={profile}"] * bool(profile)
     words += [f"--seed={seed}"] * (seed is not None)
     words += ["--no-cache"] * (not use_cache)
@@ -82,10 +82,6 @@ def run(
             next_step = f"`sae resume {summary['run_id']}` continues it when the cause is removed"
             raise of_exit_code(code, f"run {summary['run_id']} failed: {summary['error']}; {next_step}")
     return opened.run(summary["run_id"])
-
-
-def _value_text(value: Value | Sequence[int | str]) -> str:
-    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else text_of(value)
 
 
 def _run_process(arguments: Sequence[str], root: Root) -> tuple[int, str, str]:

@@ -132,7 +132,9 @@ def of_values(values: Mapping[str, Value], config_type: type[Configuration] = Pi
 
 
 def text_of(value: object) -> str:
-    """Return a value as `--set` takes it."""
+    """Return a value, or a list of some, as `--set` takes it."""
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

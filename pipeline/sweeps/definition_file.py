@@ -78,10 +78,6 @@ def _checked(path: pathlib.Path, key: str, value: Any) -> Any:
 
 
 def _axis(name: str, values: Any) -> str | Listed:
-    return Listed(name, tuple(map(_text, values))) if isinstance(values, list) else f"{name}={_text(values)}"
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list):  # a value that is a list itself
-        return ",".join(map(str, value))
-    return settings.text_of(value)
+    """Return a setting and its values; a value may be a list itself."""
+    text_of = settings.text_of
+    return Listed(name, tuple(map(text_of, values))) if isinstance(values, list) else f"{name}={text_of(values)}"
