@@ -9,7 +9,6 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from components.errors import cause_text
 from pipeline.core.errors import UsageError
 from pipeline.core.local_path import local_path
 from pipeline.core.text import closest
@@ -258,18 +257,10 @@ def _float(text: str) -> float | str:
 
 
 def _read_file(path: pathlib.Path, config_type: type[Configuration]) -> dict[str, tuple[object, str]]:
-    from pipeline.core.toml import tomllib
+    from pipeline.core import toml
 
     origin = f"file {path}"
-    try:
-        tables: dict[str, Any] = tomllib.loads(
-            path.read_text(encoding="utf-8-sig"), parse_float=_float
-        )  # Windows adds a byte order mark
-    except (OSError, UnicodeDecodeError) as error:
-        reason = cause_text(error) if isinstance(error, OSError) else "not UTF-8 text"
-        raise UsageError(f"cannot read --config {path}: {reason}") from error
-    except (ValueError, RecursionError) as error:  # also a number of thousands of digits, or nesting as deep
-        raise UsageError(f"--config {path} is not valid TOML: {error}") from error
+    tables = toml.read(path, "--config", parse_float=_float)
     values: dict[str, tuple[object, str]] = {}
     sections = list(config_type.sections())
     for section, table in tables.items():

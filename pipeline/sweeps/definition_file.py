@@ -16,11 +16,9 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from components.errors import cause_text
-from pipeline.core import settings
+from pipeline.core import settings, toml
 from pipeline.core.errors import UsageError
 from pipeline.core.text import closest
-from pipeline.core.toml import tomllib
 from pipeline.sweeps.space import Listed
 
 _GROUPS = "points"
@@ -44,13 +42,7 @@ def read(path: pathlib.Path) -> dict[str, Any]:
     Raises:
       UsageError: the file cannot be read, is no TOML, or has an unknown key or a value of a wrong type.
     """
-    try:
-        tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = cause_text(error) if isinstance(error, OSError) else "not UTF-8 text"
-        raise UsageError(f"cannot read --from {path}: {reason}") from error
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"--from {path} is not valid TOML: {error}") from error
+    tables = toml.read(path, "--from")
     others = [name for name in tables if name != "sweep"]
     if others or not isinstance(tables.get("sweep"), dict):
         raise UsageError(
