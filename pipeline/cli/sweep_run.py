@@ -30,7 +30,7 @@ from pipeline.sweeps import definition as definitions
 from pipeline.sweeps.dask_cluster import DaskCluster, DaskTrials
 from pipeline.sweeps.definition import PRUNERS, SAMPLERS, Definition
 from pipeline.sweeps.trials import LocalTrials, Trials
-from pipeline.sweeps.views import Sweep, SweepState
+from pipeline.sweeps.views import Point, Sweep, SweepState
 from pipeline.sweeps.workers import WorkerTrials
 from pipeline.terminal import sweeps as sweeps_text
 
@@ -141,13 +141,12 @@ def _run(
 ) -> Sweep:
     trials = _trials(place, pipeline, found, parallel, cluster)
 
-    def progress(one: engine.Progress) -> None:
+    def progress(one: Point) -> None:
         output.note(sweeps_text.progress(one, found, pipeline.declared_metrics))
 
     ended = engine.run(place, pipeline, found, trials, output.note, progress)
     # This process holds the lock of the sweeps, but runs no point any more.
-    final = sum(one.state.is_final for one in ended.points)
-    state = SweepState.COMPLETE if final == ended.row.points else SweepState.STOPPED
+    state = SweepState.COMPLETE if ended.is_complete else SweepState.STOPPED
     return dataclasses.replace(ended, row=dataclasses.replace(ended.row, state=state))
 
 

@@ -11,7 +11,7 @@ import datetime
 import time
 from collections.abc import Callable, Mapping
 
-from pipeline.core import event_log, settings
+from pipeline.core import event_log
 from pipeline.core.errors import ExitCode, UnavailableError, UsageError, of_exit_code
 from pipeline.core.events import EpochEnded
 from pipeline.core.pipeline_root import Root
@@ -29,20 +29,6 @@ from pipeline_config import Value
 
 _POLL = 0.1  # seconds between two looks at the runs in progress
 _POLL_EPOCHS = 1.0  # seconds between two looks at their epochs, to prepare the next run
-
-
-@dataclasses.dataclass(frozen=True)
-class Progress:
-    """What happened to a point: `sae sweep run` shows it.
-
-    Attributes:
-      point: the point, as it is now.
-      done, size: number of points that are final, and of all points.
-    """
-
-    point: Point
-    done: int
-    size: int
 
 
 def define(root: Root, pipeline: Pipeline, wanted: Definition) -> None:
@@ -70,8 +56,7 @@ def begin_round(root: Root, pipeline: Pipeline, found: Definition) -> Definition
       pipeline: the pipeline.
       found: its definition.
     """
-    points = results.read_from(root, pipeline, found.name, brief=True).points
-    if sum(one.state.is_final for one in points) < found.size:
+    if not results.read_from(root, pipeline, found.name, brief=True).is_complete:
         return found
     begun = dataclasses.replace(found, since=datetime.datetime.now(datetime.timezone.utc).isoformat())
     files.write(root, begun)
@@ -84,7 +69,7 @@ def run(
     found: Definition,
     trials: Trials,
     note: Callable[[str], None],
-    progress: Callable[[Progress], None],
+    progress: Callable[[Point], None],
 ) -> Sweep:
     """Run the points of a sweep that are not final, and return the sweep.
 
@@ -94,7 +79,7 @@ def run(
       found: its definition.
       trials: starts the runs.
       note: shows a text.
-      progress: shows what happened to a point.
+      progress: shows a point whose run ended.
 
     Raises:
       SaeError: a run could not start, for a reason that holds for every point: no data, no space.
@@ -108,9 +93,8 @@ def run(
         trials.close(complete=False)
         raise
     ended = engine.read()
-    complete = sum(one.state.is_final for one in ended.points) == found.size
-    trials.close(complete)
-    if complete:
+    trials.close(ended.is_complete)
+    if ended.is_complete:
         with workers.locked(root):
             record.record(root, pipeline, ended)
         ended = engine.read()
@@ -125,7 +109,7 @@ class _Engine:
         definition: Definition,
         trials: Trials,
         note: Callable[[str], None],
-        progress: Callable[[Progress], None],
+        progress: Callable[[Point], None],
     ) -> None:
         self._root, self._pipeline, self._definition = root, pipeline, definition
         self._trials, self._note, self._progress = trials, note, progress
@@ -188,9 +172,8 @@ class _Engine:
             return Grid(self._definition, done)
         from pipeline.sweeps.search import Search  # imports Optuna: 0.3 s
 
-        name = settings.of_option("--seed", self._pipeline.configuration)
-        seed = definitions.settings_of(self._definition, self._pipeline, {}, 0).config.values()[name]
-        search = Search(self._definition, files.folder(self._root, self._definition.name), int(seed), self._is_allowed)
+        seed = definitions.seed_of(self._definition, self._pipeline, {}, 0)
+        search = Search(self._definition, files.folder(self._root, self._definition.name), seed, self._is_allowed)
         losses = {
             one.combination: {epoch.epoch: loss for epoch, loss in self._losses(self._root, one.run)}
             for one in found.points
@@ -293,8 +276,7 @@ class _Engine:
                 siblings = self._definition.points_of(point.combination)
                 self._tried.update(set(siblings) & set(self._queue))
                 self._queue = [number for number in self._queue if number not in siblings]
-            done = sum(one.state.is_final for one in found.points)
-            self._progress(Progress(point, done, self._definition.size))
+            self._progress(point)
         self._report(found, self._definition.place_of(trial.point)[0])
 
     def _report(self, found: Sweep, combination: int) -> None:

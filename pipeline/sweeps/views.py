@@ -136,6 +136,11 @@ class Sweep:
     digest: str = ""
 
     @property
+    def is_complete(self) -> bool:
+        """Whether no point is left to run."""
+        return sum(one.state.is_final for one in self.points) == self.definition.size
+
+    @property
     def best(self) -> tuple[Combination, ...]:
         """Return the best combination, or those of several objectives, the best in the first objective first."""
         found = [one for one in self.combinations if one.best]

@@ -10,7 +10,6 @@ from pipeline.core.text import number_text, seconds_text, when_text
 from pipeline.inspection import run_filter
 from pipeline.inspection.run_filter import short_setting
 from pipeline.sweeps.definition import Definition, Objective
-from pipeline.sweeps.engine import Progress
 from pipeline.sweeps.statistics import Estimate
 from pipeline.sweeps.views import Combination, Point, PointState, Sweep, SweepRow
 from pipeline.terminal.table import Cell, Column, Screen, state_cell, yes_no
@@ -108,13 +107,12 @@ def best(
     return "\n".join([*screen.paragraph(chosen), "", *screen.table(columns, cells)])
 
 
-def progress(one: Progress, definition: Definition, metrics: Sequence[Metric]) -> str:
+def progress(point: Point, definition: Definition, metrics: Sequence[Metric]) -> str:
     """Return a line on a point whose run ended: `3 of 8: l1 = 0.001, seed 1: succeeded in 14.2 s, test BCE 0.2730`."""
-    point = one.point
     titles = run_filter.titles(list(point.settings))
     parts = [f"{titles[name]} = {short_setting(value)}" for name, value in point.settings.items()]
     parts += [f"seed {point.seed}"] if definition.seeds > 1 else []
-    text = f"point {point.number} of {one.size} ({', '.join(parts)}): {point.state.value}"
+    text = f"point {point.number} of {definition.size} ({', '.join(parts)}): {point.state.value}"
     text += f" after epoch {point.pruned_at}" if point.pruned_at is not None else ""
     text += f" in {seconds_text(point.seconds)}" if point.state == PointState.SUCCEEDED else ""
     declared = {metric.run_key: metric for metric in metrics}

@@ -4,7 +4,6 @@ import pytest
 
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.sweeps.definition import Definition, Objective
-from pipeline.sweeps.engine import Progress
 from pipeline.sweeps.statistics import estimate
 from pipeline.sweeps.views import Combination, Point, PointState, Sweep, SweepRow, SweepState
 from pipeline.terminal import sweeps
@@ -27,7 +26,7 @@ def test_the_seed_of_a_point_is_that_of_its_run():
     points = tuple(Point(number, 1, {}, 40 + number, PointState.SUCCEEDED, f"run-{number}") for number in (1, 2))
     shown = sweeps.as_text(Screen(None), Sweep(row, definition, (), (), points), PIPELINE.declared_metrics)
     assert [line.split()[:2] for line in shown.splitlines()[-3:]] == [["point", "seed"], ["1", "41"], ["2", "42"]]
-    line = sweeps.progress(Progress(points[1], 2, 2), definition, PIPELINE.declared_metrics)
+    line = sweeps.progress(points[1], definition, PIPELINE.declared_metrics)
     assert line.startswith("point 2 of 2 (seed 42): succeeded")
 
 
