@@ -31,10 +31,10 @@ from pipeline_config import Setting
 _UNFINISHED = "new"
 
 
-def record(root: Root, pipeline: Pipeline, found: Sweep) -> Artifact:
-    """Record the result of a sweep, and return its artifact.
+def record(root: Root, pipeline: Pipeline, found: Sweep) -> None:
+    """Record the result of a sweep.
 
-    That is the newest one if the content is the same; its files are written again if they are damaged.
+    If the newest artifact has the same content, only its files are written again, if they are damaged.
 
     Args:
       root: of the sweep, whose lock this process holds.
@@ -49,11 +49,10 @@ def record(root: Root, pipeline: Pipeline, found: Sweep) -> Artifact:
     known = newest(store, found.row.name)
     if known is not None and known.content == digest and _is_whole(known, written):
         shutil.rmtree(written, ignore_errors=True)
-        return known
+        return
     folder = written.with_name(str(_next_number(store, found.row.name, written.parent)))
     written.rename(folder)
-    outputs = (pipeline.model, pipeline.evaluation)
-    wanted = [output for output in outputs if output is not None]
+    wanted = [output for output in (pipeline.model, pipeline.evaluation) if output is not None]
     inputs = [
         artifact.id
         for point in found.points
@@ -63,19 +62,15 @@ def record(root: Root, pipeline: Pipeline, found: Sweep) -> Artifact:
     MetadataWriter(root).record_sweep(
         found.row.name, folder, inputs, {properties.CONTENT_DIGEST: digest, "points": len(found.points)}
     )
-    recorded = newest(store, found.row.name)
-    assert recorded is not None
-    return recorded
 
 
 def newest(store: Store, name: str) -> Artifact | None:
     """Return the newest artifact with the result of a sweep; None if there is none."""
-    of_sweep = [one for one in store.artifacts_of_type(properties.SWEEP) if _is_of(one, name)]
-    return max(of_sweep, key=lambda one: one.id, default=None)
+    return max(_recorded(store, name), key=lambda one: one.id, default=None)
 
 
-def _is_of(artifact: Artifact, name: str) -> bool:
-    return artifact.properties.get("sweep") == name
+def _recorded(store: Store, name: str) -> list[Artifact]:
+    return [one for one in store.artifacts_of_type(properties.SWEEP) if one.properties.get("sweep") == name]
 
 
 def _is_whole(artifact: Artifact, written: pathlib.Path) -> bool:
@@ -94,7 +89,7 @@ def _is_whole(artifact: Artifact, written: pathlib.Path) -> bool:
 
 def _next_number(store: Store, name: str, results: pathlib.Path) -> int:
     """Return the number of the next folder of a result: above those that are there, and those that were."""
-    recorded = [pathlib.Path(one.uri).name for one in store.artifacts_of_type(properties.SWEEP) if _is_of(one, name)]
+    recorded = [pathlib.Path(one.uri).name for one in _recorded(store, name)]
     there = [path.name for path in results.iterdir()]
     return max((int(one) for one in (*recorded, *there) if one.isdecimal()), default=0) + 1
 

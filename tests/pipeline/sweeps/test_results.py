@@ -204,8 +204,8 @@ def test_other_triggers_are_of_no_sweep(text):
 
 
 def recorded(points, name="l1"):
-    found = points.read(name)
-    return record.record(points.root, PIPELINE, found)
+    record.record(points.root, PIPELINE, points.read(name))
+    return record.newest(points.recorded.store(), name)
 
 
 def with_results(points, values):
