@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import pathlib
 
 import click
@@ -14,7 +13,7 @@ from pipeline.cli.schedule_edit import work_of
 from pipeline.core import settings
 from pipeline.core.errors import UsageError
 from pipeline.export import airflow, kfp
-from pipeline.scheduler import triggers
+from pipeline.scheduler import times, triggers
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import Work
 from pipeline_config import SchedulePolicies
@@ -50,7 +49,7 @@ def export_airflow_command(
     Each task is a command of this installation, so `sae` and the root must have the same paths where Airflow runs its
     tasks. Without --schedule and --cron, the DAG runs when it is triggered.
     """
-    pipeline, folder, now = current_pipeline(), pathlib.Path.cwd(), datetime.datetime.now(datetime.timezone.utc)
+    pipeline, folder, now = current_pipeline(), pathlib.Path.cwd(), times.now()
     if schedule_name is not None:
         if not request.is_empty or cron is not None or zone is not None:
             raise UsageError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -120,9 +119,7 @@ def add_command(
     else:
         with contextlib.suppress(UnavailableError):  # the data may be there by then
             current_pipeline().data.look_up(settings.resolve(request))
-    added = Schedule(
-        name, timing, work, _policies(policies), times.as_text(datetime.datetime.now(datetime.timezone.utc))
-    )
+    added = Schedule(name, timing, work, _policies(policies), times.as_text(times.now()))
     place = Root.at(folder)
     place.create()
     with ScheduleDatabase.open(place.path) as database:
@@ -289,7 +286,7 @@ def _database(root: str | None, name: str, removes: bool = False) -> Iterator[tu
 def _print(changed: Schedule, folder: pathlib.Path, verb: str) -> None:
     """Print the change and the next times."""
     output.write(f"{verb} {changed.name}: {triggers.explain(changed.timing)}")
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = times.now()
     zone = changed.timing.zone
     count = 0 if changed.paused else _NEXT
     for when in triggers.next_times(changed.timing, times.from_text(changed.created), now, count):

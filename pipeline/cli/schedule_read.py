@@ -18,7 +18,7 @@ from pipeline.cli.options import (
     schedule_argument,
 )
 from pipeline.core.text import counted
-from pipeline.scheduler import history, status, wording
+from pipeline.scheduler import history, status, times, wording
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import Planned
 from pipeline.terminal import json_documents, schedules
@@ -68,11 +68,11 @@ def show_command(name: str, root: str | None, as_json: bool) -> None:
 def next_command(name: str, count: int, root: str | None, as_json: bool) -> None:
     """Show the next times of one schedule or of all: in UTC, and in words in the schedule's time zone."""
     folder, now, found = _planned(root, count, name)
-    times = schedules.times(found, count)
+    upcoming = schedules.times(found, count)
     if as_json:
-        output.write_json(json_documents.next_times(times))
-    elif times:
-        output.write(schedules.next_text(output.screen(), times, now))
+        output.write_json(json_documents.next_times(upcoming))
+    elif upcoming:
+        output.write(schedules.next_text(output.screen(), upcoming, now))
     else:
         output.note(schedules.next_note(found, name, str(folder)))
 
@@ -120,7 +120,7 @@ def status_command(root: str | None, as_json: bool) -> None:
 
 def _planned(root: str | None, count: int, name: str = "") -> tuple[pathlib.Path, datetime.datetime, list[Planned]]:
     """Return the folder of a root, the time, and one of its schedules, or all, each with its next times."""
-    folder, now = resolve_root(root).path, datetime.datetime.now(datetime.timezone.utc)
+    folder, now = resolve_root(root).path, times.now()
     with ScheduleDatabase.read(folder) as database:
         if name:
             database.schedule(name)  # an unknown name is an error that lists the known ones

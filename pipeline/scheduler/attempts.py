@@ -118,7 +118,7 @@ class Attempts:
           result: of the attempt.
           policies: of the schedule; None if it was removed or paused: no retry.
         """
-        now = self._database.clock.now()
+        now = self._database.clock()
         with schema.transaction(self._connection):
             row = self._connection.execute("SELECT tick FROM attempts WHERE id = ?", (attempt,)).fetchone()
             if row is None:  # deleted by hand: its tick gets its end as one without an attempt
@@ -196,7 +196,7 @@ class Attempts:
             row = self._connection.execute("SELECT due FROM valid_ticks WHERE id = ?", (tick,)).fetchone()
             if row is None:  # damaged since it started
                 return None
-            late = (self._database.clock.now() - times.from_text(row["due"])).total_seconds()
+            late = (self._database.clock() - times.from_text(row["due"])).total_seconds()
             return None if late > policies.max_late and policies.catch_up == CatchUp.NONE else 0.0
         [tried] = self._connection.execute(
             "SELECT COUNT(*) FROM attempts WHERE tick = ? AND begun = 1", (tick,)

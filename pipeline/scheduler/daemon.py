@@ -43,7 +43,7 @@ _UNTIL_RUN_ID = 0.25
 def run(
     root: pathlib.Path,
     commands: Commands | None = None,
-    clock: Clock | None = None,
+    clock: Clock = times.now,
     config: DaemonConfig | None = None,
 ) -> ExitCode:
     """Run the schedules of a root until a signal stops the daemon.
@@ -51,7 +51,7 @@ def run(
     Args:
       root: the pipeline root; created if missing.
       commands: commands to run; None for `sae`.
-      clock: None for the system clock.
+      clock: the source of the time.
       config: how often it checks, and how long it waits; None for the defaults.
 
     Raises:
@@ -115,7 +115,7 @@ class _Daemon:
         self._heard = float("-inf")
         self._merged_at = float("-inf")
         self._trouble = ""
-        self._checked_at = database.clock.now()
+        self._checked_at = database.clock()
         self._since = database.now()
         self._register()
         logger.info("running the schedules of %s, process %d", root, os.getpid())
@@ -165,13 +165,13 @@ class _Daemon:
         pause = min(self._config.poll, _UNTIL_RUN_ID) if self._service.expects_run_id else self._config.poll
         if upcoming is None or self._signals:
             return pause
-        return min(pause, max(0.0, (upcoming - self._database.clock.now()).total_seconds()))
+        return min(pause, max(0.0, (upcoming - self._database.clock()).total_seconds()))
 
     def _maintain(self) -> None:
         """Merge old ticks and log damaged rows, every hour."""
         if time.monotonic() - self._merged_at < _MERGE_INTERVAL:
             return
-        before = self._database.clock.now() - datetime.timedelta(seconds=_MERGE_AFTER)
+        before = self._database.clock() - datetime.timedelta(seconds=_MERGE_AFTER)
         if fewer := history.compact(self._database.connection, before):
             logger.info("merged %d old skipped ticks", fewer)
         for row in self._database.damaged_rows():
@@ -180,7 +180,7 @@ class _Daemon:
         self._merged_at = time.monotonic()
 
     def _check_clock(self) -> None:
-        before, self._checked_at = self._checked_at, self._database.clock.now()
+        before, self._checked_at = self._checked_at, self._database.clock()
         back = (before - self._checked_at).total_seconds()
         if back >= _SMALLEST_JUMP:
             logger.warning(

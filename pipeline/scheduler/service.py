@@ -141,7 +141,7 @@ class Service:
             self._ended[attempt.id] = (attempt.schedule, attempt_result.never_started())
             logger.info("the run of %s was not started: the previous daemon ended first", name)
             return
-        since = (self._database.clock.now() - times.from_text(attempt.started)).total_seconds()
+        since = (self._database.clock() - times.from_text(attempt.started)).total_seconds()
         adopted = (
             Process(attempt.process, attempt.identity)
             if process_identity.is_visible(attempt.identity)

@@ -24,7 +24,7 @@ from pipeline.core.text import closest
 from pipeline.scheduler import schema, times, triggers, wording
 from pipeline.scheduler.run_process import DaemonFiles
 from pipeline.scheduler.schema import DamagedRow
-from pipeline.scheduler.times import Clock, SystemClock
+from pipeline.scheduler.times import Clock
 from pipeline.scheduler.types import Attempt, Outcome, Schedule, Tick, TimingKind
 from pipeline_config import LONGEST
 
@@ -46,21 +46,21 @@ def check_name(name: str) -> None:
 class ScheduleDatabase:
     """An open schedule database; a context manager that closes it. Not thread-safe."""
 
-    def __init__(self, root: pathlib.Path, connection: sqlite3.Connection, clock: Clock) -> None:
+    def __init__(self, root: pathlib.Path, connection: sqlite3.Connection, clock: Clock = times.now) -> None:
         """Keep the connection, which `TickOutcomes` and `Attempts` share."""
         self._root = root
         self.connection = connection
         self.clock = clock
 
     @classmethod
-    def open(cls, root: pathlib.Path, clock: Clock | None = None) -> ScheduleDatabase:
+    def open(cls, root: pathlib.Path, clock: Clock = times.now) -> ScheduleDatabase:
         """Open the schedule database of a root for writing; create it if missing. Raises `UnavailableError`."""
-        return cls(root, schema.open_for_writing(root), clock or SystemClock())
+        return cls(root, schema.open_for_writing(root), clock)
 
     @classmethod
-    def read(cls, root: pathlib.Path, clock: Clock | None = None) -> ScheduleDatabase:
+    def read(cls, root: pathlib.Path) -> ScheduleDatabase:
         """Open the schedule database of a root for reading only; it is empty if missing. Raises `UnavailableError`."""
-        return cls(root, schema.open_for_reading(root), clock or SystemClock())
+        return cls(root, schema.open_for_reading(root))
 
     def close(self) -> None:
         """Close the database."""
@@ -76,7 +76,7 @@ class ScheduleDatabase:
 
     def now(self) -> str:
         """Return the current time as text."""
-        return times.as_text(self.clock.now())
+        return times.as_text(self.clock())
 
     def add(self, schedule: Schedule) -> None:
         """Add a schedule; its ticks start after `schedule.created`.
@@ -146,7 +146,7 @@ class ScheduleDatabase:
     def trigger(self, name: str) -> Tick:
         """Request a run as soon as the root is free, also of a paused schedule. Raises `NotFoundError`."""
         self.schedule(name)
-        planned = self.clock.now()
+        planned = self.clock()
         while True:
             text = times.as_text(planned)
             with contextlib.suppress(sqlite3.IntegrityError), self._writing():
@@ -296,7 +296,7 @@ class ScheduleDatabase:
         if root_lock.holder(DaemonFiles(self._root).lock) is None:
             why = f"no daemon was running, then {why}"
         with self._writing():
-            while not (schedule.paused or self.plan(schedule, self.clock.now())):
+            while not (schedule.paused or self.plan(schedule, self.clock())):
                 pass
             self.connection.execute(
                 "UPDATE ticks SET decision = ?, state = 'skipped', decided = ?, reason = ? "

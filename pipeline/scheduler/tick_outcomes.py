@@ -67,7 +67,7 @@ class TickOutcomes:
         Returns:
           Whether that is all; if not, check again at once.
         """
-        now = self._database.clock.now()
+        now = self._database.clock()
         complete = True
         for name, reason in self._database.unreadable().items():
             if name not in self._refused:
@@ -108,7 +108,7 @@ class TickOutcomes:
     def _candidate(self, row: sqlite3.Row) -> Candidate:
         outcome, reason = None, row["reason"]
         if row["decision"] is None:
-            late = (self._database.clock.now() - times.from_text(row["due"])).total_seconds()
+            late = (self._database.clock() - times.from_text(row["due"])).total_seconds()
             caught_up = row["place"] == _LATE
             outcome = Outcome.CAUGHT_UP if caught_up else Outcome.STARTED
             if caught_up:

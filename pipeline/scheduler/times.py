@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from typing import Protocol
+from collections.abc import Callable
 
 from pipeline.core.errors import UsageError
 from pipeline_config import LONGEST
@@ -14,21 +14,12 @@ _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _DURATION = re.compile("".join(rf"(?:(\d{{1,4000}}){unit})?" for unit in "dhms"))
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 END = "9000"  # year after the times in the schedule database: sums with them are still dates
+Clock = Callable[[], datetime.datetime]  # returns the current time in UTC; it may jump, in both directions
 
 
-class Clock(Protocol):
-    """A source of the current time."""
-
-    def now(self) -> datetime.datetime:
-        """Return an aware time in UTC. It may jump, in both directions."""
-
-
-class SystemClock:
-    """The clock of this machine."""
-
-    def now(self) -> datetime.datetime:
-        """Return the current time in UTC."""
-        return datetime.datetime.now(datetime.timezone.utc)
+def now() -> datetime.datetime:
+    """Return the current time in UTC, by the clock of this machine."""
+    return datetime.datetime.now(datetime.timezone.utc)
 
 
 def as_text(when: datetime.datetime) -> str:

@@ -35,7 +35,7 @@ class QuickClock:
     def __init__(self, speed: float) -> None:
         self._speed = speed
 
-    def now(self) -> datetime.datetime:
+    def __call__(self) -> datetime.datetime:
         now = datetime.datetime.now(datetime.timezone.utc)
         return NOW + self._speed * (now - NOW)
 
@@ -163,7 +163,7 @@ class SetClock:
     def __init__(self, now: str = "2026-11-24 00:00") -> None:
         self.time = at(now)
 
-    def now(self) -> datetime.datetime:
+    def __call__(self) -> datetime.datetime:
         return self.time
 
     def set(self, text: str) -> None:

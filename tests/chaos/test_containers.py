@@ -39,13 +39,12 @@ from pipeline.scheduler import daemon
 
 root, offset = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
 
-class Clock:
-    def now(self):
-        return datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=float(offset.read_text()))
+def clock():
+    return datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=float(offset.read_text()))
 
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
 try:
-    sys.exit(daemon.run(root, clock=Clock()))
+    sys.exit(daemon.run(root, clock=clock))
 except SaeError as error:
     logging.error("%s", error)
     sys.exit(error.exit_code)
