@@ -100,7 +100,7 @@ class Process:
 
     def ended(self) -> bool:
         """Return whether it ended; its remaining children are killed then."""
-        if process_identity.lives(self.id, self.identity):
+        if self.lives():
             return False
         # An id is not reused while its session exists. The process may be a zombie.
         if process_identity.same_boot(self.identity) and (
@@ -130,7 +130,7 @@ class Process:
         self._send(signal.SIGKILL)
 
     def _send(self, number: signal.Signals) -> None:
-        if process_identity.lives(self.id, self.identity):
+        if self.lives():
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.id, number)
 

@@ -125,11 +125,8 @@ _VALID: Mapping[str, Mapping[str, str]] = {
         "stopping": _FLAG,
     },
 }
-_ADDED_SINCE_1 = (
-    "ALTER TABLE ticks ADD COLUMN count INTEGER NOT NULL DEFAULT 1",
-    "ALTER TABLE ticks ADD COLUMN since TEXT NOT NULL DEFAULT ''",
-)
-_NEW_COLUMNS = {"count": "1", "since": "''"}  # of ticks, with their values in a database of format 1
+# Columns of ticks that a database of format 1 has not, with their types and the values of its rows.
+_ADDED_SINCE_1 = {"count": ("INTEGER", "1"), "since": ("TEXT", "''")}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,19 +221,18 @@ def _empty() -> sqlite3.Connection:
 
 def damaged_rows(connection: sqlite3.Connection) -> tuple[DamagedRow, ...]:
     """Return the rows of ticks, attempts and daemon that the views leave out; `store.py` checks schedules."""
-    found = []
-    for table in _VALID:
-        rows = connection.execute(f"SELECT * FROM invalid_{table}")
-        found += [DamagedRow(table, *row) for row in rows]
-    return tuple(found)
+    return tuple(
+        DamagedRow(table, *row) for table in _VALID for row in connection.execute(f"SELECT * FROM invalid_{table}")
+    )
 
 
 def _create_views(connection: sqlite3.Connection, made_by: int) -> None:
     """Create the views of valid and of damaged rows in memory, for this connection; no file is written."""
     connection.execute("PRAGMA temp_store = MEMORY")
     for table, rules in _VALID.items():
-        known = {name: rule.format(name) for name, rule in rules.items() if made_by > 1 or name not in _NEW_COLUMNS}
-        new = "".join(f", {value} AS {name}" for name, value in _NEW_COLUMNS.items() if {name} <= {*rules} - {*known})
+        missing = [name for name in _ADDED_SINCE_1 if name in rules and made_by == 1]
+        known = {name: rule.format(name) for name, rule in rules.items() if name not in missing}
+        new = "".join(f", {_ADDED_SINCE_1[name][1]} AS {name}" for name in missing)
         valid = " AND ".join(f"({rule}) IS TRUE" for rule in known.values())
         column = " ".join(f"WHEN ({rule}) IS NOT TRUE THEN '{name}'" for name, rule in known.items())
         connection.execute(f"CREATE TEMP VIEW valid_{table} AS SELECT *{new} FROM main.{table} WHERE {valid}")
@@ -281,8 +277,8 @@ def _make(connection: sqlite3.Connection, path: pathlib.Path) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     with transaction(connection):
         if _format(connection, path) == 1:  # again: another process may have migrated it
-            for statement in _ADDED_SINCE_1:
-                connection.execute(statement)
+            for name, (kind, value) in _ADDED_SINCE_1.items():
+                connection.execute(f"ALTER TABLE ticks ADD COLUMN {name} {kind} NOT NULL DEFAULT {value}")
         for statement in _TABLES.split(";\n"):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {FORMAT}")
