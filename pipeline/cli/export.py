@@ -9,7 +9,7 @@ import click
 from pipeline.cli import completion, output
 from pipeline.cli.command import command
 from pipeline.cli.options import current_pipeline, path_option, resolve_root, setting_options
-from pipeline.cli.schedule_edit import work_of
+from pipeline.cli.schedule_edit import cron_option, work_of, zone_option
 from pipeline.core import settings
 from pipeline.core.errors import UsageError
 from pipeline.export import airflow, kfp
@@ -32,8 +32,8 @@ _target_option = path_option(
     shell_complete=completion.schedules,
     help="Take settings, times, retries and timeout of this schedule.",
 )
-@click.option("--cron", metavar="TEXT", help='Cron expression with five fields: "0 3 * * *" is every day at 03:00.')
-@click.option("--zone", metavar="ZONE", help="Time zone of --cron, such as Europe/Berlin.  [default: UTC]")
+@cron_option
+@zone_option
 @click.option("--name", metavar="ID", help="Id of the DAG.  [default: name of the schedule, else of the pipeline]")
 @setting_options
 def export_airflow_command(

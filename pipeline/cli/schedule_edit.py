@@ -48,6 +48,10 @@ _POLICIES = {
     "on_failure": "Run COMMAND after a failure, with the run's JSON on its input.",
     "on_success": "Run COMMAND after a success, in the same way.",
 }
+cron_option = click.option(
+    "--cron", metavar="TEXT", help='Cron expression with five fields: "0 3 * * *" is every day at 03:00.'
+)
+zone_option = click.option("--zone", metavar="ZONE", help="Time zone of --cron, such as Europe/Berlin.  [default: UTC]")
 
 
 def _policy_option(name: str) -> Any:
@@ -71,14 +75,14 @@ def _duration(seconds: float) -> str:
 
 @command("add")
 @click.argument("name", metavar="NAME")
-@click.option("--cron", metavar="TEXT", help='Cron expression with five fields: "0 3 * * *" is every day at 03:00.')
+@cron_option
 @click.option("--every", metavar="TIME", help="Interval, such as 30s, 15m, 6h, 1d or 1h30m.")
 @click.option(
     "--on-data-change",
     is_flag=True,
     help=f"Run when the data changed; checked every {DATA_CHECK_INTERVAL / 60:g} min, change with --every.",
 )
-@click.option("--zone", metavar="ZONE", help="Time zone of --cron, such as Europe/Berlin.  [default: UTC]")
+@zone_option
 @click.option(
     "--sweep",
     default="",

@@ -8,6 +8,7 @@ import pathlib
 import signal
 import types
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import click
@@ -101,7 +102,7 @@ def run_command(
     given = {"over": over, "search": search, **{key: value for key, value in options.items() if value is not None}}
     is_defined = file is not None or any(given.values())
     if file is not None:
-        given = _with_file(file, given)
+        given = {**definition_file.read(file), **{name: value for name, value in given.items() if value}}
     axes = _axes(given, pipeline)
     base = definitions.resolve_base(request, **axes)
     place = Root.at(pathlib.Path(base.config.paths.root))
@@ -126,14 +127,9 @@ def run_command(
     raise SystemExit(int(ExitCode.DONE if done else ExitCode.NODE_FAILED))
 
 
-@contextlib.contextmanager
-def _cluster(address: str | None, place: Root, pipeline: Pipeline) -> Iterator[DaskCluster | None]:
+def _cluster(address: str | None, place: Root, pipeline: Pipeline) -> AbstractContextManager[DaskCluster | None]:
     """Connect to the Dask cluster that is asked for."""
-    if address is None:
-        yield None
-        return
-    with dask_cluster.connect(address, place, pipeline.location) as cluster:
-        yield cluster
+    return dask_cluster.connect(address, place, pipeline.location) if address else contextlib.nullcontext()
 
 
 def _run(
@@ -184,11 +180,6 @@ def _definition(name: str, pipeline: Pipeline, base: settings.Settings, given: d
 
 def _split(text: str) -> list[str]:
     return [one.strip() for one in text.split(",") if one.strip()]
-
-
-def _with_file(path: pathlib.Path, given: dict[str, Any]) -> dict[str, Any]:
-    """Return the options of a file, replaced by those that are given."""
-    return {**definition_file.read(path), **{name: value for name, value in given.items() if value}}
 
 
 @contextlib.contextmanager
