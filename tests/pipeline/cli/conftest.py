@@ -28,3 +28,18 @@ def sae(capsys):
 
     yield run
     logging.captureWarnings(False)
+
+
+@pytest.fixture
+def refused(sae):
+    """Run a command that ends with this exit code and with one short line on standard error; return the line."""
+
+    def run(code, *arguments):
+        found, output, errors = sae(*arguments)
+        assert (found, output, errors.count("\n")) == (code, "", 1), errors
+        assert errors.startswith("error: ")
+        assert not errors.startswith("error: unexpected ")
+        assert len(errors) < 700
+        return errors
+
+    return run

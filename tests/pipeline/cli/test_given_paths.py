@@ -21,17 +21,6 @@ def folder(monkeypatch, tmp_path):
     return tmp_path / "here"
 
 
-def refused(done, code, words, folder):
-    """Check that a command ended with one short line on standard error, and wrote nothing."""
-    found, output, errors = done
-    assert (found, output, errors.count("\n")) == (code, "", 1), errors
-    assert errors.startswith("error: ")
-    assert "unexpected" not in errors
-    assert words in errors
-    assert len(errors) < 700
-    assert list(folder.iterdir()) == []
-
-
 PATH_OPTIONS = [
     ("run", "--root", "PATH"),
     ("run", "--set", "paths.root=PATH"),
@@ -64,14 +53,16 @@ PATH_OPTIONS = [
     ],
     ids=["gs", "file", "user", "long"],
 )
-def test_a_path_that_cannot_be_one_is_refused_in_one_line(sae, folder, arguments, path, code, words):
-    refused(sae(*(one.replace("PATH", path) for one in arguments)), code, words, folder)
+def test_a_path_that_cannot_be_one_is_refused_in_one_line(refused, folder, arguments, path, code, words):
+    assert words in refused(code, *(one.replace("PATH", path) for one in arguments))
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("command", [("run",), ("plan",), ("runs",)], ids=" ".join)
-def test_a_path_of_the_environment_that_cannot_be_one_is_refused(sae, folder, monkeypatch, command):
+def test_a_path_of_the_environment_that_cannot_be_one_is_refused(refused, folder, monkeypatch, command):
     monkeypatch.setenv("SAE_ROOT", "s3://bucket")
-    refused(sae(*command), 2, "paths.root = 's3://bucket' is not allowed: it is a URL", folder)
+    assert "paths.root = 's3://bucket' is not allowed: it is a URL" in refused(2, *command)
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("command", [("plan",), ("doctor", "--json")], ids=" ".join)
@@ -87,8 +78,9 @@ def test_a_data_folder_of_the_environment_that_cannot_be_one_is_refused(sae, fol
 @pytest.mark.parametrize(
     "command", [("run",), ("plan",), ("schedule", "add", "n", "--every", "1h")], ids=lambda command: command[0]
 )
-def test_a_root_that_tensorflow_takes_for_a_pattern_is_refused(sae, folder, command, name):
-    refused(sae(*command, "--root", name), 2, f"the pipeline root {folder / name} cannot be used", folder)
+def test_a_root_that_tensorflow_takes_for_a_pattern_is_refused(refused, folder, command, name):
+    assert f"the pipeline root {folder / name} cannot be used" in refused(2, *command, "--root", name)
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("place", ["option", "setting", "environment", "file"])

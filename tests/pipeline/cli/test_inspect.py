@@ -155,36 +155,33 @@ class TestOpen:
         code, output, errors = sae("open", FAILED)
         assert (code, output, errors) == (3, "", f"error: run {FAILED} has no report: it is failed\n")
 
-    def test_a_part_of_the_pipeline_has_no_report_and_the_command_that_makes_it_is_named(self, sae, tmp_path):
+    def test_a_part_of_the_pipeline_has_no_report_and_the_command_that_makes_it_is_named(self, sae, refused, tmp_path):
         part = Recorded(tmp_path)
         part.run("r1", names=["SchemaGen"])
         part.end("r1", state="succeeded", trigger="sweep l1 point 1")
         assert "has no report: it is succeeded" in sae("open", "r1", "--root", str(part.root.path))[2]
         MetadataWriter(part.root).end_run("r1", RunOptions(part="--to-node Encode").properties())
-        code, output, errors = sae("open", "r1", "--root", str(part.root.path))
-        assert (code, output) == (3, "")
+        errors = refused(3, "open", "r1", "--root", str(part.root.path))
         assert "it ran a part of the pipeline" in errors
         assert f"`sae run --like {part.root.manifests / 'r1.json'} --root {part.root.path}`" in errors
 
-    def test_a_report_outside_the_root_is_not_opened(self, sae, recorded, monkeypatch, tmp_path):
+    def test_a_report_outside_the_root_is_not_opened(self, refused, recorded, monkeypatch, tmp_path):
         monkeypatch.setattr("webbrowser.open", lambda _: pytest.fail("opened"))
         monkeypatch.setenv("DISPLAY", ":0")
         page = recorded.folder_of(SECOND, "Report", "report") / "report.html"
         (tmp_path / "other.html").write_text("other")
         page.rename(page.with_name("moved"))
         page.symlink_to(tmp_path / "other.html")
-        code, output, errors = sae("open", SECOND)
+        errors = refused(6, "open", SECOND)
         page.unlink()
         page.with_name("moved").rename(page)
-        assert (code, output) == (6, "")
         assert errors.startswith(f"error: the report of run {SECOND} is outside the root ")
 
-    def test_a_missing_report_is_not_found(self, sae, recorded):
+    def test_a_missing_report_is_not_found(self, refused, recorded):
         page = recorded.folder_of(SECOND, "Report", "report") / "report.html"
         page.rename(page.with_name("moved"))
-        code, output, errors = sae("open", SECOND)
+        errors = refused(3, "open", SECOND)
         page.with_name("moved").rename(page)
-        assert (code, output) == (3, "")
         assert errors.startswith(f"error: the report of run {SECOND} is missing: {page}; `sae restore ")
 
 
@@ -233,11 +230,10 @@ def test_names_of_a_store_are_escaped_in_errors(sae, tmp_path):
     assert "\x1b" not in errors
 
 
-def test_a_root_without_runs_names_the_command_that_makes_one(sae, tmp_path):
+def test_a_root_without_runs_names_the_command_that_makes_one(refused, tmp_path):
     empty = Root(tmp_path / "root")
     empty.create()
-    code, output, errors = sae("runs", "--root", str(empty.path))
-    assert (code, output) == (3, "")
+    errors = refused(3, "runs", "--root", str(empty.path))
     assert errors.startswith(f"error: no run in {empty.path}: `sae run --root {empty.path}` makes the first one")
 
 

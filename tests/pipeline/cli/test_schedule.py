@@ -188,10 +188,8 @@ class TestAdd:
             (("--every", "6h", "--timeout", "soon"), "--timeout 'soon' is no duration"),
         ],
     )
-    def test_invalid_options_are_refused_when_added(self, sae, root, arguments, said):
-        code, output, errors = sae("add", "new", *arguments)
-        assert (code, output, errors.count("\n")) == (2, "", 1)
-        assert said in errors
+    def test_invalid_options_are_refused_when_added(self, refused, root, arguments, said):
+        assert said in refused(2, "add", "new", *arguments)
         assert not root.exists()
 
     def test_invalid_and_duplicate_names_are_refused(self, sae):
@@ -238,14 +236,12 @@ class TestChange:
         "command", [("pause",), ("resume",), ("remove",), ("trigger",), ("show",), ("next",), ("history",),
                     ("export", "--cron")]
     )  # fmt: skip
-    def test_an_unknown_schedule(self, sae, root, command):
-        code, output, errors = sae(*command, "nightly")
-        assert (code, output) == (3, "")
+    def test_an_unknown_schedule(self, sae, refused, root, command):
+        errors = refused(3, *command, "nightly")
         assert errors.startswith(f"error: no schedule 'nightly' in {root}: `sae schedule add nightly --cron ")
         assert not root.exists()
         sae(*NIGHTLY)
-        code, output, errors = sae(*command, "nigtly")
-        assert (code, output) == (3, "")
+        errors = refused(3, *command, "nigtly")
         assert errors == "error: no schedule 'nigtly'; did you mean nightly? (there are: nightly)\n"
 
 
@@ -382,12 +378,11 @@ class TestExport:
             (("odd", "--cron"), "schedule odd cannot be a line of cron: 7 h divides neither"),
         ],
     )
-    def test_invalid_exports_are_refused(self, sae, arguments, said):
+    def test_invalid_exports_are_refused(self, sae, refused, arguments, said):
         sae(*NIGHTLY)
         sae("add", "fresh", "--on-data-change")
         sae("add", "odd", "--every", "7h")
-        code, output, errors = sae("export", *arguments)
-        assert (code, output) == (2, "")
+        errors = refused(2, "export", *arguments)
         assert errors.startswith(f"error: {said}")
 
 
@@ -412,14 +407,13 @@ def test_every_command_has_help(sae, command):
 
 
 class TestRun:
-    def test_a_second_daemon_is_refused(self, sae, root):
+    def test_a_second_daemon_is_refused(self, sae, refused, root):
         sae(*NIGHTLY)
         with (root / "daemon.lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.write("process 4711 since 2026-11-24 03:00:00+00:00\n")
             file.flush()
-            code, output, errors = sae("run")
-        assert (code, output) == (5, "")
+            errors = refused(5, "run")
         assert "another daemon runs the schedules of" in errors
         assert "process 4711 since 2026-11-24" in errors
 
