@@ -97,6 +97,7 @@ def checkout_of(file: pathlib.Path, others: Iterable[str] = ()) -> Checkout:
       file: a file of code.
       others: more files and folders of code: those in the same repository may differ from the commit as well.
     """
+    file = pathlib.Path(os.path.realpath(file))  # git takes no path through a symbolic link from outside
     folder = file.parent
     try:
         repository = _git(folder, ["rev-parse", "--show-toplevel"]).removesuffix("\n")
@@ -104,7 +105,7 @@ def checkout_of(file: pathlib.Path, others: Iterable[str] = ()) -> Checkout:
             return Checkout(unknown=f"the repository {repository} does not track {file}")
     except (OSError, subprocess.SubprocessError) as error:
         return Checkout(unknown=_unknown(folder, error))
-    inside = [path for path in others if pathlib.Path(os.path.realpath(path)).is_relative_to(repository)]
+    inside = [path for path in map(os.path.realpath, others) if pathlib.Path(path).is_relative_to(repository)]
     return _checkout(folder, [str(file), *inside])
 
 

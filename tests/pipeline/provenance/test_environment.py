@@ -118,6 +118,17 @@ def test_code_in_another_repository_has_the_commit_of_that_one_and_is_dirty_by_i
 
 
 @needs_git
+def test_code_that_is_reached_by_a_symbolic_link_has_the_commit_of_its_repository(repository, tmp_path):
+    (tmp_path / "mine").symlink_to(repository / "components")
+    (tmp_path / "other").symlink_to(repository / "pipeline")
+    module, others = tmp_path / "mine" / "a.py", [str(tmp_path / "other")]
+    commit = run_git(repository, "rev-parse", "HEAD")
+    assert environment.checkout_of(module, others).git == environment.Git(commit, dirty=False)
+    (repository / "pipeline" / "new.py").touch()
+    assert environment.checkout_of(module, others).git == environment.Git(commit, dirty=True)
+
+
+@needs_git
 def test_code_in_no_repository_has_no_commit(tmp_path):
     assert environment.checkout_of(tmp_path / "a.py").git is None
     assert "not a git repository" in environment.checkout_of(tmp_path / "a.py").unknown
