@@ -324,7 +324,8 @@ def _places(top: str) -> tuple[str, ...]:
     """Return the paths, without extension, of a top-level package or module with source, as Python finds it.
 
     A package without `__init__.py` may be in several folders. Modules that are imported are not asked, because some
-    append folders to their `__path__`.
+    append folders to their `__path__`. A file of another name is part of a library, as where setuptools puts its own
+    `distutils` in place of Python's.
     """
     spec = next(filter(None, (_spec(finder, top) for finder in sys.meta_path)), None)
     if spec is None:
@@ -332,7 +333,7 @@ def _places(top: str) -> tuple[str, ...]:
     if spec.submodule_search_locations:
         return tuple(filter(os.path.isdir, spec.submodule_search_locations))
     stem, extension = os.path.splitext(spec.origin or "")
-    return (stem,) if extension == ".py" else ()
+    return (stem,) if extension == ".py" and os.path.basename(stem) == top else ()
 
 
 def _spec(finder: Any, top: str) -> importlib.machinery.ModuleSpec | None:

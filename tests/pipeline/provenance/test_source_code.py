@@ -323,6 +323,21 @@ def test_an_editable_install_may_have_its_package_in_a_folder_of_another_name(ow
     assert source_code.changed_since(read) == []
 
 
+def test_a_module_that_a_finder_takes_from_a_file_of_another_name_is_none_of_ones_own(own, tmp_path, monkeypatch):
+    """As that of setuptools takes `distutils` from a package of its own."""
+    own({"my_nodes/train.py": "import my_alias.version"})
+    own({"theirs/_alias/__init__.py": "", **metadata_of("theirs", "theirs/_alias/__init__.py")}, "site-packages")
+    file = str(tmp_path / "site-packages" / "theirs" / "_alias" / "__init__.py")
+
+    class Finder:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            return importlib.util.spec_from_loader(name, None, origin=file) if name == "my_alias" else None
+
+    monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
+    assert sorted(source_code.files("my_nodes.train")) == ["my_nodes/__init__.py", "my_nodes/train.py"]
+
+
 def test_what_was_copied_beside_installed_packages_counts_by_its_files(own):
     own({"my_nodes/train.py": "import my_lib"})
     own({"my_lib.py": "x = 1"}, "site-packages")
