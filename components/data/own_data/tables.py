@@ -66,7 +66,8 @@ def source(path: pathlib.Path, options: Options, ignored: Sequence[str] = ()) ->
     for option, name in named:
         if name:
             columns.wanted(known, name, option, str(path))
-    data = [name for name in known if name not in (options.label, options.group, *options.leave_out, *ignored)]
+    no_data = ("", options.label, options.group, *options.leave_out, *ignored)  # no name: pandas' numbers of rows
+    data = [name for name in known if name not in no_data]
     texts = [name for name in data if not _is_number(table.schema.field(name).type)]
     cells = _CsvCells(path, table) if is_csv else _Cells(path, table)
     if texts:

@@ -201,6 +201,15 @@ def test_columns_of_a_table_are_left_out(tmp_path: pathlib.Path) -> None:
         read(tmp_path / "a.npy", leave_out=("name",))
 
 
+@pytest.mark.parametrize("options", [{"label": "kind"}, {"label": "kind", "group": "who"}])
+def test_a_column_without_a_name_is_never_data(tmp_path: pathlib.Path, options: dict[str, str]) -> None:
+    """As pandas writes the numbers of rows, and spreadsheets an empty last column."""
+    path = tmp_path / "a.csv"
+    path.write_text(",u,kind,who\n0,5,a,7\n1,6,b,8\n")
+    left_out = () if "group" in options else ("who",)
+    assert [row[4] for row in read(path, leave_out=left_out, **options)] == [[5], [6]]
+
+
 @pytest.mark.parametrize("mark", [";", "\t", "|"])
 @pytest.mark.parametrize("label", ["", "kind"])
 def test_another_separator_than_the_comma_is_named(tmp_path: pathlib.Path, mark: str, label: str) -> None:
