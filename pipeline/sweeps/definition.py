@@ -350,13 +350,23 @@ def assignments(found: Definition, pipeline: Pipeline, combination: Mapping[str,
 
 
 def seed_of(found: Definition, pipeline: Pipeline, combination: Mapping[str, Value], seed: int) -> int:
-    """Return the seed with which a point runs; arguments as of `settings_of`; 0 if the pipeline has no such setting."""
+    """Return the seed with which a point runs; arguments as of `settings_of`; 0 if the pipeline has no such setting.
+
+    Raises:
+      UnavailableError: the definition, or the settings of the run, have no whole number as seed.
+    """
     config_type = pipeline.configuration
     name = settings.find_option("--seed", config_type)
     if not name:
         return 0
     default, profile = config_type.settings()[name].default, config_type.profiles.get(found.profile, {})
-    return int({name: default, **profile, **found.base, **combination}[name]) + seed
+    first = {name: default, **profile, **found.base, **combination}[name]
+    if not isinstance(first, int):
+        raise UnavailableError(
+            f"sweep {found.name} is damaged: {name} is {first!r}, not a whole number; restore its sweep.json, or "
+            "remove its folder, which forgets the sweep"
+        )
+    return first + seed
 
 
 def to_json(found: Definition) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import statistics
 import pytest
 
 from pipeline.core import file_digests, settings
-from pipeline.core.errors import NotFoundError, UsageError
+from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.inspection.locations import open_reader
 from pipeline.maintenance import fsck
 from pipeline.metadata import run_properties
@@ -115,6 +115,20 @@ def test_the_seed_of_a_point_is_that_of_its_run(points, given, seeds):
     combinations = [one.settings for one in read.points]
     runs = [definition.settings_of(found, PIPELINE, one, place % found.seeds) for place, one in enumerate(combinations)]
     assert [one.config.training.seed for one in runs] == seeds
+
+
+@pytest.mark.parametrize("damage", [{"base": {"training.seed": "5x"}}, {"base": {"training.seed": "inf"}}])
+def test_a_sweep_whose_seed_is_no_number_is_damaged_and_the_others_are_listed(points, damage):
+    defined(points.root)
+    defined(points.root, name="other")
+    path = files.definition_file(points.root, "l1")
+    path.write_text(json.dumps({**json.loads(path.read_text()), **damage}))
+    told = []
+    with open_reader(PIPELINE, None, points.root) as reader:
+        rows = results.rows(points.root, PIPELINE, reader, told.append)
+        with pytest.raises(UnavailableError, match=r"sweep l1 is damaged: training.seed is '?(5x|inf)'?, .*restore"):
+            results.read(points.root, PIPELINE, reader, "l1")
+    assert ([one.name for one in rows], len(told)) == (["other"], 1)
 
 
 def test_points_of_a_search_that_are_not_run_have_their_seeds(points):
