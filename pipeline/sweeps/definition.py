@@ -220,25 +220,17 @@ def make(
             "give either --over NAME=VALUE,VALUE, for a grid, or --search NAME=LOW..HIGH, for a search (which also "
             "takes NAME=VALUE,VALUE), or --seeds N alone"
         )
+    if not search and (trials or sampler or pruner):
+        raise UsageError("--trials, --sampler and --pruner work with --search: a grid runs all its combinations")
     if search and not trials:
         raise UsageError("--search needs --trials N: how many combinations to try")
     if search and not 1 <= trials <= MOST_POINTS:
         raise UsageError(f"--trials {trials} is not allowed: it must be a whole number from 1 to {MOST_POINTS:,}")
-    if not search and (trials or sampler or pruner):
-        raise UsageError("--trials, --sampler and --pruner work with --search: a grid runs all its combinations")
     if not 1 <= seeds <= _MOST_SEEDS:
         raise UsageError(f"--seeds {seeds} is not allowed: it must be a whole number from 1 to {_MOST_SEEDS:,}")
     objectives = _objectives(pipeline, minimise, maximise)
-    if sampler and sampler not in SAMPLERS:
-        raise UsageError(f"--sampler {sampler} is not allowed: it must be one of {', '.join(SAMPLERS)}")
-    if pruner and pruner not in PRUNERS:
-        raise UsageError(f"--pruner {pruner} is not allowed: it must be one of {', '.join(PRUNERS)}")
-    losses = {one.run_key for one in pipeline.declared_metrics if one.is_loss}
-    can_prune = len(objectives) == 1 and objectives[0].metric in losses and objectives[0].better == "lower"
-    if pruner == "median" and not can_prune:
-        raise UsageError("--pruner median works with --minimise LOSS alone: it compares the losses of epochs")
     if search:
-        sampler, pruner = sampler or "tpe", pruner or ("median" if can_prune else "none")
+        sampler, pruner = _methods(pipeline, objectives, sampler, pruner)
     always = _always_varied(over, search, groups)
     found = Definition(
         name,
@@ -253,32 +245,46 @@ def make(
         objectives,
         groups=tuple(map(tuple, groups)),
     )
-    _check_varied(found, type(base.config), seeds)
+    _check_varied(found, pipeline.configuration)
     if sampler == "grid":
         found = dataclasses.replace(found, trials=len(found.grid()))
     if found.size > MOST_POINTS:
         raise UsageError(f"the sweep has {found.size:,} points, at most {MOST_POINTS:,} are allowed: leave values out")
-    listed = found.grid() if not search or sampler == "grid" else []
-    seen = set()
-    for combination in listed:
-        if (key := frozenset(combination.items())) in seen:
-            named = ", ".join(f"{name} = {settings.text_of(value)}" for name, value in combination.items())
-            raise UsageError(f"two groups of points have the combination {named}: leave one out")
-        seen.add(key)
-        settings_of(found, pipeline, combination, seeds - 1)
+    if not search or sampler == "grid":
+        _check_combinations(found, pipeline)
     return found
 
 
-def _check_varied(found: Definition, config_type: type[Configuration], seeds: int) -> None:
-    varied = found.varied
+def _methods(pipeline: Pipeline, objectives: Sequence[Objective], sampler: str, pruner: str) -> tuple[str, str]:
+    """Return the sampler and the pruner of a search: those that are given, checked, or else the defaults."""
+    if sampler and sampler not in SAMPLERS:
+        raise UsageError(f"--sampler {sampler} is not allowed: it must be one of {', '.join(SAMPLERS)}")
+    if pruner and pruner not in PRUNERS:
+        raise UsageError(f"--pruner {pruner} is not allowed: it must be one of {', '.join(PRUNERS)}")
+    losses = {one.run_key for one in pipeline.declared_metrics if one.is_loss}
+    can_prune = len(objectives) == 1 and objectives[0].metric in losses and objectives[0].better == "lower"
+    if pruner == "median" and not can_prune:
+        raise UsageError("--pruner median works with --minimise LOSS alone: it compares the losses of epochs")
+    return sampler or "tpe", pruner or ("median" if can_prune else "none")
+
+
+def _check_varied(found: Definition, config_type: type[Configuration]) -> None:
     for group in found.groups or ((),):
         names = [one.setting for one in (*found.over, *group, *found.search)]
         if twice := next((one for one in names if names.count(one) > 1), None):
             raise UsageError(f"{twice} is varied twice: give all its values at once")
-    if seeds > 1 and settings.of_option("--seed", config_type) in varied:
-        raise UsageError(
-            f"{settings.of_option('--seed', config_type)} is varied, and --seeds {seeds} given: leave one out"
-        )
+    if found.seeds > 1 and (seed := settings.of_option("--seed", config_type)) in found.varied:
+        raise UsageError(f"{seed} is varied, and --seeds {found.seeds} given: leave one out")
+
+
+def _check_combinations(found: Definition, pipeline: Pipeline) -> None:
+    seen = set()
+    for combination in found.grid():
+        if (key := frozenset(combination.items())) in seen:
+            named = ", ".join(f"{name} = {settings.text_of(value)}" for name, value in combination.items())
+            raise UsageError(f"two groups of points have the combination {named}: leave one out")
+        seen.add(key)
+        settings_of(found, pipeline, combination, found.seeds - 1)
 
 
 def _base(resolved: settings.Settings) -> dict[str, Value]:
