@@ -6,9 +6,9 @@ import abc
 import dataclasses
 import pathlib
 import socket
+import zipfile
 from collections.abc import Mapping, Sequence
 
-from pipeline.cluster import class_path_jar
 from pipeline.cluster.engines import ClusterEngine
 
 LOOPBACK = "127.0.0.1"
@@ -135,10 +135,19 @@ class Programs(abc.ABC):
         """Return Beam's job server."""
 
     def job_server_jar(self) -> pathlib.Path:
-        """Write the one jar of the job server's class path, and return its path."""
-        jar = self.plan.folder / "work" / "jobserver.jar"
-        class_path_jar.write(jar, self.jars)
-        return jar
+        """Write the one jar of the job server's class path, whose manifest names all others, and return its path.
+
+        With each job, Beam ships the jars that it finds on the class path of its job server. It does not follow
+        addresses with a host, as Java does; so it ships only this jar, and the others are on the class path of each
+        host anyway.
+        """
+        addresses = [jar.absolute().as_uri().replace("file://", "file://localhost", 1) for jar in self.jars]
+        text = f"Class-Path: {' '.join(addresses)}"
+        lines = [text[:70], *(f" {text[start : start + 69]}" for start in range(70, len(text), 69))]  # at most 72 bytes
+        path = self.plan.folder / "work" / "jobserver.jar"
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("META-INF/MANIFEST.MF", "\n".join(["Manifest-Version: 1.0", *lines, "", ""]))
+        return path
 
     @property
     def job_server_options(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
-from pipeline.cluster import class_path_jar, local
+from pipeline.cluster import local
 from pipeline.cluster.engines import FLINK
 from pipeline.cluster.flink import FlinkPrograms
 from pipeline.cluster.plan import ClusterPlan, Host, Ports, Program, hosts_of_this_machine
@@ -264,8 +264,10 @@ def test_a_cluster_whose_program_dies_leaves_only_logs(tmp_path: pathlib.Path, m
 
 def test_the_manifest_names_every_jar_in_lines_that_java_reads(tmp_path: pathlib.Path) -> None:
     jars = [tmp_path / f"folder {number}" / f"a-{number}.jar" for number in range(40)]
-    class_path_jar.write(tmp_path / "all.jar", jars)
-    text = zipfile.ZipFile(tmp_path / "all.jar").read("META-INF/MANIFEST.MF").decode()
+    plan = plan_in(tmp_path)
+    (plan.folder / "work").mkdir(parents=True)
+    jar = FlinkPrograms(plan, "java", jars).job_server_jar()
+    text = zipfile.ZipFile(jar).read("META-INF/MANIFEST.MF").decode()
     assert max(len(line) for line in text.splitlines()) <= 72
     words = text.replace("\n ", "").splitlines()[1].split()
     assert words[0] == "Class-Path:"
