@@ -10,7 +10,6 @@ import dataclasses
 import errno
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 import xml.etree.ElementTree as ElementTree
@@ -25,7 +24,6 @@ from pipeline.core.text import counted
 
 VARIABLE = "SAE_CLUSTER_PARTS"
 _DEFAULT = "~/.cache/sae/cluster"
-_LINE = re.compile(r"([0-9a-f]{64})  ((?:[\w.-]+/)+[\w.-]+\.jar)")
 _ROOM = 2**20  # bytes: a disk with less is full
 _DIGITS = 12  # of a digest in a message
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.0:copy-dependencies"
@@ -93,21 +91,10 @@ def engine_folder(parts: pathlib.Path, engine: ClusterEngine) -> pathlib.Path:
 
 
 def read_lock(engine: ClusterEngine) -> list[Jar]:
-    """Return the jars of an engine, from the lock beside this module."""
+    """Return the jars of an engine, from the lock beside this module, whose lines are `SHA256  PATH`."""
     text = pathlib.Path(__file__).with_name(f"{engine.name}.lock").read_text(encoding="utf-8")
-    return parse_lock(text)
-
-
-def parse_lock(text: str) -> list[Jar]:
-    """Return the jars of a lock, whose lines are `SHA256  PATH`. Raises `ValueError`."""
-    jars = []
-    for line in text.splitlines():
-        if line and not line.startswith("#"):
-            match = _LINE.fullmatch(line)
-            if match is None or match[2].count("/") < 3:
-                raise ValueError(f"no line of a lock: {line!r}")
-            jars.append(Jar(path=match[2], digest=match[1]))
-    return jars
+    pairs = (line.split("  ") for line in text.splitlines() if not line.startswith("#"))
+    return [Jar(path, digest) for digest, path in pairs]
 
 
 def class_path(parts: pathlib.Path, engine: ClusterEngine) -> list[pathlib.Path]:
