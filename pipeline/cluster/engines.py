@@ -15,13 +15,11 @@ class ClusterEngine:
       name: `flink`.
       version: of the engine.
       packages: `group:artifact:version` of what is asked for; the lock lists these and all that they need.
-      java: the versions of Java that it supports.
     """
 
     name: str
     version: str
     packages: tuple[str, ...]
-    java: tuple[int, ...] = (11, 17, 21)
 
     def __str__(self) -> str:
         """Write `Flink 1.19.0`."""

@@ -10,6 +10,7 @@ import subprocess
 from pipeline.cluster.engines import ClusterEngine
 from pipeline.core.errors import UnavailableError
 
+_SUPPORTED = (11, 17, 21)  # by all engines
 _SECONDS = 60.0  # for its answer; 0.1 on a free machine
 _VERSION = re.compile(r'version "(?:1\.)?(\d+)')
 
@@ -20,7 +21,7 @@ def find(engine: ClusterEngine) -> str:
     Raises:
       UnavailableError: there is none, it does not start or end, or the engine does not support its version.
     """
-    allowed = " or ".join(map(str, engine.java))
+    allowed = " or ".join(map(str, _SUPPORTED))
     todo = f"install Java {allowed}, as by `apt-get install default-jre-headless`, or set JAVA_HOME to one"
     home = os.environ.get("JAVA_HOME", "")
     path = os.path.join(home, "bin", "java") if home else shutil.which("java")
@@ -37,6 +38,6 @@ def find(engine: ClusterEngine) -> str:
     match = _VERSION.search(done.stderr + done.stdout)
     if match is None:
         raise UnavailableError(f"{path} -version prints no version (exit code {done.returncode}): {todo}")
-    if int(match[1]) not in engine.java:
+    if int(match[1]) not in _SUPPORTED:
         raise UnavailableError(f"{path} is Java {match[1]}, {engine} supports Java {allowed}: {todo}")
     return path

@@ -164,7 +164,6 @@ def up(plan: ClusterPlan, note: Callable[[str], None] = lambda text: None) -> St
       UnavailableError: a part is missing or damaged, a port is taken, the folder cannot be written, or a program did
         not start.
     """
-    plan = dataclasses.replace(plan, folder=plan.folder.absolute())
     _check_distinct(plan.ports)
     path, jars = java.find(plan.engine), parts.class_path(plan.parts, plan.engine)
     with _writing(plan.folder), _locked(plan.folder):
@@ -178,7 +177,9 @@ def up(plan: ClusterPlan, note: Callable[[str], None] = lambda text: None) -> St
             )
         _end(processes, plan.folder)  # children that outlived them
         _check_ports(plan)
-        plan = dataclasses.replace(plan, ports=_with_free_ports(plan))
+        with listening.bound(plan.manager, 0) as probe:
+            ports = dataclasses.replace(plan.ports, rpc=probe.getsockname()[1])
+        plan = dataclasses.replace(plan, ports=ports)
         started = StartedCluster(PROGRAMS[plan.engine.name](plan, path, jars))
         started.record(())  # from here on the folder is that of a cluster, also if the disk is full
         for name in _OWN_FOLDERS:
@@ -433,11 +434,6 @@ def _check_ports(plan: ClusterPlan) -> None:
                 f"cannot listen on {host}:{port} ({cause_text(error)}): "
                 f"end the program that listens there, or set {option}"
             ) from error
-
-
-def _with_free_ports(plan: ClusterPlan) -> Ports:
-    with listening.bound(plan.manager, 0) as probe:
-        return dataclasses.replace(plan.ports, rpc=probe.getsockname()[1])
 
 
 @contextlib.contextmanager

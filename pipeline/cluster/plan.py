@@ -57,7 +57,7 @@ class ClusterPlan:
     Attributes:
       engine: which runs on it.
       parts: the folder with the jars.
-      folder: for configuration, logs and work files.
+      folder: for configuration, logs and work files; absolute.
       hosts: at least one.
       slots: tasks that a host runs at once.
       manager: the IP address of the job manager.
