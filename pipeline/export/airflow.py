@@ -85,7 +85,7 @@ def dag(pipeline: Pipeline, request: DagRequest) -> str:
         )
     selected = ("--pipeline", pipeline.location) if pipeline.location else ()
     command = (*common.program(), *selected, *request.work.command(), "--root", str(request.root))
-    tasks = tasks_of(pipeline)
+    nodes, whole = tasks_of(pipeline)
     policies, zone = request.policies, _zone(request.timing)
     start = request.start.astimezone(triggers.zone_of(zone))
     return render(
@@ -95,9 +95,9 @@ def dag(pipeline: Pipeline, request: DagRequest) -> str:
         command=_untemplated(shlex.join(command)),
         folder=_untemplated(str(request.folder)),
         environment={name: _untemplated(value) for name, value in common.environment().items()},
-        nodes=tasks.nodes,
-        whole=tasks.whole,
-        judged=[task.name for task in tasks.nodes if task.judged],
+        nodes=nodes,
+        whole=whole,
+        judged=[task.name for task in nodes if task.judged],
         gate_failed=int(ExitCode.GATE_FAILED),
         final=sorted(int(code) for code in set(ExitCode) - TRANSIENT - {ExitCode.DONE}),
         schedule=_schedule(request.timing),

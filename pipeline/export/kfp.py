@@ -151,12 +151,13 @@ def _steps(pipeline: Pipeline, request: KfpRequest) -> list[_Step]:
     for word in run:
         if _PLACEHOLDER in word:
             raise UsageError(f"{word!r} cannot be exported: Kubeflow replaces texts that begin with {_PLACEHOLDER}")
-    tasks, steps = tasks_of(pipeline), list[_Step]()
+    nodes, whole = tasks_of(pipeline)
+    steps: list[_Step] = []
     ids: dict[str, str] = {}  # by name
-    for task in (*tasks.nodes, tasks.whole):
+    for task in (*nodes, whole):
         ids[task.name] = _unique(kebab(task.name) or "node", ids.values())
         before = {ids[name] for name in task.upstream} | {step.id for step in steps[-1:]}
-        part = () if task is tasks.whole else ("--to-node", task.name)
+        part = () if task is whole else ("--to-node", task.name)
         steps.append(_Step(ids[task.name], task.name, tuple(sorted(before)), _command((*run, *part), task)))
     return steps
 

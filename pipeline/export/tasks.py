@@ -32,22 +32,12 @@ class Task:
     judged: bool = False
 
 
-@dataclasses.dataclass(frozen=True)
-class Tasks:
-    """The tasks of a pipeline.
+def tasks_of(pipeline: Pipeline) -> tuple[tuple[Task, ...], Task]:
+    """Return the tasks of the nodes of a pipeline, each after those that it waits for, and the last task.
 
-    Attributes:
-      nodes: those of the nodes, each after those that it waits for.
-      whole: the last one, `sae run` for all nodes. All are cached, so it takes a second, records one run of the whole
-        pipeline and has its exit code.
+    That one is `sae run` for all nodes. All are cached, so it takes a second, records one run of the whole pipeline and
+    has its exit code.
     """
-
-    nodes: tuple[Task, ...]
-    whole: Task
-
-
-def tasks_of(pipeline: Pipeline) -> Tasks:
-    """Return the tasks of a pipeline."""
     names = pipeline.names
     gates = ",".join(output[0] for output in (pipeline.blessing, pipeline.decision) if output)
     judged = partial_run.nodes_of(pipeline, gates, "")[0] if gates else []
@@ -59,4 +49,4 @@ def tasks_of(pipeline: Pipeline) -> Tasks:
     whole = _WHOLE_RUN
     while whole in names:
         whole += "_"
-    return Tasks(nodes, Task(whole, tuple(name for name in names if name not in waited_for)))
+    return nodes, Task(whole, tuple(name for name in names if name not in waited_for))
