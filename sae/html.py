@@ -6,10 +6,9 @@ import html
 from collections.abc import Iterable, Sequence
 
 
-def element(name: str, text: object, **attributes: str) -> str:
+def element(name: str, text: object) -> str:
     """Return an element that contains a text."""
-    given = "".join(f' {key}="{html.escape(value)}"' for key, value in attributes.items())
-    return f"<{name}{given}>{html.escape(str(text))}</{name}>"
+    return f"<{name}>{html.escape(str(text))}</{name}>"
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

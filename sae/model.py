@@ -59,12 +59,12 @@ class LoadedModel:
       raw: the data set that the model was trained on.
     """
 
-    def __init__(self, path: pathlib.Path, raw: RawData | None = None) -> None:
+    def __init__(self, path: pathlib.Path, raw: RawData = RawData()) -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its errors become exceptions
         import tensorflow as tf
 
         self.path = path
-        self.raw = raw or RawData()
+        self.raw = raw
         self._loaded = tf.saved_model.load(str(path))  # keeps the variables that the signatures use
 
     def encode(self, images: npt.ArrayLike, *, scaled: bool = False) -> npt.NDArray[np.float32]:
@@ -170,7 +170,7 @@ def as_codes(codes: npt.ArrayLike, units: int) -> npt.NDArray[np.float32]:
 
 
 def as_model_input(
-    images: npt.ArrayLike, size: int, raw: RawData | None = None, scaled: bool = False
+    images: npt.ArrayLike, size: int, raw: RawData = RawData(), scaled: bool = False
 ) -> npt.NDArray[Any]:
     """Check images, and return them as a signature reads them or as examples contain them: shape (n, size).
 
@@ -186,7 +186,6 @@ def as_model_input(
     Raises:
       UsageError: another shape or type, NaN, or values out of range.
     """
-    raw = raw or RawData()
     array = _array(images, f"(n, {size}) or (n, ...)")
     if array.ndim < 2 or math.prod(array.shape[1:]) != size:
         one = "; a single image needs images[None]" if array.size == size else ""

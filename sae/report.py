@@ -103,7 +103,7 @@ class RunReport:
             return export.read_report(summary, history, self.folder)
         except (KeyError, TypeError, ValueError, OSError) as error:
             reason = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
-            raise UnavailableError(f"the report of run {self.run} in {self.folder} is damaged: {reason}") from error
+            raise UnavailableError(f"{self._name} in {self.folder} is damaged: {reason}") from error
 
     @property
     def _name(self) -> str:
@@ -115,7 +115,7 @@ class RunReport:
     def _file(self, name: str) -> pathlib.Path:
         path = self.folder / name
         if not path.is_file():
-            raise NotFoundError(f"the report of run {self.run} has no file {name}: {path}")
+            raise NotFoundError(f"{self._name} has no file {name}: {path}")
         return path
 
     def _repr_html_(self) -> str:

@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import functools
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from components.evaluation.metrics import Metric, by_split
@@ -16,6 +16,7 @@ from pipeline.inspection.views import NodeRun, Run, RunRow
 from pipeline.metadata import references
 from pipeline.metadata.types import deletion_text, restore_hint
 from pipeline.provenance import manifest
+from pipeline.terminal.table import yes_no
 from pipeline_config import Value
 from sae import html
 from sae.model import LoadedModel, RawData
@@ -49,9 +50,6 @@ class RunList(Sequence[RunRow]):
 
     def __len__(self) -> int:
         return len(self.rows)
-
-    def __iter__(self) -> Iterator[RunRow]:
-        return iter(self.rows)
 
     def to_pandas(self) -> pandas.DataFrame:
         """Return a table: a row for each run by its id, a column for each field, metric and setting.
@@ -91,7 +89,7 @@ class RunList(Sequence[RunRow]):
                     seconds_text(row.seconds),
                     row.dataset,
                     *(one.text(row.metrics.get(one.run_key)) for one in self.columns),
-                    _yes_no(row.blessed),
+                    yes_no(row.blessed),
                 ]
                 for row in self.rows
             ],
@@ -241,9 +239,8 @@ class RecordedRun:
         with self.root.reader() as reader:
             found = reader.artifact(reader.find_artifact(":".join([self.id, node, *([key] if key else [])])))
         row = found.row
-        used = {
-            use.artifact.id: (one.node, use.key) for one in self.nodes for use in one.outputs
-        }  # a cached node did not make its output
+        # A cached node did not make its output.
+        used = {use.artifact.id: (one.node, use.key) for one in self.nodes for use in one.outputs}
         node, key = used.get(row.id, (row.node, row.key))
         deleted = deletion_text(row.state, found.properties)
         return RunArtifact(row.id, row.type, node, key, row.content, row.created, row.uri, deleted)
@@ -298,7 +295,7 @@ class RecordedRun:
             ("started (UTC)", when_text(self.started)),
             ("time", seconds_text(self.seconds)),
             ("data set", self.dataset),
-            ("blessed", _yes_no(self.blessed)),
+            ("blessed", yes_no(self.blessed)),
         ]
         parts = [
             html.element("h4", f"run {self.id}"),
@@ -317,10 +314,6 @@ class RecordedRun:
             ]
             parts.insert(2, html.table(["metric", "test split", "validation split"][: 1 + len(splits)], rows))
         return "".join(parts)
-
-
-def _yes_no(value: bool | None) -> str:
-    return {True: "yes", False: "no", None: ""}[value]
 
 
 def _plain(value: Any) -> Any:
