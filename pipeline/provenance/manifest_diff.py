@@ -11,11 +11,11 @@ from typing import Any
 
 from pipeline.core.dataset import Dataset
 from pipeline.core.project import PACKAGES
+from pipeline.core.text import short_digest
 from pipeline.provenance import environment
 from pipeline.provenance.manifest import Manifest
 from pipeline_config import Configuration
 
-_DIGITS = 12  # of a digest or commit; enough to distinguish two
 # Features that arithmetic may use; names as in /proc/cpuinfo of x86 and arm64, and in macOS's sysctl.
 _ARITHMETIC = re.compile(r"sse|avx|fma|f16c|amx|fp|simd|sve|sme|neon|bf16|i8mm|dotprod|FEAT_", re.IGNORECASE)
 _LAST_BITS = "floating point results may differ in their last bits, and training amplifies that"
@@ -72,7 +72,7 @@ def differences(recorded: Manifest, here: Manifest, config_type: type[Configurat
 def _data_rows(old: Dataset, new: Dataset) -> Iterator[_Row]:
     effect = "other data, other results; set TFDS_DATA_DIR to the recorded data set"
     yield "data set", f"{old.name} {old.version}", f"{new.name} {new.version}", effect, True
-    yield "content of the data set", old.fingerprint[:_DIGITS], new.fingerprint[:_DIGITS], effect, True
+    yield "content of the data set", short_digest(old.fingerprint), short_digest(new.fingerprint), effect, True
     for split in _union(old.split_sizes, new.split_sizes):
         yield f"examples in {split}", old.split_sizes.get(split), new.split_sizes.get(split), effect, True
     effect = "the report shows another notice; the model does not depend on it"
@@ -83,7 +83,7 @@ def _code_rows(recorded: Manifest, here: Manifest) -> Iterator[_Row]:
     of_project, of_pipeline = _remedy(recorded.git), _remedy_of_pipeline(recorded)
     yield "nodes", *_own(recorded.code, here.code, ", "), f"other nodes: {of_pipeline}", True
     old, new = (
-        {file: digest[:_DIGITS] for files in code.values() for file, digest in files.items()}
+        {file: short_digest(digest) for files in code.values() for file, digest in files.items()}
         for code in (recorded.code, here.code)
     )
     for file in _union(old, new):
@@ -96,7 +96,8 @@ def _code_rows(recorded: Manifest, here: Manifest) -> Iterator[_Row]:
         yield file, old.get(file), new.get(file), f"other code in {', '.join(nodes)}: {remedy}", True
     if old == new:
         effect = f"the nodes run the same code, but may be wired or configured differently: {of_project}"
-        yield "code outside the nodes", recorded.code_digest[:_DIGITS], here.code_digest[:_DIGITS], effect, True
+        digests = short_digest(recorded.code_digest), short_digest(here.code_digest)
+        yield "code outside the nodes", *digests, effect, True
 
 
 def _configuration_rows(recorded: Manifest, here: Manifest, config_type: type[Configuration]) -> Iterator[_Row]:
@@ -138,7 +139,7 @@ def _package_rows(recorded: Manifest, here: Manifest) -> Iterator[_Row]:
     for name in _union(recorded.packages, here.packages):
         yield name, recorded.packages.get(name), here.packages.get(name), effect, True
     if recorded.lock is not None and here.lock is not None:
-        old, new = recorded.lock.digest[:_DIGITS], here.lock.digest[:_DIGITS]
+        old, new = short_digest(recorded.lock.digest), short_digest(here.lock.digest)
         yield f"lock ({here.lock.file})", old, new, "no effect by itself: only installed packages count", False
 
 
@@ -183,13 +184,13 @@ def _remedy(git: environment.Git | None) -> str:
     if git is None:
         return "no commit was recorded; install the version that made the run"
     dirty = ", though the run had changes that were not committed" if git.dirty else ""
-    return f"check out commit {git.commit[:_DIGITS]}{dirty}"
+    return f"check out commit {short_digest(git.commit)}{dirty}"
 
 
 def _build(build: environment.TensorFlow | None) -> str:
     if build is None:
         return _ABSENT
-    return f"{build.distribution} {build.version} ({build.wheel}, files {build.files[:_DIGITS]})"
+    return f"{build.distribution} {build.version} ({build.wheel}, files {short_digest(build.files)})"
 
 
 def _text(value: object) -> str:
