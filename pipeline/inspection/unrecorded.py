@@ -6,7 +6,6 @@ import datetime
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 
-from pipeline.core.events import NodeState
 from pipeline.definition.spec import Node, Pipeline
 from pipeline.metadata import properties
 from pipeline.metadata.store import Store
@@ -93,7 +92,7 @@ class Unrecorded:
         owners = (context.name, self._store.pipeline_of_run(context))
         for node in (one for one in self._pipeline.nodes if one.may_be_skipped):
             for execution in executions:
-                if execution.state not in (NodeState.EXECUTED, NodeState.CACHED):
+                if not execution.has_succeeded:
                     continue
                 recorded = execution.properties.get(properties.COMPONENT_ID)
                 if recorded == node.name or (not recorded and self._store.is_of_node(execution.id, node.name, owners)):

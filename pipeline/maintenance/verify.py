@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from components import atomic_file
 from pipeline.core import file_digests, root_lock, serialization
 from pipeline.core.errors import ExitCode, SaeError, UsageError
-from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root, stamp
 from pipeline.core.text import counted
 from pipeline.definition.spec import Pipeline
@@ -173,7 +172,7 @@ def _check_complete(pipeline: Pipeline, root: Root, store: Store, run_id: str, n
     if not state and (holder := root_lock.holder(root.lock_file)) and holder.run in ("", run_id):
         return  # in progress: the lock is refused below
     executions = store.executions(run_id)
-    done = {name for name, one in executions.items() if one.state in (NodeState.EXECUTED, NodeState.CACHED)}
+    done = {name for name, one in executions.items() if one.has_succeeded}
     missing = [name for name in ([node] if node else pipeline.names) if name not in done]
     if not missing and (node or state != "failed"):  # killed before its end was recorded
         return

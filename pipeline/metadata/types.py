@@ -118,9 +118,14 @@ class Execution:
     properties: Properties
 
     @property
+    def has_succeeded(self) -> bool:
+        """Whether it completed, or was cached."""
+        return self.state in (NodeState.EXECUTED, NodeState.CACHED)
+
+    @property
     def is_complete(self) -> bool:
-        """Whether it completed, or was cached; also if its state was not recorded, as in early versions of TFX."""
-        return self.state in (NodeState.EXECUTED, NodeState.CACHED) or self.state_name == "UNKNOWN"
+        """Whether it succeeded; also if its state was not recorded, as in early versions of TFX."""
+        return self.has_succeeded or self.state_name == "UNKNOWN"
 
     @property
     def is_of_node(self) -> bool:

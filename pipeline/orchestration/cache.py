@@ -194,7 +194,7 @@ class NodeCache:
 
     def _decide_without_inputs(self, node: Node, run: CacheDecision, unknown: list[str]) -> CacheDecision:
         """Decide on a node whose inputs do not exist yet: it runs for certain if the rest of its key is new."""
-        succeeded = [one for one in self._earlier(node) if one.state in (NodeState.EXECUTED, NodeState.CACHED)]
+        succeeded = [one for one in self._earlier(node) if one.has_succeeded]
         if all(one.key is None or _own_changes(run.key, one.key) for one in succeeded):
             return dataclasses.replace(run, reasons=tuple(self._changes(node, run.key, _own_changes)))
         names = " and ".join(filter(None, (", ".join(unknown[:-1]), unknown[-1])))

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from pipeline.core.errors import NotFoundError, UsageError
-from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
 from pipeline.metadata import references
@@ -100,7 +99,7 @@ def base_run(store: Store | None, root: Root, wanted: str, needed: Sequence[str]
             node
             for node in needed
             if node not in executions
-            or executions[node].state not in (NodeState.EXECUTED, NodeState.CACHED)
+            or not executions[node].has_succeeded
             or not all(output.live for output in store.outputs(executions[node].id).values())
         ]
         if not missing:

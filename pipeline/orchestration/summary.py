@@ -78,9 +78,7 @@ def of_run(
     succeeded = result.executions
     if succeeded is None:
         succeeded = {
-            node: execution.id
-            for node, execution in store.executions(result.run_id).items()
-            if execution.state in (NodeState.EXECUTED, NodeState.CACHED)
+            node: execution.id for node, execution in store.executions(result.run_id).items() if execution.has_succeeded
         }
     found = store.outputs_of(succeeded.values())
     outputs = {(node, key): output for node, number in succeeded.items() for key, output in found[number].items()}

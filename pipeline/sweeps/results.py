@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
-from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.core.text import closest
 from pipeline.definition.spec import Pipeline
@@ -254,7 +253,7 @@ def _metrics(row: RunRow) -> dict[str, float]:
 def baselines(pipeline: Pipeline, reader: Reader, run_id: str) -> Mapping[str, float]:
     """Return the baselines of a run that the pipeline reads from its outputs, because the run does not record them."""
     executions = reader.store.executions(run_id)
-    ended = {node: one.id for node, one in executions.items() if one.state in (NodeState.EXECUTED, NodeState.CACHED)}
+    ended = {node: one.id for node, one in executions.items() if one.has_succeeded}
     outputs = reader.store.outputs_of(list(ended.values()))
     by_name = {(node, key): one for node, number in ended.items() for key, one in outputs[number].items()}
     return pipeline.sweep_spec.baselines(by_name)
