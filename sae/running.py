@@ -20,7 +20,7 @@ from pipeline.core.errors import ExitCode, of_exit_code
 from pipeline.core.event_log import TimedEvent
 from pipeline.core.events import EpochEnded, JobProgress, NodeEnded, NodeStarted, Note, RunStarted
 from pipeline.core.pipeline_root import Root
-from pipeline.core.project import PROJECT
+from pipeline.core.project import python_path
 from pipeline.core.settings import text_of
 from pipeline.core.suggestions import Selection
 from pipeline.core.text import seconds_text, signal_name
@@ -93,8 +93,7 @@ def _run_process(arguments: Sequence[str], root: Root) -> tuple[int, str, str]:
     Raises:
       KeyboardInterrupt: it was interrupted, here or by a signal.
     """
-    paths = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
-    environment = {**parent_process.environment(os.environ), "PYTHONPATH": paths}
+    environment = {**parent_process.environment(os.environ), "PYTHONPATH": python_path()}
     with tempfile.TemporaryDirectory() as folder, open(pathlib.Path(folder) / "output", "w+b") as output:
         id_file = pathlib.Path(folder) / "run"
         command = [sys.executable, "-m", "pipeline", *arguments, f"--run-id-file={id_file}"]

@@ -22,6 +22,7 @@ from pipeline.artifacts.types import ArtifactType
 from pipeline.core.dataset import Dataset
 from pipeline.core.errors import UsageError
 from pipeline.core.pipeline_root import Root
+from pipeline.core.project import python_path
 from pipeline.core.settings import Request, Settings
 from pipeline.metadata.types import Artifact, Execution
 from pipeline_config import Configuration, EngineConfig, Value
@@ -455,8 +456,7 @@ def _search_working_directory() -> None:
     folder = os.getcwd()
     if folder not in sys.path:
         sys.path.insert(0, folder)
-        paths = os.environ.get("PYTHONPATH")
-        os.environ["PYTHONPATH"] = os.pathsep.join([folder, paths] if paths else [folder])
+        os.environ["PYTHONPATH"] = python_path(folder)
 
 
 class ConfiguredPipeline:

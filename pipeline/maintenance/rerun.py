@@ -16,7 +16,7 @@ from components import atomic_file
 from pipeline.core import file_digests, parent_process, settings
 from pipeline.core.errors import FREE_SPACE, ExitCode, NotFoundError, SaeError, UnavailableError
 from pipeline.core.pipeline_root import Root
-from pipeline.core.project import PROJECT
+from pipeline.core.project import python_path
 from pipeline.core.text import signal_name
 from pipeline.definition.spec import Pipeline
 from pipeline.metadata import root_store
@@ -123,10 +123,9 @@ def rerun(
             command += ["--base", recorded.run_id]
         command += ["--from-node", from_node] if from_node else []
         command += ["--to-node", to_node] if to_node else []
-    path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH", "")]))
     left_out = {settings.ROOT_VARIABLE, *ignored_variables(recorded)}
     environment = {name: value for name, value in os.environ.items() if name not in left_out}
-    environment = parent_process.environment({**environment, "PYTHONPATH": path, **variables})
+    environment = parent_process.environment({**environment, "PYTHONPATH": python_path(), **variables})
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=place.path, env=environment, check=False)
     try:
         summary: dict[str, Any] = json.loads(done.stdout)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 from pipeline.core.errors import UnavailableError, UsageError
-from pipeline.core.project import PROJECT
+from pipeline.core.project import python_path
 from pipeline.core.text import last_line
 from pipeline_config import EngineConfig
 
@@ -43,10 +43,10 @@ def check(engine: EngineConfig) -> None:
             raise UsageError(f"{_SETTING} contains {name}: {advice}")
     if not arguments:
         return
-    path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH", "")]))
     endpoint = "" if engine.runner == "dataflow" else engine.job_endpoint
     command = [sys.executable, "-m", _PARSER, endpoint, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}, check=False)
+    environment = {**os.environ, "PYTHONPATH": python_path()}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         last = last_line(done.stderr) or "no reason was given"
         raise UnavailableError(f"Beam cannot parse {_SETTING}: {last}; check the installation with `sae doctor`")
