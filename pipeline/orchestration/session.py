@@ -122,7 +122,7 @@ class RunSession:
         with imports.heavy_imports():  # the components import the rest of TFX
             pipeline = create_pipeline(configured, self.root.artifacts, root_store.of(self.root).connection_config())
         cache = self._cache(configured)
-        part = partial_run.options(request, self.root, self.store, cache, self.tell)
+        part = partial_run.options(request, cache, self.tell)
         self._recorder.begin(self.store, configured)
         runner = local_runner.LocalRunner(self.root, self.run_id, cache, self.tell)
         with garbage_collector.seldom():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -14,9 +14,8 @@ from tfx.proto.orchestration import pipeline_pb2
 from pipeline.core import tfx_versions
 from pipeline.core.errors import UnavailableError
 from pipeline.core.events import Listener, Note
-from pipeline.core.pipeline_root import Root
-from pipeline.definition.spec import ConfiguredPipeline, Pipeline
-from pipeline.metadata.store import Store
+from pipeline.definition.spec import ConfiguredPipeline
+from pipeline.metadata.types import Execution
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import partial_run
 from pipeline.orchestration.cache import NodeCache
@@ -48,7 +47,7 @@ def is_reused(node: pipeline_pb2.PipelineNode) -> bool:
     return bool(options.HasField("skip") and options.skip.reuse_artifacts_mode == required)
 
 
-def options(request: RunRequest, root: Root, store: Store, cache: NodeCache, tell: Listener) -> RunOptions | None:
+def options(request: RunRequest, cache: NodeCache, tell: Listener) -> RunOptions | None:
     """Return TFX's options for a partial run; None for a run of the whole pipeline.
 
     Raises:
@@ -61,11 +60,13 @@ def options(request: RunRequest, root: Root, store: Store, cache: NodeCache, tel
     to_run, needed = partial_run.nodes_of(request.pipeline, request.from_node, request.to_node)
     base_run = None
     if needed:
-        base_run = partial_run.base_run(store, root, request.base_run, needed)
-        _check_files(store, root, cache, base_run, needed)
+        base_run = partial_run.base_run(cache.store, cache.root, request.base_run, needed)
+        executions = cache.store.executions(base_run)
+        reused = {name: executions[name] for name in needed}
+        _check_files(cache, base_run, reused)
         tell(Note(f"reusing {', '.join(needed)} of run {base_run}"))
-        _warn_of_changes(store, cache, base_run, needed, tell)
-        for node, key, model in _load_models(request.pipeline, store, base_run, needed, tell):
+        _warn_of_changes(cache, base_run, reused, tell)
+        for node, key, model in _load_models(cache, base_run, reused, tell):
             _check_outputs(cache.configured, to_run, base_run, node, key, model)
     return RunOptions(
         from_nodes=partial_run.split(request.from_node),
@@ -74,23 +75,21 @@ def options(request: RunRequest, root: Root, store: Store, cache: NodeCache, tel
     )
 
 
-def _warn_of_changes(store: Store, cache: NodeCache, run_id: str, needed: Sequence[str], tell: Listener) -> None:
+def _warn_of_changes(cache: NodeCache, run_id: str, reused: Mapping[str, Execution], tell: Listener) -> None:
     """Warn that a reused output was made with other settings, code, data or packages than this run records."""
-    executions = store.executions(run_id)
-    for name in needed:
-        if changes := cache.changes_since(cache.configured.pipeline.by_name[name], executions[name]):
+    for name, execution in reused.items():
+        if changes := cache.changes_since(cache.configured.pipeline.by_name[name], execution):
             remedy = f"--from-node {name} runs it too"
             notice = f"{name} of run {run_id} differs from this run: {'; '.join(changes)}; {remedy}"
             tell(Note(notice, warning=True))
 
 
-def _check_files(store: Store, root: Root, cache: NodeCache, run_id: str, needed: Sequence[str]) -> None:
+def _check_files(cache: NodeCache, run_id: str, reused: Mapping[str, Execution]) -> None:
     """Raise `UnavailableError` if an artifact to reuse is damaged, and take it out of use."""
-    executions = store.executions(run_id)
-    for name in needed:
-        for key, output in store.outputs(executions[name].id).items():
+    for name, execution in reused.items():
+        for key, output in cache.store.outputs(execution.id).items():
             if reason := cache.damage(output):
-                MetadataWriter(root).mark_out_of_use(output.id, reason)
+                MetadataWriter(cache.root).mark_out_of_use(output.id, reason)
                 raise UnavailableError(
                     f"{name}'s {key} of run {run_id} is damaged and out of use: {reason}; regenerate it with "
                     f"--from-node {name}"
@@ -98,17 +97,17 @@ def _check_files(store: Store, root: Root, cache: NodeCache, run_id: str, needed
 
 
 def _load_models(
-    pipeline: Pipeline, store: Store, run_id: str, needed: Sequence[str], tell: Listener
+    cache: NodeCache, run_id: str, reused: Mapping[str, Execution], tell: Listener
 ) -> Iterator[tuple[str, str, Any]]:
     """Yield node, output key and SavedModel of each model to reuse.
 
     Raises:
       UnavailableError: one does not load: one of another TFX version may not.
     """
-    executions, here = store.executions(run_id), tfx_versions.here().name
-    models = [(name, *model) for name in needed for model in pipeline.by_name[name].saved_models.items()]
+    nodes, here = cache.configured.pipeline.by_name, tfx_versions.here().name
+    models = [(name, *model) for name in reused for model in nodes[name].saved_models.items()]
     for node, key, folder in models:
-        output = store.outputs(executions[node].id)[key]
+        output = cache.store.outputs(reused[node].id)[key]
         version = str(output.properties.get(_TFX_VERSION, "an unknown version"))
         try:
             model = tf.saved_model.load(os.path.join(output.uri, folder))
