@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -110,7 +111,7 @@ def state(token: pathlib.Path, pipeline: str) -> WorkerState:
             problem = f"cannot write {token.parent}"
     except OSError as error:
         problem = f"cannot read {token}: {cause_text(error)}"
-    return WorkerState(worker_identity.host_name(), identity(pipeline), text, problem)
+    return WorkerState(socket.gethostname(), identity(pipeline), text, problem)
 
 
 def environment() -> dict[str, str]:
@@ -134,7 +135,7 @@ def run(order: Order) -> TrialOutcome:
     worker = distributed.get_worker()
     key = worker.get_current_task()
     if differences := worker_identity.differences(order.identity, identity(order.pipeline)):
-        return TrialOutcome(None, refused=refusal(str(worker.name), worker_identity.host_name(), differences))
+        return TrialOutcome(None, refused=refusal(str(worker.name), socket.gethostname(), differences))
     return _run(order, _Wish(worker, key, distributed.Event(order.interrupt)))
 
 

@@ -7,7 +7,7 @@ import json
 import os
 
 from pipeline.core.pipeline_root import Root
-from pipeline.definition.spec import Node, Pipeline
+from pipeline.definition.spec import Node
 from pipeline.orchestration.portable import worker_identity
 from pipeline.orchestration.portable.worker_identity import Identity, JobParameters
 from pipeline.provenance import numeric_variables
@@ -61,8 +61,3 @@ def of_node(node: Node, engine: EngineConfig, root: Root, run_id: str, identity:
     # A node may be executed several times in a run, and two roots may have runs with the same id.
     name = f"sae-{run_id}-{node.name}-{os.urandom(4).hex()}"
     return ClusterJob(engine, name, parameters)
-
-
-def identity_of(pipeline: Pipeline, engine: EngineConfig) -> Identity | None:
-    """Return what the workers must have; None for a run on this machine."""
-    return None if engine.is_local else worker_identity.here(pipeline)

@@ -97,11 +97,6 @@ def here(pipeline: Pipeline) -> Identity:
     )
 
 
-def host_name() -> str:
-    """Return the name of this host."""
-    return socket.gethostname()
-
-
 def differences(wanted: Identity, found: Identity) -> str:
     """Return what differs, such as `code 1a2b3c4d5e6f there, 6f5e4d3c2b1a here`; empty if nothing does."""
     texts = []
@@ -123,7 +118,7 @@ def describe(pipeline: Pipeline, request: bytes) -> bytes:
             digest = file_digests.of_file(pathlib.Path(path))
         except (OSError, ValueError) as error:
             reason = cause_text(error)
-    answer = Answer(host_name(), here(pipeline), digest, reason)
+    answer = Answer(socket.gethostname(), here(pipeline), digest, reason)
     return json.dumps(dataclasses.asdict(answer)).encode()
 
 

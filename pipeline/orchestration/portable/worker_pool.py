@@ -16,6 +16,7 @@ import pathlib
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -68,7 +69,7 @@ def serve(pipeline: Pipeline, host: str, port: int, tell: Callable[[str], None])
     before = {number: signal.signal(number, lambda *_: ended.set()) for number in numbers}
     try:
         with running(pipeline, host, port) as bound:
-            name = worker_identity.host_name()
+            name = socket.gethostname()
             tell(
                 f"worker of host {name} listens on {host}:{bound}; whoever reaches this port can run code as this user"
             )
@@ -170,7 +171,7 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
             here = worker_identity.here(self._pipeline)
             if different := worker_identity.differences(job.identity, here):
                 raise _RefusedError(
-                    f"{REFUSED}: host {worker_identity.host_name()} differs from where `sae run` runs: {different}; "
+                    f"{REFUSED}: host {socket.gethostname()} differs from where `sae run` runs: {different}; "
                     "install the same code and lock there, and restart `sae worker`"
                 )
         worker = self._starter.submit(_Worker, request, job, self._folder).result()
@@ -222,7 +223,7 @@ class _Worker:
             how = f"was killed by {signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
             how = how if in_time else f"was not ready after {_START_SECONDS:.0f} s"
             raise _RefusedError(
-                f"{REFUSED}: on host {worker_identity.host_name()} the worker process {how} while it started: "
+                f"{REFUSED}: on host {socket.gethostname()} the worker process {how} while it started: "
                 f"{last_line(self._log.read_text('utf-8', 'replace')) or 'it wrote nothing'} (its log: {self._log})"
             )
         logger.info("worker %s is process %d, for node %s", self._name, self.process.pid, self._node)
@@ -246,7 +247,7 @@ class _Worker:
 
 def _log_of(job: JobParameters | None, worker_id: str, folder: pathlib.Path) -> pathlib.Path:
     """Return the log file of a new process: in the root of the run, else in the folder of the pool."""
-    name = f"{worker_identity.host_name()}-{os.getpid()}-{worker_id}.log"
+    name = f"{socket.gethostname()}-{os.getpid()}-{worker_id}.log"
     if job is None or not job.logs:
         return folder / name
     place = pathlib.Path(job.logs) / job.node
@@ -254,7 +255,7 @@ def _log_of(job: JobParameters | None, worker_id: str, folder: pathlib.Path) -> 
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _RefusedError(
-            f"{REFUSED}: host {worker_identity.host_name()} cannot write {place} ({cause_text(error)}): the pipeline "
+            f"{REFUSED}: host {socket.gethostname()} cannot write {place} ({cause_text(error)}): the pipeline "
             "root must be a folder that all hosts share"
         ) from error
     return place / name

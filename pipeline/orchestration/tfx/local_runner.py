@@ -35,7 +35,7 @@ from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import checkpoints, replay
 from pipeline.orchestration.cache import CacheDecision, CacheVerdict, Damage, NodeCache
-from pipeline.orchestration.portable import cluster_job
+from pipeline.orchestration.portable import cluster_job, worker_identity
 from pipeline.orchestration.summary import RunResult
 from pipeline.orchestration.tfx import beam_workers, beside, executors, metadata_view, partial_run
 
@@ -56,7 +56,8 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         self._writer = MetadataWriter(root)
         self._failures = executors.Failures()
         self._beside = beside.Executions()
-        self._identity = cluster_job.identity_of(self._pipeline, self._config)  # of the workers of a cluster
+        # Of the workers of a cluster.
+        self._identity = None if self._config.is_local else worker_identity.here(self._pipeline)
 
     def run_with_ir(
         self,

@@ -59,8 +59,9 @@ class _Runner(portable_runner.PortableRunner):
                 f"Beam's job server at {endpoint} did not take the job: {_rpc_text(error)}; check it, then `sae resume`"
             ) from error
         except KeyboardInterrupt:  # the job may have started
-            with contextlib.suppress(SaeError):
-                _cancel_by_name(self._job)
+            if self._job.engine.runner == "flink":
+                with contextlib.suppress(SaeError):
+                    FlinkWatch(self._job).cancel()
             raise
         return _Result(submitted, self._job)
 
@@ -149,11 +150,6 @@ class _Result(portable_runner.PipelineResult):
         with contextlib.suppress(grpc.RpcError):
             self._job_service.Cancel(beam_job_api_pb2.CancelJobRequest(job_id=self._job_id), timeout=_CANCEL_SECONDS)
         logger.info("job %s was cancelled", self._job.name)
-
-
-def _cancel_by_name(job: ClusterJob) -> None:
-    if job.engine.runner == "flink":
-        FlinkWatch(job).cancel()
 
 
 def _rpc_text(error: Exception) -> str:

@@ -70,11 +70,6 @@ def test_dataflow_gets_no_worker_of_ours(tmp_path: pathlib.Path) -> None:
     assert sorted(found) == ["--job_name", "--project"]
 
 
-def test_a_run_on_this_machine_has_no_job() -> None:
-    assert cluster_job.identity_of(PIPELINE, EngineConfig()) is None
-    assert isinstance(cluster_job.identity_of(PIPELINE, EngineConfig(runner="spark")), Identity)
-
-
 @pytest.mark.parametrize("text", ["", "[]", '{"identity": 1}', '{"identity": {}, "variables": {}}', "{"])
 def test_parameters_of_another_version_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
