@@ -74,10 +74,15 @@ def for_machine(system: str, machine: str, glibc: Optional[Version]) -> Optional
     return None
 
 
+def c_library() -> str:
+    """Return name and version of the C library, such as `glibc 2.36`; empty if it is not known."""
+    try:
+        return os.confstr("CS_GNU_LIBC_VERSION") or ""
+    except (AttributeError, OSError, ValueError):  # not Linux, or another C library
+        return ""
+
+
 def glibc_version() -> Optional[Version]:
     """Return the version of the C library; None if it is not glibc."""
-    try:
-        found = re.match(r"glibc (\d+)\.(\d+)", os.confstr("CS_GNU_LIBC_VERSION") or "")
-    except (AttributeError, OSError, ValueError):  # not Linux, or another C library
-        return None
+    found = re.match(r"glibc (\d+)\.(\d+)", c_library())
     return (int(found.group(1)), int(found.group(2))) if found else None

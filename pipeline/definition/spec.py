@@ -75,10 +75,6 @@ class Reuse:
     same_run: bool
 
 
-def _no_parameters(config: Any, dataset: Any) -> dict[str, Any]:
-    return {}
-
-
 def _never_skipped(outputs: Outputs) -> str:
     del outputs
     return ""
@@ -130,7 +126,7 @@ class Node:
     code: str = ""
     steps: tuple[str, ...] = ()
     packages: tuple[str, ...] = ("tfx",)
-    parameters: Callable[[Any, Any], dict[str, Any]] = _no_parameters
+    parameters: Callable[[Any, Any], dict[str, Any]] = lambda config, dataset: {}
     contents: Callable[[Any], dict[str, str]] = lambda dataset: {}
     paths: Callable[[Any, pathlib.Path], dict[str, str]] = lambda dataset, serving_dir: {}
     after: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from components.errors import cause_text
-from pipeline.core import file_digests
+from pipeline.core import file_digests, tfx_versions
 from pipeline.core.project import LOCK, PACKAGES, PROJECT
 from pipeline.provenance import packages, remembered
 
@@ -191,7 +191,7 @@ def _tensorflow() -> dict[str, str]:
 def machine() -> Machine:
     """Return this machine."""
     model, features = _linux_processor() if sys.platform.startswith("linux") else _mac_processor()
-    return Machine(platform.machine(), model, tuple(sorted(features)), _system(), _libc())
+    return Machine(platform.machine(), model, tuple(sorted(features)), _system(), tfx_versions.c_library())
 
 
 def _is_of_wheel(line: str) -> bool:
@@ -226,13 +226,6 @@ def _system() -> str:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):
         return platform.system()
-
-
-def _libc() -> str:
-    try:
-        return os.confstr("CS_GNU_LIBC_VERSION") or ""  # `glibc 2.36`
-    except (AttributeError, OSError, ValueError):  # not Linux, or another C library
-        return ""
 
 
 def _output(command: list[str]) -> str | None:
