@@ -142,8 +142,7 @@ def rerun(
 
 def outputs_of_run(store: Store, run_id: str) -> RunOutputs:
     """Return all outputs of a run."""
-    executions = store.executions(run_id).items()
-    return {(node, key): one for node, execution in executions for key, one in store.outputs(execution.id).items()}
+    return store.outputs_by_name({node: one.id for node, one in store.executions(run_id).items()})
 
 
 def copy_inputs(root: Root, store: Store, run_id: str, needed: list[str], place: Root) -> None:

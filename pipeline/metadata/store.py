@@ -6,7 +6,7 @@ Contexts and events are followed: ML Metadata 1.18 and later has no `filter_quer
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from components import int64
@@ -106,6 +106,11 @@ class Store(Contexts):
     def outputs_of(self, execution_ids: Collection[int]) -> dict[int, dict[str, Artifact]]:
         """Return the first artifact of each output key of executions, by execution; two calls for all of them."""
         return self._artifacts_of_executions(execution_ids, wrote=True)
+
+    def outputs_by_name(self, executions: Mapping[str, int]) -> dict[tuple[str, str], Artifact]:
+        """Return the outputs of executions, which are given by node, by node and output key."""
+        found = self.outputs_of(executions.values())
+        return {(node, key): one for node, number in executions.items() for key, one in found[number].items()}
 
     def _artifacts_of_executions(self, execution_ids: Collection[int], wrote: bool) -> dict[int, dict[str, Artifact]]:
         events = self.events_of_executions(execution_ids)

@@ -80,8 +80,7 @@ def of_run(
         succeeded = {
             node: execution.id for node, execution in store.executions(result.run_id).items() if execution.has_succeeded
         }
-    found = store.outputs_of(succeeded.values())
-    outputs = {(node, key): output for node, number in succeeded.items() for key, output in found[number].items()}
+    outputs = store.outputs_by_name(succeeded)
     blessing, decision, pushed, report = (
         outputs.get(name) if name else None
         for name in (pipeline.blessing, pipeline.decision, pipeline.pushed, pipeline.report)

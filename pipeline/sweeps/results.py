@@ -254,9 +254,7 @@ def baselines(pipeline: Pipeline, reader: Reader, run_id: str) -> Mapping[str, f
     """Return the baselines of a run that the pipeline reads from its outputs, because the run does not record them."""
     executions = reader.store.executions(run_id)
     ended = {node: one.id for node, one in executions.items() if one.has_succeeded}
-    outputs = reader.store.outputs_of(list(ended.values()))
-    by_name = {(node, key): one for node, number in ended.items() for key, one in outputs[number].items()}
-    return pipeline.sweep_spec.baselines(by_name)
+    return pipeline.sweep_spec.baselines(reader.store.outputs_by_name(ended))
 
 
 def _combinations(found: Definition, points: Sequence[Point]) -> list[Combination]:
