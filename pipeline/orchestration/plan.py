@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+from collections.abc import Sequence
 
 from pipeline.core import settings
 from pipeline.core.pipeline_root import Root
-from pipeline.definition.spec import ConfiguredPipeline
+from pipeline.definition.spec import ConfiguredPipeline, DataLookup, Pipeline
 from pipeline.metadata import root_store, run_properties
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.types import RunContext
@@ -78,11 +79,7 @@ def plan_run(request: RunRequest) -> Plan:
             resolved, dataset = found.settings, f"{found.dataset.name} {found.dataset.version}"
             configured = ConfiguredPipeline(pipeline, resolved, found.dataset, root.serving)
             cache = NodeCache(root, store, configured, use_cache=request.use_cache, all_bytes=request.all_bytes)
-            executions = store.executions(base) if base else {}
-            reused = {name: store.outputs(execution.id) for name, execution in executions.items()}
-            with remembered.in_file(root.answers, write=False), source_code.read_once():
-                decisions = {one.node: one for one in cache.decide_all(to_run, reused)}
-                changes = {name: cache.changes_since(pipeline.by_name[name], executions[name]) for name in needed}
+            decisions, changes = _decide(cache, base, to_run, needed)
 
     if len(decisions) < len(to_run) or any(one.verdict != CacheVerdict.CACHED for one in decisions.values()):
         from pipeline.orchestration.portable import checks
@@ -97,26 +94,39 @@ def plan_run(request: RunRequest) -> Plan:
         differences = tuple(f"differs from this run: {change}" for change in changes.get(name, ()))
         return PlannedNode(name, "reused", differences, base) if name in needed else PlannedNode(name, "left out")
 
-    notices = [numeric_variables.notice(numeric_variables.ignored(os.environ, resolved.config.engine))]
-    if lookup and not lookup.good:
-        notices.append(f"{lookup.found}; {lookup.advice}")
-    notices += pipeline.data.hints(resolved)
     nodes = tuple(planned(name) for name in pipeline.names)
-    data = lookup.found if lookup else ""
-    profile = _profile(resolved, request)
     executed = [node.node for node in nodes if node.verdict in (CacheVerdict.RUN.value, CacheVerdict.DEPENDS.value)]
     cluster = _cluster(resolved.config.engine)
     on_cluster = tuple(name for name in executed if cluster and pipeline.by_name[name].any_workers)
     return Plan(
-        str(root.path),
-        dataset,
-        profile,
-        nodes,
-        tuple(filter(None, notices)),
-        data,
-        cluster if on_cluster else "",
-        on_cluster,
+        root=str(root.path),
+        dataset=dataset,
+        profile=_profile(resolved, request),
+        nodes=nodes,
+        notices=_notices(pipeline, resolved, lookup),
+        data=lookup.found if lookup else "",
+        cluster=cluster if on_cluster else "",
+        on_cluster=on_cluster,
     )
+
+
+def _decide(
+    cache: NodeCache, base: str, to_run: Sequence[str], needed: Sequence[str]
+) -> tuple[dict[str, CacheDecision], dict[str, list[str]]]:
+    """Decide on the nodes to run, and find what has changed in the needed ones since the base run, if there is one."""
+    executions = cache.store.executions(base) if base else {}
+    reused = {name: cache.store.outputs(execution.id) for name, execution in executions.items()}
+    nodes = cache.configured.pipeline.by_name
+    with remembered.in_file(cache.root.answers, write=False), source_code.read_once():
+        decisions = {one.node: one for one in cache.decide_all(to_run, reused)}
+        return decisions, {name: cache.changes_since(nodes[name], executions[name]) for name in needed}
+
+
+def _notices(pipeline: Pipeline, resolved: settings.Settings, lookup: DataLookup | None) -> tuple[str, ...]:
+    notices = [numeric_variables.notice(numeric_variables.ignored(os.environ, resolved.config.engine))]
+    if lookup and not lookup.good:
+        notices.append(f"{lookup.found}; {lookup.advice}")
+    return tuple(filter(None, [*notices, *pipeline.data.hints(resolved)]))
 
 
 def dataset_warning(request: RunRequest) -> str:

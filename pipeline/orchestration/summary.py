@@ -101,15 +101,7 @@ def of_run(
         profile=configured.settings.profile,
         assignments=settings.assignments(configured.settings),
         part=part,
-        nodes=tuple(
-            {
-                "id": node.node,
-                "state": node.state.value,
-                "seconds": round(node.seconds, 3),
-                "reason": node.reason or None,
-            }
-            for node in result.nodes
-        ),
+        nodes=tuple(map(_document, result.nodes)),
         metrics=metrics,
         blessed=blessed,
         reasons=reasons,
@@ -124,6 +116,11 @@ def of_run(
         words=pipeline.data.words(dataset),
         hints=pipeline.data.hints(configured.settings) if blessed is False else (),
     )
+
+
+def _document(node: NodeEnded) -> dict[str, Any]:
+    state, seconds, reason = node.state.value, round(node.seconds, 3), node.reason or None
+    return {"id": node.node, "state": state, "seconds": seconds, "reason": reason}
 
 
 def _served_version(pushed: Artifact, store: Store) -> str | None:
