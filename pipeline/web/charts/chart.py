@@ -204,6 +204,16 @@ def color_class(color: int) -> str:
     return f"series-{(color - 1) % COLORS + 1}"
 
 
-def swatch(content: str, width: float = 24) -> str:
+def colored(color: int, content: str) -> str:
+    """Return shapes in a colour, 1 to 8."""
+    return svg.element("g", content, class_=color_class(color))
+
+
+def swatch(content: str, width: float = 14) -> str:
     """Return a small picture for a legend, 12 pixels high."""
     return svg.root(content, "swatch", width, 12, aria_hidden="true")
+
+
+def curve_swatch(color: int, class_: str = "curve") -> str:
+    """Return a short line for a legend."""
+    return swatch(colored(color, svg.element("path", class_=class_, d="M1 6H23")), width=24)

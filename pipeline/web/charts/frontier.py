@@ -15,7 +15,8 @@ from pipeline.web.charts.chart import (
     Drawing,
     LegendEntry,
     back,
-    color_class,
+    colored,
+    curve_swatch,
     horizontal,
     label_room,
     swatch,
@@ -125,10 +126,10 @@ def frontier(
         ends = sorted((x_scale(one.x), y_scale(one.y)) for group, one in marks if group == color and one.joined)
         if len(ends) > 1:
             path = svg.element("path", class_="curve", d=svg.polyline(ends))
-            chart.add(svg.element("g", path, class_=color_class(color)))
+            chart.add(colored(color, path))
     for color, run in runs:
         dot = svg.element("circle", class_="dot small run", cx=x_scale(run.x), cy=y_scale(run.y), r=2.5)
-        chart.add(chart.link(run.href, run.name, svg.element("g", dot, class_=color_class(color)), focusable=False))
+        chart.add(chart.link(run.href, run.name, colored(color, dot), focusable=False))
     for color, one in marks:
         text = f"{one.name}: {x_label} {_value(one.x, one.x_interval)}, {y_label} {_value(one.y, one.y_interval)}"
         text += f", {one.marked}" if one.marked else ""
@@ -185,7 +186,7 @@ def _bars(one: FrontierMark, color: int, x_scale: Scale, y_scale: Scale) -> str:
     if one.y_interval:
         start, end = ends(one.y_interval, y_scale)
         shapes.append(vertical("interval", x_scale(one.x), end, start))
-    return svg.element("g", "".join(shapes), class_=color_class(color)) if shapes else ""
+    return colored(color, "".join(shapes)) if shapes else ""
 
 
 def _baselines(
@@ -233,18 +234,16 @@ def _legend(
 ) -> Iterator[LegendEntry]:
     for color, group in enumerate(groups, 1):
         if group.name:
-            yield LegendEntry(group.name, swatch(mark(color, (7, 6)), width=14))
+            yield LegendEntry(group.name, swatch(mark(color, (7, 6))))
     if hollow and any(one.marked for _, one in marks):
-        yield LegendEntry(hollow, swatch(mark(1, (7, 6), hollow=True), width=14))
+        yield LegendEntry(hollow, swatch(mark(1, (7, 6), hollow=True)))
     if runs:
         dot = svg.element("circle", class_="dot small run", cx=7, cy=6, r=2.5)
-        yield LegendEntry("one seed", swatch(svg.element("g", dot, class_=color_class(1)), width=14))
+        yield LegendEntry("one seed", swatch(colored(1, dot)))
     if any(one.x_interval or one.y_interval for _, one in marks):
-        line = svg.element("g", vertical("interval", 7, 0, 12), class_=color_class(1))
-        yield LegendEntry("95 % interval of the mean", swatch(line, width=14))
+        yield LegendEntry("95 % interval of the mean", swatch(colored(1, vertical("interval", 7, 0, 12))))
     if any(one.joined for _, one in marks):
-        line = svg.element("path", class_="curve", d="M1 6H23")
-        yield LegendEntry("the best trade-offs, joined", swatch(svg.element("g", line, class_=color_class(1))))
+        yield LegendEntry("the best trade-offs, joined", curve_swatch(1))
 
 
 def _value(value: float, interval: Interval | None) -> str:

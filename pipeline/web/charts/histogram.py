@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pipeline.core.text import counted
 from pipeline.web.charts import scales, svg
-from pipeline.web.charts.chart import Chart, Drawing, horizontal
+from pipeline.web.charts.chart import Chart, Drawing, colored, horizontal
 
 MOST_BUCKETS = 100  # about one for every two pixels
 
@@ -53,7 +53,7 @@ def histogram(buckets: Sequence[tuple[float, float, float]], *, title: str) -> D
         hit = svg.element("rect", class_="hit", x=start, y=_TOP, width=max(end - start, 1), height=bottom - _TOP)
         long = max(end - start - gap, 0.5)
         bar = svg.element("rect", class_="bar", x=start, y=bottom - tall, width=long, height=tall)
-        chart.add(svg.element("g", svg.tooltip(name) + hit + bar, class_="series-1"))
+        chart.add(colored(1, svg.tooltip(name) + hit + bar))
     chart.add(horizontal("axis", _SIDE, width - _SIDE, bottom))
     if last == first:
         chart.add(svg.text(width / 2, height - 5, scales.number(first), "tick", "middle"))

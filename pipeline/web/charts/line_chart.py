@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.core.text import counted
 from pipeline.web.charts import scales, svg
-from pipeline.web.charts.chart import BOTTOM, TOP, Chart, Drawing, LegendEntry, color_class, label_room, swatch
+from pipeline.web.charts.chart import BOTTOM, TOP, Chart, Drawing, LegendEntry, colored, curve_swatch, label_room
 
 _CURVE_POINTS = 400  # of one curve: less than a pixel and a half apart
 _DOTS = 400  # in a chart, each with a tooltip; more would hide the curves
@@ -79,8 +79,7 @@ def line_chart(series: Sequence[Series], *, title: str, x_label: str, y_label: s
             " each stretch."
         )
     for one in drawn if len(drawn) > 1 else ():
-        line = svg.element("path", class_=_line_class(one), d="M1 6H23")
-        chart.keys.append(LegendEntry(one.name, swatch(svg.element("g", line, class_=color_class(one.color)))))
+        chart.keys.append(LegendEntry(one.name, curve_swatch(one.color, _line_class(one))))
     return chart.drawing(_summary(drawn, pieces, x_label, y_label))
 
 
@@ -125,7 +124,7 @@ def _curve(one: Series, pieces: list[list[Point]], x: scales.Scale, y: scales.Sc
         for (epoch, value), (across, down) in zip(piece, its_places, strict=True):
             name = svg.tooltip(f"{one.name}, {scales.number(epoch)}: {scales.number(value)}")
             parts.append(svg.element("circle", name, class_=classes, cx=across, cy=down, r=radius))
-    return svg.element("g", "".join(parts), class_=color_class(one.color))
+    return colored(one.color, "".join(parts))
 
 
 def _line_class(one: Series) -> str:
@@ -143,7 +142,7 @@ def _end_labels(ends: list[tuple[Point, Series]], right: float, bottom: float, w
         name = svg.fit(one.label, width - right - 14, svg.SMALL)
         label = svg.text(right + 13, height + 4, name, "curve-label")
         content = svg.tooltip(one.name) + svg.element("path", class_="leader", d=line) + label
-        parts.append(svg.element("g", content, class_=color_class(one.color)))
+        parts.append(colored(one.color, content))
     return "".join(parts)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pipeline.core.text import counted
 from pipeline.web.charts import scales, svg
-from pipeline.web.charts.chart import Chart, Drawing, LegendEntry, back, color_class, horizontal, swatch, vertical
+from pipeline.web.charts.chart import Chart, Drawing, LegendEntry, back, colored, curve_swatch, horizontal, vertical
 from pipeline.web.charts.scales import Scale
 
 MOST_LINES = 100
@@ -83,7 +83,7 @@ def parallel_coordinates(
             f"{axis.label} {_text(axis, value)}" for axis, value in zip(shown, column, strict=True) if value is not None
         ]
         if facts:
-            shapes = svg.element("g", _shapes(points), class_=color_class(line.color))
+            shapes = colored(line.color, _shapes(points))
             chart.add(chart.link(line.href, f"{line.name}: {', '.join(facts)}", shapes))
         else:
             chart.notes.append(f"{line.name} has none of these values.")
@@ -91,8 +91,7 @@ def parallel_coordinates(
         chart.add(_labels(axis, scale, x))
     entries = dict.fromkeys((line.group or line.name, line.color) for line in drawn)
     for name, color in entries if len(entries) > 1 else ():
-        mark = svg.element("path", class_="curve", d="M1 6H23")
-        chart.keys.append(LegendEntry(name, swatch(svg.element("g", mark, class_=color_class(color)))))
+        chart.keys.append(LegendEntry(name, curve_swatch(color)))
     return chart.drawing(_summary(drawn, shown, values))
 
 

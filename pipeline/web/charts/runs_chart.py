@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from pipeline.core.text import counted
 from pipeline.web.charts import scales, svg
-from pipeline.web.charts.chart import BOTTOM, TOP, Chart, Drawing, color_class, label_room
+from pipeline.web.charts.chart import BOTTOM, TOP, Chart, Drawing, color_class, colored, label_room
 
 MOST_RUNS = 2000  # two for each pixel, about 800 KB
 TAB_STOPS = 50  # newest runs that the Tab key reaches; the table links to all of them
@@ -107,7 +107,7 @@ def _trend(column: Sequence[float | None], first: int, x: scales.Scale, y: scale
             continue
         data.append(f"{pen}{svg.coordinate(x(place))} {svg.coordinate(y(value))}")
         pen = "L"
-    return svg.element("g", svg.element("path", class_="trend", d="".join(data)), class_=color_class(color))
+    return colored(color, svg.element("path", class_="trend", d="".join(data)))
 
 
 def _summary(runs: Sequence[RunPoint], panels: Sequence[Panel], found: Sequence[Sequence[float]]) -> str:

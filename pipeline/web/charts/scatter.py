@@ -69,7 +69,7 @@ def scatter(
     for (point, across, down), centre, name in zip(known, centres, names, strict=True):
         text = f"{point.name}: {x_label} {scales.number(across)}, {y_label} {scales.number(down)}"
         chart.add(chart.link(point.href, text, _shape(point.color, centre) + name))
-    chart.keys = [LegendEntry(one.name, swatch(_shape(one.color, (7, 6)), width=14)) for one, _, _ in known]
+    chart.keys = [LegendEntry(one.name, swatch(_shape(one.color, (7, 6)))) for one, _, _ in known]
     ranges = _range(x_label, [across for _, across, _ in known]), _range(y_label, [down for _, _, down in known])
     return chart.drawing(f"{counted(len(known), 'point')}. {', '.join(ranges)}.")
 
