@@ -123,7 +123,7 @@ class _BarDrawer:
 
     def _scale(self, start: float, end: float) -> scales.Scale:
         """Return a scale that ends at the values farthest from zero: the longest bar takes all the room."""
-        low, high = min(0.0, *self._values, 0.0), max(0.0, *self._values, 0.0)
+        low, high = min([0.0, *self._values]), max([0.0, *self._values])
         high = 1.0 if low == high else high
         return scales.Scale(low, high, start, end, (), high - low)
 

@@ -23,8 +23,6 @@ _NARROWEST, _WIDEST_BOX = 128, 236  # pixels
 _MARGIN = 8  # pixels around it all
 _ARROW = 8.0  # pixels, its length
 
-Direction = Literal["down", "right"]
-
 
 @dataclasses.dataclass(frozen=True)
 class GraphNode:
@@ -51,17 +49,15 @@ class GraphNode:
     current: bool = False
 
 
-def dag(
-    nodes: Sequence[GraphNode], edges: Sequence[Edge], *, title: str, direction: Direction | None = None
-) -> Drawing:
+def dag(nodes: Sequence[GraphNode], edges: Sequence[Edge], *, title: str, to_right: bool = False) -> Drawing:
     """Draw a graph in layers, so that arrows lead to later ones; those that close a cycle are dashed.
 
     Args:
       nodes: the first 200 are drawn, so the most important come first; of several with one id, the first.
       edges: (source, target), by id; several between the same two nodes become one.
       title: of the chart.
-      direction: of the arrows. None: down, which fits a page and a phone, unless more than 6 boxes would be side by
-        side.
+      to_right: whether arrows lead to the right; else down, which fits a page and a phone, unless more than 6 boxes
+        would be side by side.
     """
     chart = Chart("graph", title, 320)
     unique = {node.id: node for node in reversed(nodes)}
@@ -73,7 +69,7 @@ def dag(
 
     wide = min(max(max(_room(node) for node in drawn.values()), _NARROWEST), _WIDEST_BOX)
     layers = list(dag_layout.assign(list(drawn), pairs)[0].values())
-    down = direction == "down" if direction else max(map(layers.count, layers)) <= WIDEST
+    down = not to_right and max(map(layers.count, layers)) <= WIDEST
     down_sizes = dag_layout.Sizes(wide, _HEIGHT, gap=44, beside=12, lane=9)
     sizes = down_sizes if down else dag_layout.Sizes(_HEIGHT, wide, gap=72, beside=14)
     layout = dag_layout.arrange(list(drawn), pairs, sizes)
@@ -87,7 +83,7 @@ def dag(
     for name, (across, along) in layout.boxes.items():
         description, shapes = _box(drawn[name], (across, along) if down else (along, across), wide)
         parts.append(chart.link(drawn[name].href, description, shapes))
-    chart.add(svg.element("g", "".join(parts), transform=f"translate({_MARGIN} {_MARGIN})"))
+    chart.add(svg.element("g", "".join(parts), transform=svg.translation(_MARGIN, _MARGIN)))
     states = dict.fromkeys(node.state for node in drawn.values() if node.state)
     chart.keys = [LegendEntry(state, state_icons.state_mark(state)) for state in states]
     return chart.drawing(_summary(list(drawn.values()), len(pairs), max(layers) + 1))
@@ -119,8 +115,7 @@ def _box(node: GraphNode, centre: tuple[float, float], wide: float) -> tuple[str
         shapes.append(state_icons.mark(node.state, x + 11, y + 16))
     elif node.kind == "artifact":  # a sheet with a corner turned down
         sheet = "M1.5 1.5H8.5L12.5 5.5V14.5H1.5ZM8.5 1.5V5.5H12.5"
-        place = f"translate({svg.coordinate(x + 13)} {svg.coordinate(y + 16)})"
-        shapes.append(svg.element("path", class_="sheet", d=sheet, transform=place))
+        shapes.append(svg.element("path", class_="sheet", d=sheet, transform=svg.translation(x + 13, y + 16)))
     start = x + _inset(node)
     room = wide - _inset(node) - 12
     line = y + 21 if node.detail or node.mark else y + 29

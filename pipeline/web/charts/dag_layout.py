@@ -38,7 +38,6 @@ class Layout:
 
     Attributes:
       boxes: by id, the centre.
-      layers: by id, from 0.
       routes: by edge, from source to target: pairs of points between layers, each joined by a curve; between pairs the
         edge is straight. Edges from a box to itself have none.
       back: edges that close a cycle.
@@ -46,7 +45,6 @@ class Layout:
     """
 
     boxes: Mapping[str, Point]
-    layers: Mapping[str, int]
     routes: Mapping[Edge, tuple[Point, ...]]
     back: frozenset[Edge]
     across: float
@@ -130,7 +128,7 @@ def arrange(ids: Sequence[str], edges: Sequence[Edge], sizes: Sizes) -> Layout:
         points.append((ins[last][chain[-2]], layers[last] * pitch))
         routes[edge] = tuple(points[::-1] if edge in back else points)
     width = max((across[row[-1]] + _half(row[-1], sizes) for row in rows), default=0.0)
-    return Layout(boxes, layers, routes, back, width, max(0.0, len(rows) * pitch - sizes.gap))
+    return Layout(boxes, routes, back, width, max(0.0, len(rows) * pitch - sizes.gap))
 
 
 def _pass(layers: int, number: int) -> range:

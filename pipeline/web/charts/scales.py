@@ -75,11 +75,11 @@ def linear(values: Iterable[float], start: float, end: float, *, count: int = 5,
     return Scale(ticks[0], ticks[-1], start, end, ticks, step)
 
 
-def tight(low: float, high: float, start: float, end: float, *, count: int = 8) -> Scale:
+def tight(low: float, high: float, start: float, end: float) -> Scale:
     """Return a scale whose ends are the values themselves, with whole ticks inside: for epochs and runs."""
     if high <= low:
         low, high = low - 0.5, high + 0.5
-    step = max(round_step(high - low, count), 1.0)
+    step = max(round_step(high - low, 8), 1.0)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return Scale(low, high, start, end, tuple(index * step for index in range(first, last + 1)), step)
 

@@ -46,25 +46,25 @@ def scatter(
       width: in pixels.
       largest: the largest possible values of x and y.
     """
-    height = _HEIGHT
-    chart = Chart("scatter", title, width, height)
+    chart = Chart("scatter", title, width, _HEIGHT)
     known = [
         (point, x, y)
         for point in points
         if (x := scales.drawable(point.x)) is not None and (y := scales.drawable(point.y)) is not None
     ]
+    bottom = _HEIGHT - BOTTOM
     if missing := len(points) - len(known):
         chart.notes.append(f"{counted(missing, 'run')} without both values left out.")
     if not known:
         return chart.empty("There are no values to draw.")
 
-    y_scale = scales.linear((down for _, _, down in known), height - BOTTOM - _INSET, TOP, largest=largest[1])
+    y_scale = scales.linear((down for _, _, down in known), bottom - _INSET, TOP, largest=largest[1])
     left, right = label_room(y_scale), width - 28
     x_scale = scales.linear((across for _, across, _ in known), left + _INSET, right, count=6, largest=largest[0])
     chart.y_axis(y_scale, left, right, y_label)
-    chart.x_axis(x_scale, left, right, height - BOTTOM, x_label, grid_top=TOP)
+    chart.x_axis(x_scale, left, right, bottom, x_label, grid_top=TOP)
     centres = [(x_scale(across), y_scale(down)) for _, across, down in known]
-    room = (left, 16, width, height - BOTTOM)
+    room = (left, 16, width, bottom)
     names = _names([svg.fit(point.name, 160, svg.SMALL) for point, _, _ in known], centres, room)
     for (point, across, down), centre, name in zip(known, centres, names, strict=True):
         text = f"{point.name}: {x_label} {scales.number(across)}, {y_label} {scales.number(down)}"

@@ -77,4 +77,4 @@ def _legend(one: Drawing, y: float, width: float) -> tuple[list[str], float]:
 
 
 def _at(x: float, y: float, shapes: str) -> str:
-    return svg.element("g", shapes, transform=f"translate({svg.coordinate(x)} {svg.coordinate(y)})")
+    return svg.element("g", shapes, transform=svg.translation(x, y))

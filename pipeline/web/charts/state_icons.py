@@ -66,8 +66,7 @@ def state_mark(state: str) -> Html:
 
 def mark(state: str, x: float, y: float) -> str:
     """Draw the mark of a state in a chart, with its upper left corner at a point."""
-    place = f"translate({svg.coordinate(x)} {svg.coordinate(y)})"
-    return svg.element("g", _shapes(state), class_=f"mark {state_class(state)}", transform=place)
+    return svg.element("g", _shapes(state), class_=f"mark {state_class(state)}", transform=svg.translation(x, y))
 
 
 def _shapes(state: str) -> str:

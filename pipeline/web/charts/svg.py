@@ -82,6 +82,11 @@ def link(href: str, name: str, content: str, focusable: bool = True) -> str:
     return element("a", content, href=href, class_="chart-link", aria_label=label, tabindex=tab)
 
 
+def translation(x: float, y: float) -> str:
+    """Return the `transform` that moves shapes."""
+    return f"translate({coordinate(x)} {coordinate(y)})"
+
+
 def polyline(points: Iterable[tuple[float, float]]) -> str:
     """Return the data of a path through points."""
     return "M" + "L".join(f"{coordinate(x)} {coordinate(y)}" for x, y in points)

@@ -58,7 +58,7 @@ def _diagram(section: Diagram) -> Drawing:
         for place, column in enumerate(section.columns)
     ]
     edges = [(before.id, after.id) for left, right in itertools.pairwise(columns) for before in left for after in right]
-    return dag([box for column in columns for box in column], edges, title=section.title, direction="right")
+    return dag([box for column in columns for box in column], edges, title=section.title, to_right=True)
 
 
 def live_curves(epochs: Sequence[EpochEnded]) -> Drawing | None:
