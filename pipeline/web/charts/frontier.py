@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from pipeline.core.text import counted
 from pipeline.web.charts import scales, svg
@@ -67,6 +68,9 @@ class SingleRun:
     href: str = ""
 
 
+_Point = TypeVar("_Point", FrontierMark, SingleRun)
+
+
 @dataclasses.dataclass(frozen=True)
 class FrontierGroup:
     """Points with one colour, and their runs. `name`: in the legend; empty: not there."""
@@ -107,10 +111,8 @@ def frontier(
       largest: the largest possible values of x and y.
     """
     chart = Chart("frontier", title, width, _HEIGHT)
-    marks = [(color, one) for color, group in enumerate(groups, 1) for one in group.marks if _drawable(one.x, one.y)]
-    marks = list(chart.limited(marks, MOST_POINTS, "points"))
-    runs = [(color, one) for color, group in enumerate(groups, 1) for one in group.runs if _drawable(one.x, one.y)]
-    runs = list(chart.limited(runs, MOST_RUNS, "runs"))
+    marks = chart.limited(_drawable(group.marks for group in groups), MOST_POINTS, "points")
+    runs = chart.limited(_drawable(group.runs for group in groups), MOST_RUNS, "runs")
     if not marks:
         return chart.empty("There are no values to draw.")
     lines = [one for one in baselines if scales.drawable(one.value) is not None]
@@ -122,11 +124,7 @@ def frontier(
     points = [(x_scale(one.x), y_scale(one.y)) for found in (marks, runs) for _, one in found]
     chart.add(*_baselines(near, y_scale, left, right, points))
     chart.add(*_far_baselines([one for one in lines if one not in near], y_scale, left, right, points))
-    for color in dict.fromkeys(color for color, _ in marks):
-        ends = sorted((x_scale(one.x), y_scale(one.y)) for group, one in marks if group == color and one.joined)
-        if len(ends) > 1:
-            path = svg.element("path", class_="curve", d=svg.polyline(ends))
-            chart.add(colored(color, path))
+    chart.add(*_joined(marks, x_scale, y_scale))
     for color, run in runs:
         dot = svg.element("circle", class_="dot small run", cx=x_scale(run.x), cy=y_scale(run.y), r=2.5)
         chart.add(chart.link(run.href, run.name, colored(color, dot), focusable=False))
@@ -143,8 +141,14 @@ def frontier(
     )
 
 
-def _drawable(x: float, y: float) -> bool:
-    return scales.drawable(x) is not None and scales.drawable(y) is not None
+def _drawable(groups: Iterable[Sequence[_Point]]) -> list[tuple[int, _Point]]:
+    """Return the points that can be drawn, each with the colour of its group."""
+    return [
+        (color, one)
+        for color, points in enumerate(groups, 1)
+        for one in points
+        if scales.drawable(one.x) is not None and scales.drawable(one.y) is not None
+    ]
 
 
 def _near(baselines: Sequence[BaselineLine], values: Sequence[float]) -> list[BaselineLine]:
@@ -171,6 +175,14 @@ def _scales(
     left, right = label_room(y_scale), width - 28
     x_scale = scales.linear(across, left + _INSET, right, count=8, largest=largest[0])
     return x_scale, y_scale, left, right
+
+
+def _joined(marks: Sequence[tuple[int, FrontierMark]], x_scale: Scale, y_scale: Scale) -> Iterator[str]:
+    """Draw the line of each group."""
+    for color in dict.fromkeys(color for color, _ in marks):
+        ends = sorted((x_scale(one.x), y_scale(one.y)) for group, one in marks if group == color and one.joined)
+        if len(ends) > 1:
+            yield colored(color, svg.element("path", class_="curve", d=svg.polyline(ends)))
 
 
 def _bars(one: FrontierMark, color: int, x_scale: Scale, y_scale: Scale) -> str:
