@@ -28,24 +28,20 @@ from pipeline_config import Value
 _Runs = Mapping[int, tuple[RunContext, RunRow]]  # the newest run of each point, by its number
 
 
-def rows(
-    root: Root, pipeline: Pipeline, reader: Reader | None, damaged: Callable[[str], None] | None = None
-) -> list[SweepRow]:
+def rows(root: Root, pipeline: Pipeline, reader: Reader | None, damaged: Callable[[str], None]) -> list[SweepRow]:
     """Return the sweeps of a root, the one that started last first.
 
     Args:
       root: the root.
       pipeline: the pipeline of its runs.
       reader: of the root's store; None if it has none yet.
-      damaged: called with the reason why a sweep is left out, if its definition is damaged; None: that is an error.
+      damaged: called with the reason why a sweep is left out, if its definition is damaged.
     """
     found = []
     for name in files.names(root):
         try:
             found.append(read(root, pipeline, reader, name, brief=True).row)
         except UnavailableError as error:
-            if damaged is None:
-                raise
             damaged(str(error))
     return sorted(
         found, key=lambda one: (one.started is None, -one.started.timestamp() if one.started else 0, one.name)

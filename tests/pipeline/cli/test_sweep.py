@@ -7,7 +7,7 @@ import pytest
 from pipeline.core.errors import ExitCode
 from pipeline.metadata import sweep_trigger
 from tests.builders.roots import Recorded
-from tests.pipeline.sweeps.test_results import defined
+from tests.builders.sweeps import defined
 
 
 @pytest.fixture

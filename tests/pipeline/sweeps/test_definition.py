@@ -14,21 +14,7 @@ from pipeline.sweeps import definition, definition_file, engine, files, space
 from pipeline.sweeps.definition import Objective
 from pipeline.sweeps.space import Choices, Listed
 from pipeline_config import PipelineConfig
-
-
-def base(*assignments, profile="sample"):
-    return settings.resolve(settings.Request(profile, assignments=assignments), environ={})
-
-
-def made(*assignments, over=("model.l1=0,1e-3",), search=(), profile="sample", **more):
-    return definition.make(
-        "l1",
-        PIPELINE,
-        base(*assignments, profile=profile),
-        over=[space.axis(one, "--over", PipelineConfig) for one in over],
-        search=[space.search(one, "--search", PipelineConfig) for one in search],
-        **more,
-    )
+from tests.builders.sweeps import axes, made
 
 
 def test_grid_is_the_product_with_the_last_setting_changing_first():
@@ -49,8 +35,7 @@ def test_seeds_alone_are_a_grid_of_one_combination(tmp_path):
 
 
 def grouped(*groups, over=(), **more):
-    axes = [[space.axis(one, "--from", PipelineConfig) for one in group] for group in groups]
-    return made(over=over, groups=axes, **more)
+    return made(over=over, groups=[axes(*group) for group in groups], **more)
 
 
 L1 = ("model.sparsity=l1", "model.l1=0,1e-3")
@@ -95,10 +80,6 @@ def test_groups_that_differ_are_another_definition(tmp_path):
 def test_groups_that_do_not_fit_are_refused(groups, more, part):
     with pytest.raises(UsageError, match=part):
         grouped(*groups, **more)
-
-
-def axes(*texts):
-    return [space.axis(one, "--over", PipelineConfig) for one in texts]
 
 
 def resolved(*assignments, **varied):

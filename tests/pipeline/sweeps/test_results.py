@@ -9,7 +9,7 @@ import statistics
 
 import pytest
 
-from pipeline.core import file_digests, settings
+from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.inspection.locations import open_reader
 from pipeline.maintenance import fsck
@@ -17,57 +17,13 @@ from pipeline.metadata import run_properties
 from pipeline.metadata import sweep_trigger as trigger
 from pipeline.orchestration import recovery
 from pipeline.sparse_autoencoder.definition import PIPELINE
-from pipeline.sweeps import definition, engine, files, record, results, space
+from pipeline.sweeps import definition, engine, files, record, results
 from pipeline.sweeps.definition import Objective
 from pipeline.sweeps.views import PointState, SweepState
 from pipeline_config import PipelineConfig
-from tests.builders.roots import Recorded, set_properties
+from tests.builders.sweeps import Points, defined
 
 BY_MSE = Objective("test_mse", "lower", "test_mse")
-
-
-def defined(root, name="l1", over=("model.l1=0,1e-4,1e-3",), search=(), assigned=(), **more):
-    base = settings.resolve(settings.Request("sample", None, assigned), environ={})
-    found = definition.make(
-        name,
-        PIPELINE,
-        base,
-        over=[space.axis(one, "--over", PipelineConfig) for one in over],
-        search=[space.search(one, "--search", PipelineConfig) for one in search],
-        **more,
-    )
-    files.write(root, found)
-    return found
-
-
-class Points:
-    """A root with runs of the points of a sweep."""
-
-    def __init__(self, folder) -> None:
-        self.recorded = Recorded(folder)
-        self.root = self.recorded.root
-        self.count = 0
-
-    def run(self, point, sweep="l1", properties=(), varied=(), **fields):
-        self.count += 1
-        run_id = f"20261127-0000{self.count:02}"
-        kept = {"trigger": trigger.as_text(sweep, point), "state": "succeeded", "seconds": 10.0, **fields}
-        self.recorded.run(run_id, names=["ExampleGen"])
-        self.recorded.end(run_id, **{name: value for name, value in kept.items() if value is not None})
-        context = self.recorded.writer.store.get_context_by_type_and_name("pipeline_run", run_id)
-        set_properties(
-            context.custom_properties, {**run_properties.settings_properties(dict(varied)), **dict(properties)}
-        )
-        self.recorded.writer.store.put_contexts([context])
-        return run_id
-
-    def read(self, name="l1"):
-        with open_reader(PIPELINE, None, self.root) as reader:
-            return results.read(self.root, PIPELINE, reader, name)
-
-    def rows(self):
-        with open_reader(PIPELINE, None, self.root) as reader:
-            return results.rows(self.root, PIPELINE, reader)
 
 
 @pytest.fixture
@@ -201,7 +157,7 @@ def test_other_objectives_are_those_of_declared_metrics(points):
 def test_sweeps_are_listed_without_a_store_and_with_one(points):
     defined(points.root, "b")
     defined(points.root, "a")
-    found = results.rows(points.root, PIPELINE, None)
+    found = results.rows(points.root, PIPELINE, None, pytest.fail)
     assert [(one.name, one.state.value, one.counts, one.points) for one in found] == [
         ("a", "stopped", {"waiting": 3}, 3), ("b", "stopped", {"waiting": 3}, 3),
     ]  # fmt: skip

@@ -5,20 +5,15 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from pipeline.core import settings
 from pipeline.core.errors import UsageError
-from pipeline.sparse_autoencoder.definition import PIPELINE
-from pipeline.sweeps import definition, space
 from pipeline.sweeps.search import STORAGE, Search
 from pipeline.sweeps.statistics import Estimate
 from pipeline.sweeps.views import Combination, Point, PointState
-from pipeline_config import PipelineConfig
+from tests.builders import sweeps
 
 
-def made(*search, **more):
-    base = settings.resolve(settings.Request("sample"), environ={})
-    given = [space.search(one, "--search", PipelineConfig) for one in search or ("model.code_units=4..64",)]
-    return definition.make("s", PIPELINE, base, search=given, **{"trials": 20, **more})
+def made(*search, trials=20, **more):
+    return sweeps.made(name="s", over=(), search=search or ("model.code_units=4..64",), trials=trials, **more)
 
 
 def combination(number, values, score, state=PointState.SUCCEEDED, seeds=1):

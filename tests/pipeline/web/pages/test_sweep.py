@@ -18,7 +18,7 @@ from pipeline.web import static_site
 from pipeline.web.sweep_files import TYPES
 from tests.builders import pages as content
 from tests.builders.pages import Seen
-from tests.pipeline.sweeps.test_results import Points, defined
+from tests.builders.sweeps import Points, defined
 
 
 @pytest.fixture(scope="module")
