@@ -25,10 +25,10 @@ from pipeline.artifacts.sections import (
     Preview,
     Section,
     Table,
-    TableColumn,
     Text,
     Tile,
     Value,
+    columns,
 )
 from pipeline.core.text import counted, number_text
 
@@ -47,11 +47,6 @@ def convert(values: Values) -> Preview:
     return Preview(title, tuple(sections(values)))
 
 
-def _columns(*titles: str) -> tuple[TableColumn, ...]:
-    """Return columns from `title` or `title:form`."""
-    return tuple(TableColumn(*title.split(":")) for title in titles)
-
-
 def _rows(found: Any, *keys: str) -> tuple[tuple[Value, ...], ...]:
     """Return a row of these values for each object; empty texts are missing values."""
     return tuple(tuple(None if one[key] == "" else one[key] for key in keys) for one in found)
@@ -67,7 +62,7 @@ def _picture(values: Values, before_label: str = "") -> Picture:
 
 def _examples(values: Values) -> Iterator[Section]:
     splits = values["splits"]
-    yield Table("splits", _columns("split", "examples:number"), _rows(splits, "name", "count"))
+    yield Table("splits", columns("split", "examples:number"), _rows(splits, "name", "count"))
     by_features: dict[tuple[Feature, ...], list[str]] = {}
     for split in splits:
         if split["features"]:
@@ -81,13 +76,13 @@ def _examples(values: Values) -> Iterator[Section]:
 
 def _statistics(values: Values) -> Iterator[Section]:
     numbers = ("count", "missing", "min", "mean", "max", "std dev", "zeros", "unique", "average length")
-    columns = _columns("feature", "type", *(f"{name}:number" for name in numbers))
+    titles = columns("feature", "type", *(f"{name}:number" for name in numbers))
     keys = (
         "name", "type", "count", "missing", "minimum", "mean", "maximum", "std_dev", "zeros", "unique", "average_length"
     )  # fmt: skip
     for split in values["splits"]:
         title = f"split {split['name']}, {counted(split['examples'], 'example')}"
-        yield Table(title, columns, _rows(split["features"], *keys))
+        yield Table(title, titles, _rows(split["features"], *keys))
         histograms = tuple(
             Histogram(
                 one["name"],
@@ -105,14 +100,14 @@ def _anomalies(values: Values) -> Iterator[Section]:
         name, found = split["name"], split["anomalies"]
         if found:
             rows = tuple((one["feature"] or "the data set", one["summary"], one["description"]) for one in found)
-            yield Table(f"anomalies in {name}", _columns("feature", "anomaly", "description"), rows)
+            yield Table(f"anomalies in {name}", columns("feature", "anomaly", "description"), rows)
         else:
             yield Text(f"{name} fits the schema", "no anomalies", True)
 
 
 def _schema(values: Values) -> Iterator[Section]:
     keys = "type", "presence", "shape", "domain"
-    yield Table("features", _columns("feature", *keys), _rows(values["features"], "name", *keys))
+    yield Table("features", columns("feature", *keys), _rows(values["features"], "name", *keys))
 
 
 def _transform_graph(values: Values) -> Iterator[Section]:
@@ -136,15 +131,15 @@ def _model(values: Values) -> Iterator[Section]:
             boxes.append(Box(one["name"], f"{sizes}, {one['activation']}" if one["activation"] else sizes))
         yield Diagram("layers of the model", tuple((box,) for box in boxes))
     if layers:
-        columns = _columns("layer", "inputs:number", "outputs:number", "activation", "parameters:number")
-        yield Table("layers", columns, _rows(layers, "name", "inputs", "outputs", "activation", "parameters"))
+        titles = columns("layer", "inputs:number", "outputs:number", "activation", "parameters:number")
+        yield Table("layers", titles, _rows(layers, "name", "inputs", "outputs", "activation", "parameters"))
     tensors = tuple(
         (signature["name"], direction, *row)
         for signature in values["signatures"]
         for direction in ("input", "output")
         for row in _rows(signature[f"{direction}s"], "name", "type", "shape")
     )
-    yield Table("signatures", _columns("signature", "direction", "tensor", "type", "shape"), tensors)
+    yield Table("signatures", columns("signature", "direction", "tensor", "type", "shape"), tensors)
     if values["units"]:
         text = (
             "One unit is set to its mean activation over the images on which it is active, all others to 0. The number "
@@ -168,8 +163,8 @@ def _evaluation(values: Values) -> Iterator[Section]:
     yield Pairs("metrics on the test split", {metrics.label(name): one for name, one in values["metrics"].items()})
     if thresholds:
         keys = "metric", "slice", "value", "limit", "passed"
-        columns = _columns("metric:name", "slice", "value:number", "limit:number", "passed:verdict")
-        yield Table("thresholds", columns, _rows(thresholds, *keys))
+        titles = columns("metric:name", "slice", "value:number", "limit:number", "passed:verdict")
+        yield Table("thresholds", titles, _rows(thresholds, *keys))
     if losses := {name: measured[loss] for name, measured in slices.items() if loss in measured}:
         limits = [one["limit"] for one in thresholds if one["metric"] == loss and one["slice"] != OVERALL]
         bars = tuple(BarValue(*one) for one in losses.items())
@@ -177,7 +172,7 @@ def _evaluation(values: Values) -> Iterator[Section]:
     if slices:
         names = list(dict.fromkeys(name for measured in slices.values() for name in measured))
         rows = tuple((name, *(measured.get(one) for one in names)) for name, measured in slices.items())
-        yield Table("metrics by slice", _columns("slice", *(f"{metrics.label(one)}:number" for one in names)), rows)
+        yield Table("metrics by slice", columns("slice", *(f"{metrics.label(one)}:number" for one in names)), rows)
 
 
 def _blessing(values: Values) -> Iterator[Section]:
@@ -195,7 +190,7 @@ def _push_decision(values: Values) -> Iterator[Section]:
     if values["version"] is not None:
         measured = values["baseline_evaluation"] or None
         rows.append((f"version {values['version']}", values["run"], values["baseline_bce"], measured))
-    yield Table("models compared", _columns("model", "run:run", "test BCE:number", "measured"), tuple(rows))
+    yield Table("models compared", columns("model", "run:run", "test BCE:number", "measured"), tuple(rows))
 
 
 def _report(values: Values) -> tuple[Section, ...]:

@@ -59,6 +59,11 @@ class TableColumn:
     form: str = "text"
 
 
+def columns(*titles: str) -> tuple[TableColumn, ...]:
+    """Return columns from `title` or `title:form`."""
+    return tuple(TableColumn(*title.split(":")) for title in titles)
+
+
 @dataclasses.dataclass(frozen=True)
 class Table:
     """Rows of values, None for a missing one; the first column names the row.

@@ -7,14 +7,14 @@ from typing import Any
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 
 from pipeline.artifacts.payloads import files
-from pipeline.artifacts.sections import Preview, Section, Table, TableColumn, Text
+from pipeline.artifacts.sections import Preview, Section, Table, Text, columns
 from pipeline.artifacts.types import PNGs, StoredArtifact
 
 _FILE = "SchemaDiff.pb"
 _TEXT_FILE = "anomalies.pbtxt"  # of TFX up to 0.2x
 _LARGEST = 8 * files.MIB
 _MOST = 500  # anomalies of a split
-_COLUMNS = (TableColumn("feature"), TableColumn("anomaly"), TableColumn("description"))
+_COLUMNS = columns("feature", "anomaly", "description")
 
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.artifacts.payloads import files, messages, tfrecords
 from pipeline.artifacts.payloads.features import Feature, tables
-from pipeline.artifacts.sections import Preview, Section, Table, TableColumn, Text, Value
+from pipeline.artifacts.sections import Preview, Section, Table, Text, Value, columns
 from pipeline.artifacts.types import PNGs, StoredArtifact
 
 _MOST_FILES = 10_000  # of a split, that are counted
@@ -59,8 +59,8 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
             unread.append(Text(str(error), "not shown", title=f"features of {name}"))
     if not rows:
         return None
-    columns = (TableColumn("split"), TableColumn("files", "number"), TableColumn("bytes", "number"))
-    return Preview("examples", (Table("splits", columns, tuple(rows)), *tables(known), *unread)), {}
+    of_splits = Table("splits", columns("split", "files:number", "bytes:number"), tuple(rows))
+    return Preview("examples", (of_splits, *tables(known), *unread)), {}
 
 
 def _features(path: pathlib.Path) -> tuple[Feature, ...]:

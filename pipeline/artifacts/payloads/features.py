@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from pipeline.artifacts.sections import Table, TableColumn
+from pipeline.artifacts.sections import Table, columns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Feature:
 
 def table(title: str, features: Sequence[Feature]) -> Table:
     """Return a table with a row for each feature."""
-    columns = (TableColumn("feature"), TableColumn("type"), TableColumn("shape"))
-    return Table(title, columns, tuple((one.name, one.type, one.shape or None) for one in features))
+    rows = tuple((one.name, one.type, one.shape or None) for one in features)
+    return Table(title, columns("feature", "type", "shape"), rows)
 
 
 def tables(splits: Mapping[tuple[Feature, ...], Sequence[str]]) -> list[Table]:

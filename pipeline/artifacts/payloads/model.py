@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.artifacts.payloads import saved_model, vocabularies
 from pipeline.artifacts.payloads.saved_model import Layer
-from pipeline.artifacts.sections import Box, Diagram, Pairs, Preview, Section, Table, TableColumn, Value
+from pipeline.artifacts.sections import Box, Diagram, Pairs, Preview, Section, Table, Value, columns
 from pipeline.artifacts.types import PNGs, StoredArtifact
 
 _MOST_LAYERS = 500
@@ -18,14 +18,8 @@ MOST_BOXES = 12  # layers of a diagram that fit a page
 _MOST_FOLDERS = 1_000  # that are searched for a SavedModel
 _MOST_TENSORS = 1_000
 _EVALUATED = ("Format-TFMA", "eval_model_dir")  # folders of a model that is only evaluated
-_LAYERS = (
-    TableColumn("layer"),
-    TableColumn("inputs", "number"),
-    TableColumn("outputs", "number"),
-    TableColumn("activation"),
-    TableColumn("parameters", "number"),
-)
-_SIGNATURES = tuple(TableColumn(title) for title in ("signature", "direction", "tensor", "type", "shape"))
+_LAYERS = columns("layer", "inputs:number", "outputs:number", "activation", "parameters:number")
+_SIGNATURES = columns("signature", "direction", "tensor", "type", "shape")
 
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:

@@ -6,7 +6,7 @@ import os
 import pathlib
 
 from pipeline.artifacts.payloads import saved_model
-from pipeline.artifacts.sections import Pairs, Preview, Section, Table, TableColumn, Text, Value
+from pipeline.artifacts.sections import Pairs, Preview, Section, Table, Text, Value, columns
 from pipeline.artifacts.types import PNGs, StoredArtifact
 
 _PUSHED, _DESTINATION, _VERSION = "pushed", "pushed_destination", "pushed_version"
@@ -28,7 +28,7 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
     }
     sections: list[Section] = [Text("", "pushed", True, title=_TITLE), *([Pairs("pushed to", facts)] if facts else [])]
     if rows := _versions(pathlib.Path(destination)) if os.path.isabs(destination) else []:
-        sections.append(Table("versions there now", (TableColumn("version"), TableColumn("model")), tuple(rows)))
+        sections.append(Table("versions there now", columns("version", "model"), tuple(rows)))
     return Preview(_TITLE, tuple(sections)), {}
 
 

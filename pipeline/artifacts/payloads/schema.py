@@ -7,14 +7,14 @@ from typing import Any
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from pipeline.artifacts.payloads import files
-from pipeline.artifacts.sections import Preview, Table, TableColumn
+from pipeline.artifacts.sections import Preview, Table, columns
 from pipeline.artifacts.types import PNGs, StoredArtifact
 from pipeline.core.text import counted
 
 _FILE = "schema.pbtxt"
 _MOST_FEATURES = 500
 _MOST_VALUES = 20  # of a string domain
-_COLUMNS = tuple(TableColumn(title) for title in ("feature", "type", "presence", "shape", "domain"))
+_COLUMNS = columns("feature", "type", "presence", "shape", "domain")
 
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:

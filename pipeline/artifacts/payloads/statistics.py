@@ -9,7 +9,7 @@ from typing import Any
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from pipeline.artifacts.payloads import files, tfrecords
-from pipeline.artifacts.sections import Histogram, Histograms, Preview, Section, Table, TableColumn, Value
+from pipeline.artifacts.sections import Histogram, Histograms, Preview, Section, Table, Value, columns
 from pipeline.artifacts.types import PNGs, StoredArtifact
 from pipeline.core.text import counted
 
@@ -19,9 +19,7 @@ _LARGEST = 32 * files.MIB
 _MOST_FEATURES = 500  # of a split
 _NUMBERS, _TEXTS, _BYTES = "num_stats", "string_stats", "bytes_stats"
 _NUMBER_COLUMNS = ("count", "missing", "min", "mean", "max", "std dev", "zeros", "unique", "average length")
-_COLUMNS = (
-    TableColumn("feature"), TableColumn("type"), *(TableColumn(title, "number") for title in _NUMBER_COLUMNS)
-)  # fmt: skip
+_COLUMNS = columns("feature", "type", *(f"{title}:number" for title in _NUMBER_COLUMNS))
 
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:

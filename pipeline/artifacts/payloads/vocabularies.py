@@ -6,7 +6,7 @@ import pathlib
 
 from pipeline.artifacts.payloads import files, tfrecords
 from pipeline.artifacts.payloads.files import UnreadableFileError
-from pipeline.artifacts.sections import Table, TableColumn, Value
+from pipeline.artifacts.sections import Table, Value, columns
 
 _FOLDER = "assets"
 _RECORDS = ".tfrecord.gz"  # TFT's other format
@@ -15,7 +15,7 @@ _LARGEST_RECORDS = 2 * files.MIB
 _MOST = 50
 _FIRST = 5  # entries shown of each
 _LONGEST = 40  # characters of an entry
-_COLUMNS = (TableColumn("vocabulary"), TableColumn("entries", "number"), TableColumn("first entries"))
+_COLUMNS = columns("vocabulary", "entries:number", "first entries")
 
 
 def sections(model: pathlib.Path) -> list[Table]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from components.codes import table
 from components.evaluation.metrics import ACTIVE_ABOVE
-from pipeline.artifacts.sections import BarChart, BarValue, Preview, Section, Table, TableColumn, Value
+from pipeline.artifacts.sections import BarChart, BarValue, Preview, Section, Table, Value, columns
 from pipeline.artifacts.types import PNGs, StoredArtifact
 from pipeline.core.text import number_text
 
@@ -26,7 +26,7 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
     active: Any = 0
     total: Any = 0.0
     rows: list[tuple[Value, ...]] = []
-    label: tuple[TableColumn, ...] = ()
+    label: tuple[str, ...] = ()
     for group in table.row_groups(path):
         codes = table.codes_of(group)
         is_active = codes > ACTIVE_ABOVE
@@ -38,7 +38,7 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
             active_units[split] = active_units.get(split, 0) + int(is_active[rows_of_split].sum())
         if not rows:
             rows = _first(group, codes)
-            label = (TableColumn("label"),) if table.LABEL in group.column_names else ()
+            label = ("label",) if table.LABEL in group.column_names else ()
     if not counts:
         return None
     examples = sum(counts.values())
@@ -47,12 +47,10 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
         for unit, (often, mean) in enumerate(zip(active, total / np.maximum(active, 1), strict=True))
     )
     summary = tuple((split, count, active_units[split] / count) for split, count in counts.items())
-    number = TableColumn("examples", "number"), TableColumn("active units", "number")
-    first = (TableColumn("id"), *label, TableColumn("active units", "number"), TableColumn("strongest"))
     sections: tuple[Section, ...] = (
-        Table("codes by split", (TableColumn("split"), *number), summary),
+        Table("codes by split", columns("split", "examples:number", "active units:number"), summary),
         BarChart("examples on which each unit is active", bars[:_MOST_UNITS], share=True),
-        Table("first codes", first, tuple(rows)),
+        Table("first codes", columns("id", *label, "active units:number", "strongest"), tuple(rows)),
     )
     return Preview("codes", sections), {}
 

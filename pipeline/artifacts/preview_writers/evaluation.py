@@ -10,18 +10,12 @@ from google.protobuf import json_format
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.evaluation import evaluator, metrics, thresholds
-from pipeline.artifacts.sections import BarChart, BarValue, Pairs, Preview, Section, Table, TableColumn, Value
+from pipeline.artifacts.sections import BarChart, BarValue, Pairs, Preview, Section, Table, TableColumn, Value, columns
 from pipeline.artifacts.types import PNGs, StoredArtifact
 
 _FILE = "eval_config.json"
 # Their titles are the keys of `thresholds` in `sae show --json`.
-_THRESHOLDS = (
-    TableColumn("metric", "name"),
-    TableColumn("slice"),
-    TableColumn("value", "number"),
-    TableColumn("limit", "number"),
-    TableColumn("passed", "verdict"),
-)
+_THRESHOLDS = columns("metric:name", "slice", "value:number", "limit:number", "passed:verdict")
 
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
@@ -40,9 +34,9 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
         limit = next((limit for limit in limits if math.isfinite(limit)), None)
         found.append(BarChart(f"{loss.label} by label", tuple(BarValue(*one) for one in losses.items()), limit))
     if slices:
-        columns = (TableColumn("slice"), *(TableColumn(metrics.label(name), "number") for name in names))
+        titles = (TableColumn("slice"), *(TableColumn(metrics.label(name), "number") for name in names))
         rows = tuple((slice_, *(values.get(name) for name in names)) for slice_, values in slices.items())
-        found.append(Table("metrics by slice", columns, rows))
+        found.append(Table("metrics by slice", titles, rows))
     return Preview("evaluation", tuple(found)), {}
 
 

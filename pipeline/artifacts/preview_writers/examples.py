@@ -24,7 +24,7 @@ from pipeline.artifacts.payloads import files
 from pipeline.artifacts.payloads.examples import features_of
 from pipeline.artifacts.payloads.features import Feature, tables
 from pipeline.artifacts.preview_writers import splits
-from pipeline.artifacts.sections import Picture, Pictures, Preview, Section, Table, TableColumn, Tile, picture_of
+from pipeline.artifacts.sections import Picture, Pictures, Preview, Section, Table, Tile, columns, picture_of
 from pipeline.artifacts.types import PNGs, StoredArtifact
 
 RECORDS = 300  # read of each split: enough to contain each of ten labels
@@ -53,8 +53,8 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
             pngs |= {picture.file: png for picture, png in pictures}
             tiles = tuple(Tile(one.label.partition(" ")[2].removeprefix("of "), (one,)) for one, _ in pictures)
             images.append(Pictures(f"{_kind(found[0])}s of {name}", tiles))
-    columns = (TableColumn("split"), TableColumn("examples", "number"))
-    return Preview("examples", (Table("splits", columns, tuple(counts)), *tables(known), *images)), pngs
+    of_splits = Table("splits", columns("split", "examples:number"), tuple(counts))
+    return Preview("examples", (of_splits, *tables(known), *images)), pngs
 
 
 def _count(artifact: StoredArtifact, split: str, folder: pathlib.Path) -> int:

@@ -8,19 +8,14 @@ from collections.abc import Mapping, Sequence
 
 from components.evaluation import metrics, validation_scores
 from components.evaluation.thresholds import EpochLosses
-from pipeline.artifacts.sections import Curve, LineChart, Pairs, Preview, Table, TableColumn
+from pipeline.artifacts.sections import Curve, LineChart, Pairs, Preview, Table, columns
 from pipeline.artifacts.types import PNGs, StoredArtifact
 
 _FILE = "history.json"
 _MOST_EPOCHS = 2_000  # more are thinned out evenly, with the first and the last
 _PENALTY = 0.001  # share of the loss below which the curves with and without penalty look the same
-_COLUMNS = (
-    TableColumn("epoch"),
-    TableColumn("validation", "number"),
-    TableColumn("training", "number"),
-    TableColumn("validation with penalty", "number"),
-    TableColumn("training with penalty", "number"),
-)
+_NUMBERS = ("validation", "training", "validation with penalty", "training with penalty")
+_COLUMNS = columns("epoch", *(f"{title}:number" for title in _NUMBERS))
 
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
@@ -41,9 +36,9 @@ def preview(history: Sequence[EpochLosses], measured: Mapping[str, float] | None
     last = history[-1] if history else None
     penalty = last is not None and last.val_loss - last.val_reconstruction > _PENALTY * abs(last.val_loss)
     curves = tuple(
-        Curve(column.title, tuple((float(row[0]), float(row[index])) for row in rows), dashed=index > 2)
-        for index, column in enumerate(_COLUMNS)
-        if 0 < index <= (4 if penalty else 2)
+        Curve(title, tuple((float(row[0]), float(row[index])) for row in rows), dashed=index > 2)
+        for index, title in enumerate(_NUMBERS, start=1)
+        if penalty or index <= 2
     )
     chart = LineChart("reconstruction loss by epoch", curves, "epoch", "reconstruction loss")
     table = Table("losses by epoch", _COLUMNS, rows, folded=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from components.evaluation import metrics, probe_scores
-from pipeline.artifacts.sections import Pairs, Preview, Section, Table, TableColumn, Text, Value
+from pipeline.artifacts.sections import Pairs, Preview, Section, Table, Text, Value, columns
 from pipeline.artifacts.types import PNGs, StoredArtifact
 from pipeline.core.text import counted
 
@@ -16,7 +16,7 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
     title = "probe of the pixels" if artifact.type_name == "PixelScores" else "probe"
     if scores.reason:
         return Preview(title, (Text(scores.reason, title=_TITLE),)), {}
-    columns = (TableColumn("representation", "name"), *(TableColumn(one.label, "share") for one in metrics.PROBES))
+    titles = columns("representation:name", *(f"{one.label}:share" for one in metrics.PROBES))
     sizes = {metrics.CODE: scores.units, metrics.PCA: scores.components, metrics.PIXELS: scores.pixels}
     rows: tuple[tuple[Value, ...], ...] = tuple(
         (f"{name}, {counted(sizes[kind], 'value')}", *(scores.metrics[f"{kind}{one.name}"] for one in metrics.PROBES))
@@ -24,5 +24,5 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
         if sizes[kind]
     )
     samples = {"train examples": scores.train_examples, "test examples": scores.test_examples, "labels": scores.labels}
-    sections: tuple[Section, ...] = (Table(_TITLE, columns, rows), Pairs("samples", samples))
+    sections: tuple[Section, ...] = (Table(_TITLE, titles, rows), Pairs("samples", samples))
     return Preview(title, sections), {}

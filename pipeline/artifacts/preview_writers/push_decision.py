@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from components.evaluation import metrics
 from components.push import decision
-from pipeline.artifacts.sections import Preview, Table, TableColumn, Text, Value
+from pipeline.artifacts.sections import Preview, Table, Text, Value, columns
 from pipeline.artifacts.types import PNGs, StoredArtifact
 
 _TITLE = "decision of the push gate"
@@ -17,7 +17,6 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
     if baseline := decided.baseline:
         measured = decided.baseline_evaluation or None
         rows.append((f"version {baseline.version}", baseline.run_id, decided.baseline_loss, measured))
-    loss = TableColumn(f"test {metrics.label(decided.metric)}", "number")
-    columns = (TableColumn("model"), TableColumn("run", "run"), loss, TableColumn("measured"))
+    titles = columns("model", "run:run", f"test {metrics.label(decided.metric)}:number", "measured")
     verdict = Text(decided.reason, "to be served" if decided.push else "rejected", decided.push, title=_TITLE)
-    return Preview(_TITLE, (verdict, Table("models compared", columns, tuple(rows)))), {}
+    return Preview(_TITLE, (verdict, Table("models compared", titles, tuple(rows)))), {}

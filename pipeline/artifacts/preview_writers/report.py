@@ -19,10 +19,10 @@ from pipeline.artifacts.sections import (
     Preview,
     Section,
     Table,
-    TableColumn,
     Text,
     Tile,
     Value,
+    columns,
     picture_of,
 )
 from pipeline.artifacts.types import PNGs, StoredArtifact
@@ -70,15 +70,9 @@ def _details(
     details: UnitDetails, units: Sequence[Mapping[str, Any]], picture: Callable[[str, str], Picture]
 ) -> tuple[Section, ...]:
     """Return the table of all units, and a card for each unit shown in detail."""
-    columns = [
-        TableColumn("unit", "card"),
-        TableColumn("active", "share"),
-        TableColumn("mean when active", "number"),
-        TableColumn("largest", "number"),
-        TableColumn("state"),
-    ]
+    titles = columns("unit:card", "active:share", "mean when active:number", "largest:number", "state")
     if details.labels:
-        columns.append(TableColumn("strongest label"))
+        titles += columns("strongest label")
     shown = {one.unit: one for one in details.units}
     rows: list[tuple[Value, ...]] = []
     for number, one in enumerate(units):
@@ -86,10 +80,10 @@ def _details(
         state = "active" if one["frequency"] else "dead"
         strongest = details.labels[unit.profile.index(max(unit.profile))] if unit and unit.profile else None
         row = f"unit {number}", one["frequency"], one["mean"], unit.largest if unit else None, state, strongest
-        rows.append(row[: len(columns)])
+        rows.append(row[: len(titles)])
     cards = tuple(_card(details, shown[number], one, picture) for number, one in enumerate(units) if number in shown)
     text = details.explanation([one["frequency"] for one in units])
-    return Table("units of the code", tuple(columns), tuple(rows), folded=True), Cards("each unit", cards, text)
+    return Table("units of the code", titles, tuple(rows), folded=True), Cards("each unit", cards, text)
 
 
 def _card(
