@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import re
 import struct
+import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -246,9 +247,7 @@ class Diagram:
 
 
 Section = Pairs | Table | Pictures | Text | LineChart | BarChart | Cards | Histograms | Diagram
-_KINDS: Mapping[str, type[Any]] = {
-    kind.kind: kind for kind in (Pairs, Table, Pictures, Text, LineChart, BarChart, Cards, Histograms, Diagram)
-}
+_KINDS: Mapping[str, type[Any]] = {kind.kind: kind for kind in typing.get_args(Section)}
 
 
 @dataclasses.dataclass(frozen=True)
