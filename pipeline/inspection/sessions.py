@@ -97,14 +97,12 @@ def row_of(group: CellGroup, rows: Sequence[RunRow]) -> RunRow:
         tags=tuple(sorted({tag for row in rows for tag in row.tags})),
         session=Session(
             components=tuple(dict.fromkeys(reversed(group.components))),
-            runs=tuple(_cell(row, component) for row, component in zip(rows, group.components, strict=True)),
+            runs=tuple(
+                NotebookCell(**vars(row), component=component)
+                for row, component in zip(rows, group.components, strict=True)
+            ),
         ),
     )
-
-
-def _cell(row: RunRow, component: str) -> NotebookCell:
-    fields = {field.name: getattr(row, field.name) for field in dataclasses.fields(row)}
-    return NotebookCell(**fields, component=component)
 
 
 def _error(component: str, error: str) -> str:
