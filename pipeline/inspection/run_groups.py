@@ -45,23 +45,21 @@ def by_configuration(rows: Sequence[RunRow], config_type: type[Configuration]) -
     Runs without recorded settings are left out.
     """
     seeds = [name for name, one in config_type.settings().items() if one.option == _SEED_OPTION]
+    found: dict[tuple[tuple[str, str], ...], list[RunRow]] = {}
+    for row in rows:
+        if row.settings:
+            same = tuple(sorted((name, repr(value)) for name, value in row.settings.items() if name not in seeds))
+            found.setdefault(same, []).append(row)
     without_seed = [
         dataclasses.replace(row, settings={name: value for name, value in row.settings.items() if name not in seeds})
-        for row in rows
+        for row, *_ in found.values()
     ]
-    found: dict[tuple[tuple[str, str], ...], list[int]] = {}
-    for place, row in enumerate(rows):
-        if row.settings:
-            same = tuple(sorted((name, repr(value)) for name, value in without_seed[place].settings.items()))
-            found.setdefault(same, []).append(place)
-    names = run_filter.run_names([without_seed[places[0]] for places in found.values()])
     groups = []
-    for name, places in zip(names, found.values(), strict=True):
+    for name, same_rows in zip(run_filter.run_names(without_seed), found.values(), strict=True):
         by_seed: dict[str, list[RunRow]] = {}
-        for place in places:
-            seed = repr([rows[place].settings.get(one) for one in seeds])
-            by_seed.setdefault(seed, []).append(rows[place])
-        ids = tuple(rows[place].id for place in places)
+        for row in same_rows:
+            by_seed.setdefault(repr([row.settings.get(one) for one in seeds]), []).append(row)
+        ids = tuple(row.id for row in same_rows)
         groups.append(RunGroup(name, ids, len(by_seed), _spreads(list(by_seed.values()))))
     return tuple(groups) if any(one.seeds > 1 for one in groups) else ()
 
