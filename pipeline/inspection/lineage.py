@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from pipeline.inspection.views import ArtifactRow
 
-MOST_STEPS = 500  # executions in each direction; a page with more is not readable
+_MOST_STEPS = 500  # executions in each direction; a page with more is not readable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,11 +50,7 @@ StepsOf = Callable[[Collection[int]], list[Step]]
 
 
 def walk(
-    center: int,
-    makers: StepsOf,
-    readers: StepsOf,
-    rows: Callable[[Collection[int]], Mapping[int, ArtifactRow]],
-    most: int = MOST_STEPS,
+    center: int, makers: StepsOf, readers: StepsOf, rows: Callable[[Collection[int]], Mapping[int, ArtifactRow]]
 ) -> Lineage:
     """Walk both ways, breadth first, and visit each execution once, so that a cycle ends.
 
@@ -62,24 +58,21 @@ def walk(
       center: id of the artifact to start at.
       makers, readers: return the executions that made, or read, any of some artifacts.
       rows: returns artifacts by id.
-      most: limit of executions in each direction.
     """
-    up, up_cut = _follow(center, makers, lambda step: step.inputs, most)
-    down, down_cut = _follow(center, readers, lambda step: step.outputs, most)
+    up, up_cut = _follow(center, makers, lambda step: step.inputs)
+    down, down_cut = _follow(center, readers, lambda step: step.outputs)
     wanted = {center, *(number for step in (*up, *down) for number in (*step.inputs, *step.outputs))}
     return Lineage(center, rows(wanted), up, down, up_cut or down_cut)
 
 
-def _follow(
-    center: int, steps_of: StepsOf, beyond: Callable[[Step], tuple[int, ...]], most: int
-) -> tuple[tuple[Step, ...], bool]:
+def _follow(center: int, steps_of: StepsOf, beyond: Callable[[Step], tuple[int, ...]]) -> tuple[tuple[Step, ...], bool]:
     found: dict[int, Step] = {}
     seen = {center}
     layer = {center}
     while layer:
         steps = [step for step in steps_of(layer) if step.execution not in found]
-        if len(found) + len(steps) > most:
-            found.update({step.execution: step for step in steps[: most - len(found)]})
+        if len(found) + len(steps) > _MOST_STEPS:
+            found.update({step.execution: step for step in steps[: _MOST_STEPS - len(found)]})
             return tuple(found.values()), True
         found.update({step.execution: step for step in steps})
         layer = {number for step in steps for number in beyond(step)} - seen

@@ -17,13 +17,12 @@ def step(number, inputs, outputs):
 STEPS = [step(9, [], [1]), step(10, [1], [2, 3]), step(11, [2], [4]), step(12, [3, 4], [5]), step(13, [6], [7])]
 
 
-def walk(center, steps=STEPS, most=lineage.MOST_STEPS):
+def walk(center, steps=STEPS):
     return lineage.walk(
         center,
         lambda wanted: [one for one in steps if set(one.outputs) & set(wanted)],
         lambda wanted: [one for one in steps if set(one.inputs) & set(wanted)],
         lambda wanted: {number: ArtifactRow(number, "T", "", "", "live", None) for number in wanted},
-        most,
     )
 
 
@@ -40,8 +39,9 @@ def test_up_and_down_are_followed_to_the_end_the_nearest_first():
     assert not found.cut
 
 
-def test_what_is_reached_on_two_ways_is_there_once():
-    found = walk(1, most=3)
+def test_what_is_reached_on_two_ways_is_there_once(monkeypatch):
+    monkeypatch.setattr(lineage, "_MOST_STEPS", 3)
+    found = walk(1)
     assert numbers(found.down) == [10, 11, 12]
     assert numbers(found.up) == [9]
     assert not found.cut
@@ -71,7 +71,8 @@ def test_a_circle_ends():
 
 
 @pytest.mark.parametrize(("most", "steps", "cut"), [(3, [11, 10, 9], False), (2, [11, 10], True), (0, [], True)])
-def test_what_is_cut_is_said_to_be(most, steps, cut):
-    found = walk(4, most=most)
+def test_what_is_cut_is_said_to_be(monkeypatch, most, steps, cut):
+    monkeypatch.setattr(lineage, "_MOST_STEPS", most)
+    found = walk(4)
     assert numbers(found.up) == steps
     assert found.cut is (cut or most < 1)
