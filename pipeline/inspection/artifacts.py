@@ -15,14 +15,7 @@ from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.file_places import FilePlaces, is_remote
 from pipeline.inspection.lineage import Step
-from pipeline.inspection.views import (
-    UNFINISHED_STATES,
-    ArtifactDetails,
-    ArtifactRow,
-    Continuation,
-    ExecutionUse,
-    File,
-)
+from pipeline.inspection.views import UNFINISHED_STATES, ArtifactDetails, ArtifactRow, Continuation, ExecutionUse, File
 from pipeline.metadata import properties, references, root_store
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import Artifact, Event, Execution, Maker, RunContext
@@ -32,6 +25,7 @@ _INCOMPLETE = UNFINISHED_STATES[-1]
 MOST_USES = 20  # executions listed of each kind; an artifact that nightly runs reuse has a thousand
 _FEW = 200  # of up to this number of artifacts in a node's context, the maker of each is read
 MOST_FILES = 500  # files listed of an artifact
+_LISTS_OF_FILES = (properties.FILES, properties.EARLIER_FILES)  # shown as files, not as properties
 
 
 def rows_of(store: Store, artifacts: Sequence[Artifact]) -> list[ArtifactRow]:
@@ -68,18 +62,10 @@ def _row(artifact: Artifact, maker: Maker | None, executions: Mapping[int, Execu
 class Artifacts:
     """Reads the artifacts of a store."""
 
-    def __init__(self, store: Store, places: FilePlaces, root: Root | None = None) -> None:
-        """Read a store.
-
-        Args:
-          store: to read.
-          places: where files are.
-          root: the pipeline root that it belongs to, if it does.
-        """
+    def __init__(self, store: Store, places: FilePlaces, root: Root | None) -> None:
         self._store = store
         self._places = places
         self._root = root
-        self._left_out = 0
         self._known_steps: dict[int, Step | None] = {}  # None: cached
 
     def page(
@@ -90,27 +76,27 @@ class Artifacts:
         With a filter but the state, those that never came to be are left out.
         """
         end = start + limit
-        self._left_out = 0
+        left_out = 0
+        total = None
         if not (type_name or node or run or state):
-            found, total = self._store.newest_artifacts(end + 1), None
+            found = self._store.newest_artifacts(end + 1)
         elif node and run is None:
-            found, total = self._made_by_node(node, type_name, state, end + 1), None
+            found, left_out = self._made_by_node(node, type_name, state, end + 1)
         else:
-            found = self._in_state(self._of_node(self._matching(type_name, run), node), state)
+            found, left_out = self._in_state(self._of_node(self._matching(type_name, run), node), state)
             total = len(found)
-        page = Continuation(total, str(end) if len(found) > end else "", self._left_out)
+        page = Continuation(total, str(end) if len(found) > end else "", left_out)
         return rows_of(self._store, found[start:end]), page
 
-    def _in_state(self, artifacts: list[Artifact], state: str) -> list[Artifact]:
-        """Return the artifacts in a state; without one, those that came to be, and count the others."""
+    def _in_state(self, artifacts: list[Artifact], state: str) -> tuple[list[Artifact], int]:
+        """Return the artifacts in a state; without one, those that came to be, and the number of the others."""
         # In a root, outputs of executions that did not complete are abandoned.
         makers = self._store.making_executions(artifacts) if self._root is None or state == _INCOMPLETE else {}
         states = {one.id: _state(one, makers.get(one.id)) for one in artifacts}
         if state:
-            return [one for one in artifacts if states[one.id] == state]
+            return [one for one in artifacts if states[one.id] == state], 0
         found = [one for one in artifacts if states[one.id] not in UNFINISHED_STATES]
-        self._left_out = len(artifacts) - len(found)
-        return found
+        return found, len(artifacts) - len(found)
 
     def _of_node(self, artifacts: list[Artifact], node: str) -> list[Artifact]:
         if not node:
@@ -135,22 +121,22 @@ class Artifacts:
             near = text.closest(type_name, known)
             raise NotFoundError(f"no type {type_name}{near} (there are: {', '.join(known) or 'none'})")
 
-    def _made_by_node(self, node: str, type_name: str, state: str, limit: int) -> list[Artifact]:
-        """Return a node's artifacts, newest first; at least `limit`, if there are so many."""
+    def _made_by_node(self, node: str, type_name: str, state: str, limit: int) -> tuple[list[Artifact], int]:
+        """Return a node's artifacts as `_in_state` does, newest first; at least `limit`, if there are so many."""
         self._check_type(type_name)
         known = self._store.nodes()
         contexts = known[references.find_node(node, list(known))]
-        found = {one.id: one for context in contexts for one in self._store.artifacts_of_context(context, _FEW + 1)}
-        if len(found) <= _FEW:
-            return self._in_state(_newest_first(self._of_node(list(found.values()), node), type_name), state)
+        few = {one.id: one for context in contexts for one in self._store.artifacts_of_context(context, _FEW + 1)}
+        if len(few) <= _FEW:
+            return self._in_state(_newest_first(self._of_node(list(few.values()), node), type_name), state)
         considered = limit
         while True:
             executions = [one for context in contexts for one in self._store.newest_executions(context, considered)]
             ran = {one.id for one in executions if one.state != NodeState.CACHED}
             wrote = {event.artifact for event in self._store.events_of_executions(ran) if event.wrote}
-            artifacts = self._in_state(_newest_first(self._store.artifacts_by_id(wrote), type_name), state)
-            if len(artifacts) >= limit or len(executions) < considered:
-                return artifacts
+            found = self._in_state(_newest_first(self._store.artifacts_by_id(wrote), type_name), state)
+            if len(found[0]) >= limit or len(executions) < considered:
+                return found
             considered *= 4  # many were cached, or failed
 
     def contents(self) -> dict[int, str]:
@@ -159,7 +145,10 @@ class Artifacts:
 
     def exists(self, artifact_id: int) -> bool:
         """Return whether there is an artifact with this id."""
-        return bool(self._store.artifacts_by_id([artifact_id]))
+        return self._find(artifact_id) is not None
+
+    def _find(self, artifact_id: int) -> Artifact | None:
+        return next(iter(self._store.artifacts_by_id([artifact_id])), None)
 
     def is_removed(self, artifact_id: int) -> bool:
         """Return whether executions name an artifact that does not exist."""
@@ -177,24 +166,20 @@ class Artifacts:
 
     def artifact(self, artifact_id: int) -> ArtifactDetails:
         """Return an artifact with its uses and files. Raises `NotFoundError` if it does not exist."""
-        found = self._store.artifacts_by_id([artifact_id])
-        if not found:
+        one = self._find(artifact_id)
+        if one is None:
             raise self.not_found(artifact_id)
-        maker = self._store.makers_of(found).get(artifact_id)
-        row = _row(found[0], maker, self._store.executions_by_id([maker.execution] if maker else []))
-        recorded = dict(found[0].properties)
-        recorded.pop(properties.FILES, None)
-        recorded.pop(properties.EARLIER_FILES, None)
+        maker = self._store.makers_of([one]).get(artifact_id)
+        row = _row(one, maker, self._store.executions_by_id([maker.execution] if maker else []))
         reused, used, cut = self._uses(artifact_id)
         place = self._places.find(row.uri)
-        exists = bool(place)
-        if found[0].files is not None:
-            files = [File(name, one.size, one.digest) for name, one in sorted(found[0].files.items())]
+        if one.files is not None:
+            files = [File(name, file.size, file.digest) for name, file in sorted(one.files.items())]
         else:
-            files = _files_in(pathlib.Path(place)) if exists else []
+            files = _files_in(pathlib.Path(place)) if place else []
         return ArtifactDetails(
             row=dataclasses.replace(row, uri=place or row.uri),
-            properties=recorded,
+            properties={name: value for name, value in one.properties.items() if name not in _LISTS_OF_FILES},
             made_by=(
                 ExecutionUse(maker.execution, row.run, row.node, row.key, False, row.created, row.command)
                 if maker
@@ -205,7 +190,7 @@ class Artifacts:
             cut=cut,
             files=tuple(files[:MOST_FILES]),
             files_cut=max(0, len(files) - MOST_FILES),
-            gone=not exists and not is_remote(row.uri),
+            gone=not place and not is_remote(row.uri),
         )
 
     def beside(self, artifact: ArtifactDetails) -> list[ArtifactRow]:
@@ -219,10 +204,9 @@ class Artifacts:
 
         If no folder was found, it is that of its URI.
         """
-        found = self._store.artifacts_by_id([artifact_id])
-        if not found:
+        one = self._find(artifact_id)
+        if one is None:
             return None
-        [one] = found
         place = self._places.find(one.uri) or one.uri
         values = {name: value for name, value in one.properties.items() if isinstance(value, (str, int, float))}
         return StoredArtifact(one.type, pathlib.Path(place), values)
