@@ -11,6 +11,7 @@ from pipeline.core.events import NodeEnded, NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
 from pipeline.inspection.artifacts import rows_of
+from pipeline.inspection.unrecorded import skip_reason
 from pipeline.inspection.views import ArtifactUse, NodeRun, NodeRunState, RunRow, RunState, VerificationRow
 from pipeline.metadata import node_key, properties
 from pipeline.metadata.store import Store
@@ -105,11 +106,10 @@ class NodeRuns:
         return maker if maker != row.id else ""
 
     def _skipped(self, node: str, outputs: Sequence[ArtifactUse], used: Used) -> str:
-        """Return why a node that succeeded counts as skipped; empty if it does not."""
-        found = {use.key: used.artifacts[use.artifact.id] for use in reversed(outputs)}
-        by_key = {key: artifact for key, artifact in found.items() if not artifact.removed}
+        """Return why a node that succeeded counts as skipped; empty if it does not, or is of another pipeline."""
         declared = self._pipeline.by_name.get(node)
-        return declared.skipped(by_key) if declared and by_key.keys() >= set(declared.outputs) else ""
+        by_key = {use.key: used.artifacts[use.artifact.id] for use in reversed(outputs)}
+        return skip_reason(declared, by_key) if declared else ""
 
     def _upstream(self, node: str, row: RunRow, makers_of_inputs: Sequence[str] = ()) -> tuple[str, ...]:
         """Return the upstream nodes that the pipeline declares, or else those that made the inputs.

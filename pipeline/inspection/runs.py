@@ -17,11 +17,7 @@ from pipeline.core.text import counted, error_line
 from pipeline.definition.spec import Pipeline
 from pipeline.inspection import run_nodes
 from pipeline.inspection.unrecorded import Unrecorded, last_sign
-from pipeline.inspection.views import (
-    Run,
-    RunRow,
-    RunState,
-)
+from pipeline.inspection.views import Run, RunRow, RunState
 from pipeline.metadata import run_properties
 from pipeline.metadata.run_properties import Headline
 from pipeline.metadata.store import Store

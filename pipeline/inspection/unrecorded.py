@@ -81,9 +81,7 @@ class Unrecorded:
         for execution, node in self._skippable(context, executions):
             if execution.id not in self._outputs:
                 self._outputs[execution.id] = self._store.outputs(execution.id)
-            outputs = self._outputs[execution.id]
-            by_key = {key: artifact for key, artifact in outputs.items() if not artifact.removed}
-            if by_key.keys() >= set(node.outputs) and node.skipped(by_key):
+            if skip_reason(node, self._outputs[execution.id]):
                 found.add(execution.id)
         return found
 
@@ -97,6 +95,12 @@ class Unrecorded:
                 recorded = execution.properties.get(properties.COMPONENT_ID)
                 if recorded == node.name or (not recorded and self._store.is_of_node(execution.id, node.name, owners)):
                     yield execution, node
+
+
+def skip_reason(node: Node, outputs: Mapping[str, Artifact]) -> str:
+    """Return why a node that succeeded counts as skipped, by its outputs; empty if it does not, or one is missing."""
+    present = {key: artifact for key, artifact in outputs.items() if not artifact.removed}
+    return node.skipped(present) if present.keys() >= set(node.outputs) else ""
 
 
 def last_sign(context: RunContext, executions: Sequence[Execution]) -> datetime.datetime | None:
