@@ -35,10 +35,13 @@ def texts(one: str, other: str) -> str:
 
 def contents(one: bytes, other: bytes) -> str:
     """Return the sizes and the position of the first difference."""
-    sizes = (
-        counted(len(one), "byte") if len(one) == len(other) else f"{len(one):,} against {counted(len(other), 'byte')}"
-    )
-    return f"{sizes}, from byte {common_length(one, other):,} on"
+    return sizes(len(one), len(other), common_length(one, other))
+
+
+def sizes(one: int, other: int, place: int) -> str:
+    """Return `5 against 7 bytes, from byte 3 on`, of sizes and the position of the first difference."""
+    both = counted(one, "byte") if one == other else f"{one:,} against {counted(other, 'byte')}"
+    return f"{both}, from byte {place:,} on"
 
 
 def arrays(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> str:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 
 from pipeline.artifacts.fingerprints import differences
 from pipeline.artifacts.fingerprints.entries import ContentEntry
-from pipeline.core.text import counted
 
 _BLOCK = 1 << 20  # bytes read at once
 
@@ -42,6 +41,10 @@ class Files:
         self.leave_out(taken)
         return taken
 
+    def take_named(self, file_name: str) -> list[str]:
+        """Take every file of this name or pattern: the one in the folder itself first, then those below, sorted."""
+        return [*self.take(file_name), *self.take(f"*/{file_name}")]
+
     def take_folder(self, folder: str) -> list[str]:
         """Take the names of the files in a folder, at any depth; return them sorted."""
         taken = [name for name in self._names if name.startswith(f"{folder}/")]
@@ -56,8 +59,8 @@ class Files:
     def all_parsed(
         self, file_name: str, parse: Callable[[pathlib.Path, str], Iterable[ContentEntry]]
     ) -> Iterator[ContentEntry]:
-        """Take and parse every file of this name: the one in the folder itself first, then those below, sorted."""
-        for name in [*self.take(file_name), *self.take(f"*/{file_name}")]:
+        """Take the files of this name as `take_named` does, and parse them."""
+        for name in self.take_named(file_name):
             yield from self.parsed(name, parse)
 
     def rest(self) -> Iterator[ContentEntry]:
@@ -96,11 +99,9 @@ def _names(root: pathlib.Path) -> Iterator[str]:
 
 def _explain_files(one: ContentEntry, other: ContentEntry) -> str:
     """Read both files again, block by block."""
-    sizes = [entry.detail.stat().st_size for entry in (one, other)]
     position = 0
     with open(one.detail, "rb") as first, open(other.detail, "rb") as second:
         while (blocks := (first.read(_BLOCK), second.read(_BLOCK)))[0] == blocks[1] and blocks[0]:
             position += len(blocks[0])
     position += differences.common_length(*blocks)
-    counts = counted(sizes[0], "byte") if sizes[0] == sizes[1] else f"{sizes[0]:,} against {counted(sizes[1], 'byte')}"
-    return f"{counts}, from byte {position:,} on"
+    return differences.sizes(one.detail.stat().st_size, other.detail.stat().st_size, position)

@@ -41,7 +41,7 @@ _MAIN_OP = "saved_model_main_op"
 
 def entries(artifact: StoredArtifact, files: Files) -> Iterator[ContentEntry]:
     """Yield the SavedModels."""
-    for name in [*files.take(_FILE), *files.take(f"*/{_FILE}")]:
+    for name in files.take_named(_FILE):
         folder = name.removesuffix(_FILE)
         files.leave_out([f"{folder}fingerprint.pb"])
         label = _label(name)

@@ -30,7 +30,7 @@ _EVENTS = "events.out.tfevents.*"
 
 def entries(artifact: StoredArtifact, files: Files) -> Iterator[ContentEntry]:
     """Yield events, arrays and documents."""
-    for name in sorted([*files.take(_EVENTS), *files.take(f"*/{_EVENTS}")], key=_folder_first):
+    for name in sorted(files.take_named(_EVENTS), key=_folder_first):
         try:
             for record in tfrecords.read(files.path(name)):
                 yield from _event(tf.compat.v1.Event.FromString(record), _folder_first(name)[0])

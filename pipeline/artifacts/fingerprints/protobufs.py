@@ -43,7 +43,7 @@ def without(message: Any, *fields: str) -> Any:
 def _explain(one: ContentEntry, other: ContentEntry) -> str:
     """Return the first field that differs: `bytes_stats.avg_num_bytes: 271.5 against 271.6`."""
     fields, others = dict(_leaves(one.detail, "")), dict(_leaves(other.detail, ""))
-    for path in [*fields, *(path for path in others if path not in fields)]:
+    for path in {**fields, **others}:
         if path not in fields or path not in others:
             return f"only the {'first' if path in fields else 'second'} has {path}"
         if repr(fields[path]) != repr(others[path]):
