@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
-import hashlib
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator
 
 from pipeline.artifacts.fingerprints import differences
 from pipeline.artifacts.fingerprints.entries import ContentEntry
+from pipeline.core import file_digests
 
 _BLOCK = 1 << 20  # bytes read at once
 
@@ -72,11 +72,7 @@ class Files:
         path = self.path(name)
         if path.is_dir():
             return ContentEntry(f"link {name}", os.readlink(path))
-        sha = hashlib.sha256()
-        with open(path, "rb") as file:
-            while block := file.read(_BLOCK):
-                sha.update(block)
-        return ContentEntry(f"file {name}", sha.digest(), _explain_files, path)
+        return ContentEntry(f"file {name}", bytes.fromhex(file_digests.of_file(path)), _explain_files, path)
 
     def parsed(self, name: str, parse: Callable[[pathlib.Path, str], Iterable[ContentEntry]]) -> Iterator[ContentEntry]:
         """Yield the entries that `parse` returns for a file's path and name, or its bytes if it cannot be read."""
