@@ -41,19 +41,17 @@ def read(artifact: StoredArtifact, root: Root | None) -> Preview | None:
       None if its files were not found, or there is nothing to show of them. A file that cannot be read is a preview of
       one sentence.
     """
-    kind = types.find(artifact.type_name)
-    if not os.path.isdir(artifact.folder):
-        return None if kind.cached else _made(artifact)[0]
-    cache = _cache(root)
-    key = _key(artifact) if kind.cached and cache else ""
-    if not key or not cache:
+    if not types.find(artifact.type_name).cached:
         return _made(artifact)[0]
-    entry = cache / key
-    found = previews.read(entry, artifact.type_name)
+    if not os.path.isdir(artifact.folder):
+        return None
+    cache, key = _cache(root), _key(artifact)
+    entry = cache / key if cache and key else None
+    found = previews.read(entry, artifact.type_name) if entry else None
     if found is None:
         found, is_readable = _made(artifact)
-        if found is not None and is_readable:
-            _write(cache, entry, artifact.type_name, found)
+        if found is not None and is_readable and entry:
+            _write(entry, artifact.type_name, found)
     return found
 
 
@@ -101,11 +99,11 @@ def _key(artifact: StoredArtifact) -> str:
     return hashlib.sha256(json.dumps(parts).encode(errors="surrogatepass")).hexdigest()
 
 
-def _write(cache: pathlib.Path, entry: pathlib.Path, type_name: str, preview: Preview) -> None:
+def _write(entry: pathlib.Path, type_name: str, preview: Preview) -> None:
     with contextlib.suppress(OSError, ValueError):  # a full disk, no permission, another process: nothing is lost
-        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        entry.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         previews.write(entry, type_name, preview, {})
-        entries = [one for one in cache.iterdir() if _ENTRY.fullmatch(one.name)]
+        entries = [one for one in entry.parent.iterdir() if _ENTRY.fullmatch(one.name)]
         entries.sort(key=lambda one: one.lstat().st_mtime, reverse=True)
         for old in entries[_MOST_ENTRIES:]:
             shutil.rmtree(old, ignore_errors=True)
