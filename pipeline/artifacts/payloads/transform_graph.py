@@ -10,6 +10,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from pipeline.artifacts.payloads import files, saved_model, vocabularies
 from pipeline.artifacts.payloads.features import Feature, table
+from pipeline.artifacts.payloads.schema import type_name
 from pipeline.artifacts.sections import Box, Diagram, Preview, Section
 from pipeline.artifacts.types import PNGs, StoredArtifact
 
@@ -52,8 +53,8 @@ def _features(schema: Any) -> tuple[Feature, ...]:
 
 
 def _type(feature: Any) -> str:
-    name = str(schema_pb2.FeatureType.Name(feature.type)).lower()
-    return _TYPES.get(name, name.removeprefix("type_"))
+    name = type_name(feature)
+    return _TYPES.get(name, name)
 
 
 def _shape(feature: Any) -> str:
