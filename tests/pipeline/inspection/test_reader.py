@@ -55,10 +55,6 @@ def reader(look):
     return look()
 
 
-def note(recorded, run_id, **fields):
-    recorded.end(run_id, **fields)
-
-
 def ids(rows):
     return [row.id for row in rows]
 
@@ -75,7 +71,7 @@ class TestRuns:
 
     def test_a_row_is_read_of_the_context_alone(self, recorded, reader, monkeypatch):
         recorded.run("r1", names=["SchemaGen"])
-        note(recorded, "r1", state="succeeded", seconds=30.5, dataset="mnist 3.0.1", trigger="manual", test_bce=0.0885,
+        recorded.end("r1", state="succeeded", seconds=30.5, dataset="mnist 3.0.1", trigger="manual", test_bce=0.0885,
              active_units=23.0, blessed=1, executed=4, cached=6)  # fmt: skip
         monkeypatch.setattr(reader.store._client, "get_executions_by_context", lambda *_: pytest.fail("read"))
         [row] = reader.runs(limit=9)[0]
@@ -142,7 +138,7 @@ class TestRuns:
 
     def test_one_that_broke_off_is_said_to_and_nothing_is_written(self, recorded, look):
         recorded.writer.execution("killed", "ExampleGen", STATE.RUNNING)
-        note(recorded, "killed", trigger="manual")
+        recorded.end("killed", trigger="manual")
         before = tree(recorded.root.path)
         [row] = look().runs(limit=9)[0]
         assert (row.state, row.trigger) == (RunState.UNFINISHED, "manual")
@@ -168,7 +164,7 @@ class TestRuns:
     def test_a_killed_run_lasted_until_its_last_event(self, recorded, look):
         """Its last node has no end in ML Metadata, so its start would count."""
         recorded.writer.execution("killed", "ExampleGen", STATE.RUNNING)
-        note(recorded, "killed", trigger="manual")
+        recorded.end("killed", trigger="manual")
         began = recorded.store().run_began("killed")
         event_log.append(recorded.root.path, "killed", Note("x"))
         path = event_log.path_of(recorded.root.path, "killed")
@@ -196,12 +192,12 @@ class TestRuns:
         [killed] = look().runs(limit=9)[0]
         assert (killed.state, killed.started) == (RunState.UNFINISHED, began)
         assert 3600 <= killed.seconds < 3660
-        note(recorded, "r1", state="succeeded", seconds=3605.0)
+        recorded.end("r1", state="succeeded", seconds=3605.0)
         assert look().runs(limit=9)[0][0].started == began
 
     def test_a_resumed_run_in_progress_lasts_as_long_as_its_attempts(self, recorded, look):
         recorded.writer.execution("r1", "ExampleGen", STATE.RUNNING)
-        note(recorded, "r1", state="failed", seconds=30.0)
+        recorded.end("r1", state="failed", seconds=30.0)
         now = datetime.datetime.now(datetime.timezone.utc)
         began, again = (now - datetime.timedelta(seconds=seconds) for seconds in (7200, 60))
         properties = with_next_attempt(recorded.store().run_properties("r1"), began, again)
@@ -214,7 +210,7 @@ class TestRuns:
 
     def test_the_attempts_of_a_resumed_run_are_told_and_the_last_execution_of_a_node_counts(self, recorded, look):
         recorded.run("r1", failed="SchemaGen")
-        note(recorded, "r1", state="failed", seconds=3.0, error="SchemaGen: no schema", trigger="manual")
+        recorded.end("r1", state="failed", seconds=3.0, error="SchemaGen: no schema", trigger="manual")
         recorder = MetadataWriter(recorded.root)
         began = datetime.datetime(2026, 11, 24, 12, tzinfo=datetime.timezone.utc)
         again = began + datetime.timedelta(minutes=1)
@@ -227,7 +223,7 @@ class TestRuns:
             (began, "failed", "SchemaGen: no schema"),
             (again, None, ""),
         ]
-        note(recorded, "r1", state="succeeded", seconds=5.0)
+        recorded.end("r1", state="succeeded", seconds=5.0)
         found = look().run("r1")
         assert (found.row.state, found.row.error) == (RunState.SUCCEEDED, "")
         assert [(one.state, one.seconds) for one in found.attempts] == [("failed", 3.0), ("succeeded", 2.0)]
@@ -237,7 +233,7 @@ class TestRuns:
     def test_sorted_and_by_state(self, recorded, reader):
         for run_id, bce in (("a", 0.2), ("b", None), ("c", 0.1)):
             recorded.run(run_id, names=["SchemaGen"])
-            note(recorded, run_id, state="succeeded" if bce else "failed", test_bce=bce)
+            recorded.end(run_id, state="succeeded" if bce else "failed", test_bce=bce)
         assert ids(reader.runs(limit=9, sort="test_bce")[0]) == ["a", "c", "b"]
         assert ids(reader.runs(limit=9, sort="test_bce", ascending=True)[0]) == ["c", "a", "b"]
         assert ids(reader.runs(limit=9, state=RunState.SUCCEEDED)[0]) == ["c", "a"]
