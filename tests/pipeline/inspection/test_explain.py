@@ -26,6 +26,10 @@ def recorded(tmp_path):
     return Recorded(tmp_path)
 
 
+def explained(recorded, run_id, node):
+    return explain.explain(PIPELINE, recorded.store(), recorded.root, run_id, node)
+
+
 def sizes(recorded, node):
     """Lines of parts that are the same, as they are to be shown."""
     key = recorded.decisions()[node].key
@@ -42,7 +46,7 @@ def sizes(recorded, node):
 
 def test_a_first_execution_has_nothing_to_be_compared_with(recorded):
     recorded.run("r1", names=TO_TRAINER)
-    answer = explain.explain(PIPELINE, recorded.store(), recorded.root, "r1", "Trainer")
+    answer = explained(recorded, "r1", "Trainer")
     assert (answer.run_id, answer.node, answer.state) == ("r1", "Trainer", "executed")
     assert (answer.against, answer.changes, answer.reasons) == ("", (), ("as asked",))
     assert why.as_text(answer).splitlines() == [
@@ -55,19 +59,19 @@ def test_a_first_execution_has_nothing_to_be_compared_with(recorded):
 
 def test_the_name_of_a_node_is_found_whatever_its_capitals(recorded):
     recorded.run("r1", failed="Transform")
-    answer = explain.explain(PIPELINE, recorded.store(), recorded.root, "r1", "exampleGEN")
+    answer = explained(recorded, "r1", "exampleGEN")
     assert answer.node == "ExampleGen"
     with pytest.raises(NotFoundError, match=r"no node traner; did you mean Trainer\?"):
-        explain.explain(PIPELINE, recorded.store(), recorded.root, "r1", "traner")
+        explained(recorded, "r1", "traner")
     with pytest.raises(NotFoundError, match="Trainer has no execution in run r1"):
-        explain.explain(PIPELINE, recorded.store(), recorded.root, "r1", "trainer")
+        explained(recorded, "r1", "trainer")
 
 
 def test_an_execution_is_compared_field_by_field_with_the_nearest_before_it(recorded):
     recorded.run("r1", names=TO_TRAINER)
     recorded.run("r2", "training.epochs=60", names=TO_TRAINER)
     recorded.run("r3", "training.epochs=70", "model.l1=0.5", names=TO_TRAINER)
-    answer = explain.explain(PIPELINE, recorded.store(), recorded.root, "r2", "Trainer")
+    answer = explained(recorded, "r2", "Trainer")
     assert answer.against == "r1"
     assert [(change.part, str(change)) for change in answer.changes] == [("parameters", "epochs: 50 -> 60")]
     assert answer.key["parameters"]["epochs"] == "60"
@@ -91,16 +95,14 @@ def test_an_execution_is_compared_field_by_field_with_the_nearest_before_it(reco
 def test_an_earlier_attempt_at_the_same_run_is_called_that(recorded):
     recorded.run("r1", names=TO_TRAINER)
     recorded.run("r2", "training.epochs=60", names=TO_TRAINER)
-    answer = dataclasses.replace(
-        explain.explain(PIPELINE, recorded.store(), recorded.root, "r2", "Trainer"), against="r2"
-    )
+    answer = dataclasses.replace(explained(recorded, "r2", "Trainer"), against="r2")
     assert "nearest earlier execution: an earlier attempt at this run" in why.as_text(answer).splitlines()
 
 
 def test_several_changes_of_a_part_stand_below_each_other(recorded):
     recorded.run("r1", names=TO_TRAINER)
     recorded.run("r2", "training.epochs=60", "training.seed=3", names=TO_TRAINER)
-    lines = why.as_text(explain.explain(PIPELINE, recorded.store(), recorded.root, "r2", "Trainer")).splitlines()
+    lines = why.as_text(explained(recorded, "r2", "Trainer")).splitlines()
     assert lines[6:8] == ["parameters  epochs: 50 -> 60", "            seed: 0 -> 3"]
 
 
@@ -109,7 +111,7 @@ def test_data_is_told_file_by_file(recorded):
     (recorded.data / "mnist-train.tfrecord").write_bytes(b"other images")
     (recorded.data / "mnist-test.tfrecord").rename(recorded.data / "mnist-test-2.tfrecord")
     recorded.run("r2")
-    answer = explain.explain(PIPELINE, recorded.store(), recorded.root, "r2", "ExampleGen")
+    answer = explained(recorded, "r2", "ExampleGen")
     digest = recorded.source().files["mnist-test-2.tfrecord"][:12]
     assert [str(change) for change in answer.changes] == [
         f"mnist-test-2.tfrecord is new: {digest}",
@@ -121,7 +123,7 @@ def test_data_is_told_file_by_file(recorded):
 def test_files_of_data_are_counted_also_if_they_are_many(recorded):
     recorded.run("r1", names=TO_TRAINER)
     recorded.run("r2", names=TO_TRAINER)
-    answer = explain.explain(PIPELINE, recorded.store(), recorded.root, "r2", "ExampleGen")
+    answer = explained(recorded, "r2", "ExampleGen")
     lines = why.as_text(answer).splitlines()
     assert f"data        the same ({len(recorded.source().files)} files)" in lines
     assert "inputs      none" in lines
@@ -132,7 +134,7 @@ def test_files_of_data_are_counted_also_if_they_are_many(recorded):
 def test_other_inputs_are_told_by_their_digests(recorded):
     recorded.run("r1")
     recorded.run("r2", "training.epochs=60")
-    answer = explain.explain(PIPELINE, recorded.store(), recorded.root, "r2", "Evaluator")
+    answer = explained(recorded, "r2", "Evaluator")
     old, new = (recorded.outputs(run, "Trainer")["model"].content for run in ("r1", "r2"))
     assert [str(change) for change in answer.changes] == [
         f"model: {old[:20]} -> {new[:20]}"
@@ -143,8 +145,8 @@ def test_later_executions_do_not_count(recorded):
     recorded.run("r1", names=TO_TRAINER)
     recorded.run("r2", "training.epochs=60", "training.seed=3", names=TO_TRAINER)
     recorded.run("r3", "training.epochs=60", names=TO_TRAINER)
-    assert explain.explain(PIPELINE, recorded.store(), recorded.root, "r2", "Trainer").against == "r1"
-    assert explain.explain(PIPELINE, recorded.store(), recorded.root, "r1", "Trainer").against == ""
+    assert explained(recorded, "r2", "Trainer").against == "r1"
+    assert explained(recorded, "r1", "Trainer").against == ""
 
 
 def test_an_old_run_is_compared_with_what_was_before_it_however_many_came_after(recorded):
@@ -153,13 +155,13 @@ def test_an_old_run_is_compared_with_what_was_before_it_however_many_came_after(
     given = {node: recorded.outputs("r1", node) for node in TO_TRAINER}
     for number in range(3, 26):
         recorded.run(f"r{number}", f"training.epochs={number}", names=["Trainer"], given=given)
-    assert explain.explain(PIPELINE, recorded.store(), recorded.root, "r2", "Trainer").against == "r1"
+    assert explained(recorded, "r2", "Trainer").against == "r1"
 
 
 def test_a_cached_node_names_the_run_whose_outputs_it_used(recorded):
     recorded.run("r1")
     recorded.replay("r2")
-    answer = explain.explain(PIPELINE, recorded.store(), recorded.root, "r2", "Trainer")
+    answer = explained(recorded, "r2", "Trainer")
     assert (answer.state, answer.against, answer.changes, answer.reasons) == ("cached", "r1", (), ())
     same = sizes(recorded, "Trainer")
     assert why.as_text(answer).splitlines() == [
@@ -181,14 +183,14 @@ def test_a_cached_node_names_neither_a_failed_nor_a_damaged_execution_of_the_sam
     recorded.run("r3", failed="ExampleGen")
     (recorded.folder_of("r2", "ExampleGen", "examples") / "part-0").unlink()
     recorded.replay("r4", names=["ExampleGen"])
-    assert explain.explain(PIPELINE, recorded.store(), recorded.root, "r4", "ExampleGen").against == "r1"
+    assert explained(recorded, "r4", "ExampleGen").against == "r1"
 
 
 def test_a_cached_node_without_outputs_names_one_that_succeeded(recorded):
     recorded.run("r1")
     recorded.run("r2", failed="DataGate")
     recorded.replay("r3", names=["DataGate"])
-    assert explain.explain(PIPELINE, recorded.store(), recorded.root, "r3", "DataGate").against == "r1"
+    assert explained(recorded, "r3", "DataGate").against == "r1"
 
 
 def test_a_cached_node_names_none_that_ran_later(recorded):
@@ -196,13 +198,13 @@ def test_a_cached_node_names_none_that_ran_later(recorded):
     recorded.replay("r2")
     recorded.run("r3")
     for node in ("DataGate", "Trainer"):
-        assert explain.explain(PIPELINE, recorded.store(), recorded.root, "r2", node).against == "r1"
+        assert explained(recorded, "r2", node).against == "r1"
 
 
 def test_a_failed_node_is_told_with_what_differs(recorded):
     recorded.run("r1", names=TO_TRAINER)
     recorded.run("r2", "training.epochs=60", names=TO_TRAINER, failed="Trainer")
-    answer = explain.explain(PIPELINE, recorded.store(), recorded.root, "r2", "Trainer")
+    answer = explained(recorded, "r2", "Trainer")
     assert (answer.state, answer.against) == ("failed", "r1")
     assert [str(change) for change in answer.changes] == ["epochs: 50 -> 60"]
 
@@ -210,9 +212,7 @@ def test_a_failed_node_is_told_with_what_differs(recorded):
 def test_as_json_it_is_one_object(recorded):
     recorded.run("r1", names=TO_TRAINER)
     recorded.run("r2", "training.epochs=60", names=TO_TRAINER)
-    found = json.loads(
-        serialization.document(explain.explain(PIPELINE, recorded.store(), recorded.root, "latest", "Trainer"))
-    )
+    found = json.loads(serialization.document(explained(recorded, "latest", "Trainer")))
     assert (found["schema_version"], found["run_id"], found["node"], found["against"]) == (2, "r2", "Trainer", "r1")
     assert found["changes"] == [{"part": "parameters", "field": "epochs", "old": "50", "new": "60"}]
     assert set(found["key"]) == {"code", "parameters", "data", "inputs", "packages"}
@@ -222,7 +222,7 @@ def test_as_json_it_is_one_object(recorded):
 def test_asking_writes_nothing(recorded):
     recorded.run("r1")
     before = tree(recorded.folder)
-    explain.explain(PIPELINE, recorded.store(), recorded.root, "latest", "Trainer")
+    explained(recorded, "latest", "Trainer")
     assert tree(recorded.folder) == before
 
 
@@ -236,16 +236,16 @@ def test_a_moved_root_is_answered_too(recorded):
 def test_what_is_not_there_is_not_found(recorded, tmp_path):
     recorded.run("r1", failed="StatisticsGen")
     with pytest.raises(NotFoundError, match="no run r9"):
-        explain.explain(PIPELINE, recorded.store(), recorded.root, "r9", "Trainer")
+        explained(recorded, "r9", "Trainer")
     with pytest.raises(NotFoundError) as error:
-        explain.explain(PIPELINE, recorded.store(), recorded.root, "r1", "SchmaGen")
+        explained(recorded, "r1", "SchmaGen")
     assert str(error.value).startswith("no node SchmaGen; did you mean SchemaGen? (there are: ExampleGen, ")
 
 
 def test_an_execution_without_a_key_cannot_be_explained(recorded):
     recorded.run("r1", names=TO_TRAINER, noted=False)
     with pytest.raises(NotFoundError, match=r"Trainer.*r1"):
-        explain.explain(PIPELINE, recorded.store(), recorded.root, "r1", "Trainer")
+        explained(recorded, "r1", "Trainer")
 
 
 def test_what_has_not_ended_is_said_to_be_so(recorded):
@@ -253,7 +253,7 @@ def test_what_has_not_ended_is_said_to_be_so(recorded):
     [execution] = recorded.writer.store.get_executions_by_id([made["Trainer"]])
     execution.last_known_state = STATE.RUNNING
     recorded.writer.store.put_executions([execution])
-    assert explain.explain(PIPELINE, recorded.store(), recorded.root, "r1", "Trainer").state == "not ended"
+    assert explained(recorded, "r1", "Trainer").state == "not ended"
 
 
 # --- packages that were required ---------------------------------------------------------------
@@ -284,7 +284,7 @@ def write_manifest(recorded, run_id, **versions):
 def test_required_packages_are_named_from_the_manifests_and_those_of_other_nodes_are_not(after_an_update):
     write_manifest(after_an_update, "r1", **{"absl-py": "1.4", "same": "1", "gone": "1", "matplotlib": "1"})
     write_manifest(after_an_update, "r2", **{"absl-py": "99", "same": "1", "new": "2", "matplotlib": "2"})
-    answer = explain.explain(PIPELINE, after_an_update.store(), after_an_update.root, "r2", "SchemaGen")
+    answer = explained(after_an_update, "r2", "SchemaGen")
     assert [str(change) for change in answer.changes] == [
         "and all that these require changed",
         "absl-py: 1.4 -> 99",
@@ -300,7 +300,7 @@ def test_required_packages_are_named_from_the_manifests_and_those_of_other_nodes
 def test_where_a_manifest_is_gone_the_sum_alone_is_told(after_an_update, there):
     for run_id in there:
         write_manifest(after_an_update, run_id, **{"absl-py": run_id})
-    answer = explain.explain(PIPELINE, after_an_update.store(), after_an_update.root, "r2", "SchemaGen")
+    answer = explained(after_an_update, "r2", "SchemaGen")
     assert [str(change) for change in answer.changes] == ["and all that these require changed"]
 
 
@@ -309,6 +309,4 @@ def test_manifests_are_not_read_where_no_required_package_changed(recorded):
     recorded.run("r2", "training.epochs=60", names=TO_TRAINER)
     write_manifest(recorded, "r1", other="1")
     write_manifest(recorded, "r2", other="2")
-    assert [
-        str(change) for change in explain.explain(PIPELINE, recorded.store(), recorded.root, "r2", "Trainer").changes
-    ] == ["epochs: 50 -> 60"]
+    assert [str(change) for change in explained(recorded, "r2", "Trainer").changes] == ["epochs: 50 -> 60"]
