@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.definition.spec import Node, Pipeline
@@ -32,9 +33,7 @@ class Unrecorded:
         last = last_sign(context, executions)
         if last is None or datetime.datetime.now(datetime.timezone.utc) - last > _LONGEST_SILENCE:
             return False
-        newer = [one for one in self.contexts if one.id > context.id]
-        pipeline = self._store.pipeline_of_run(context)
-        return all(self._store.pipeline_of_run(one) != pipeline for one in newer)
+        return not self._is_followed(context)
 
     def registered_only(self, context: RunContext, executions: Sequence[Execution], ran: int) -> list[str]:
         """Return the nodes that were registered for a run, but not executed.
@@ -59,8 +58,8 @@ class Unrecorded:
                 found.append(one.node)
         return found
 
-    def _is_followed(self, context: RunContext, before: int) -> bool:
-        """Return whether a newer run of the same pipeline began before a context was made."""
+    def _is_followed(self, context: RunContext, before: float = math.inf) -> bool:
+        """Return whether a newer run of the same pipeline began before the context with an id was made."""
         pipeline = self._store.pipeline_of_run(context)
         newer = [one for one in self.contexts if context.id < one.id < before]
         return any(self._store.pipeline_of_run(one) == pipeline for one in newer)
