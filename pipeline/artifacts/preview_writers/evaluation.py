@@ -24,7 +24,8 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
     gates = [gate for gate in judged(measured, artifact.folder) if math.isfinite(gate.value)]
     slices = {f"label {label}": _finite(values) for label, values in measured.per_label.items()}
     names = list(dict.fromkeys(name for values in slices.values() for name in values))
-    found: list[Section] = [Pairs("metrics on the test split", _labelled(measured.overall))]
+    overall = {metrics.label(name): value for name, value in _finite(measured.overall).items()}
+    found: list[Section] = [Pairs("metrics on the test split", overall)]
     if gates:
         found.append(Table("thresholds", _THRESHOLDS, tuple(_row(gate) for gate in gates)))
     loss = metrics.LOSSES[metrics.loss_of(measured.overall)].metric
@@ -72,10 +73,6 @@ def _gates(folder: pathlib.Path, loss: str) -> thresholds.Gates:
         max_dead_units=limits.get(("dead_units", False), math.inf),
         max_active_units=limits.get(("active_units", False), math.inf),
     )
-
-
-def _labelled(values: dict[str, float]) -> dict[str, float]:
-    return {metrics.label(name): value for name, value in _finite(values).items()}
 
 
 def _finite(values: dict[str, float]) -> dict[str, float]:

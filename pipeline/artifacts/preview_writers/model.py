@@ -39,7 +39,7 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
         return None
     graph = saved_model.read(path)
     activations = {**saved_model.activations_in(graph), **adapter.ACTIVATIONS}
-    if not _has_sigmoid(graph):
+    if all(node.op != "Sigmoid" for node in saved_model.nodes(graph)):
         activations[adapter.LOGITS_LAYER] = ""  # of a model trained with the mean squared error
     layers = saved_layers.layers_of(variables_of(path.parent), activations)
     tiles, shown = _units(layers, artifact)
@@ -76,10 +76,6 @@ def variables_of(folder: pathlib.Path) -> dict[str, npt.NDArray[Any]]:
 def _by_numbers(key: str) -> list[tuple[int, str]]:
     """Sort key: `variables/10` after `variables/9`."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", key)]
-
-
-def _has_sigmoid(graph: Any) -> bool:
-    return any(node.op == "Sigmoid" for node in saved_model.nodes(graph))
 
 
 def _units(layers: tuple[SavedLayer, ...], artifact: StoredArtifact) -> tuple[tuple[Tile, ...], PNGs]:
