@@ -245,10 +245,9 @@ def _property_differences(runs: Sequence[Run]) -> list[SettingDifference]:
     return [SettingDifference("configuration", field, row) for field, row in values.items() if len(set(row)) > 1]
 
 
-def _parameters(node: NodeRun | None) -> dict[str, str]:
+def _parameters(node: NodeRun) -> dict[str, str]:
     """Return the properties of a node that say what it does, not in which run."""
-    given = node.properties.items() if node else ()
-    return {name: str(value) for name, value in given if properties.is_parameter(name)}
+    return {name: str(value) for name, value in node.properties.items() if properties.is_parameter(name)}
 
 
 def _metrics(runs: Sequence[Run]) -> Iterable[MetricDifference]:
