@@ -36,6 +36,7 @@ tft = lazy.module("tensorflow_transform")
 pytestmark = pytest.mark.component
 
 PIXELS = HEIGHT * WIDTH
+RELU = dict.fromkeys(("encoder_hidden", "code", "decoder_hidden"), "relu")
 
 
 def folder_of(made: Any) -> pathlib.Path:
@@ -45,15 +46,9 @@ def folder_of(made: Any) -> pathlib.Path:
 # --- model
 
 
-RELU = dict.fromkeys(("encoder_hidden", "code", "decoder_hidden"), "relu")
-
-
 @pytest.fixture(scope="module")
 def inputs(trained: Trained) -> dict[str, pathlib.Path]:
     return {"examples": folder_of(trained.examples), "transform_graph": folder_of(trained.transform_graph)}
-
-
-RELU = dict.fromkeys(("encoder_hidden", "code", "decoder_hidden"), "relu")
 
 
 @pytest.fixture(scope="module")
@@ -169,23 +164,20 @@ def test_a_deeper_autoencoder_has_all_its_layers_and_answers(
     inputs: dict[str, pathlib.Path], tmp_path: pathlib.Path
 ) -> None:
     """Three hidden layers before and after the code; more than ten variables, so that order by text would be wrong."""
-    pixels, sizes = (
-        PIXELS,
-        {"hidden_a": 9, "hidden_b": 8, "hidden_c": 7, "code": 3, "back_c": 7, "back_b": 8, "back_a": 9},
-    )
+    sizes = {"hidden_a": 9, "hidden_b": 8, "hidden_c": 7, "code": 3, "back_c": 7, "back_b": 8, "back_a": 9}
     module = tf.Module()
     layers = [keras.layers.Dense(units, "relu", name=name) for name, units in sizes.items()]
-    layers.append(keras.layers.Dense(pixels, "sigmoid", name="pixels"))
-    chain = keras.Sequential([keras.Input((pixels,)), *layers])
+    layers.append(keras.layers.Dense(PIXELS, "sigmoid", name="pixels"))
+    chain = keras.Sequential([keras.Input((PIXELS,)), *layers])
     layers[3].bias.assign([1.0, 1.0, -100.0])  # one unit is never active
     module.model_variables = chain.trainable_variables
-    spec = tf.TensorSpec([None, pixels], tf.float32, name="images")
+    spec = tf.TensorSpec([None, PIXELS], tf.float32, name="images")
     reconstruct = tf.function(lambda images: {"pixels": chain(images)}, input_signature=[spec], autograph=False)
     tf.saved_model.save(module, str(tmp_path / "Format-Serving"), signatures={"reconstruct": reconstruct})
     made, pictures = model.make(artifact("Model", tmp_path, inputs=inputs))
     rows = made.records("layers")
     assert [row["layer"] for row in rows] == [*sizes, "pixels"]
-    assert [(row["inputs"], row["outputs"]) for row in rows[:2]] == [(pixels, 9), (9, 8)]
+    assert [(row["inputs"], row["outputs"]) for row in rows[:2]] == [(PIXELS, 9), (9, 8)]
     assert [row["activation"] for row in rows] == ["relu"] * 7 + ["sigmoid"]
     tiles = made.section(ANSWERS).tiles
     assert tiles[2] == Tile("unit 2", (), "dead")
@@ -265,9 +257,6 @@ def test_a_model_run_of_others_is_not_shown(tmp_path: pathlib.Path) -> None:
 
 
 # --- evaluation and blessing
-
-
-RELU = dict.fromkeys(("encoder_hidden", "code", "decoder_hidden"), "relu")
 
 
 @pytest.fixture(scope="module")
