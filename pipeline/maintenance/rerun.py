@@ -140,11 +140,6 @@ def rerun(
     return str(summary["run_id"])
 
 
-def outputs_of_run(store: Store, run_id: str) -> RunOutputs:
-    """Return all outputs of a run."""
-    return store.outputs_by_name({node: one.id for node, one in store.executions(run_id).items()})
-
-
 def copy_inputs(root: Root, store: Store, run_id: str, needed: list[str], place: Root) -> None:
     """Copy the metadata store and the outputs of these nodes to another root, with the paths of that root."""
     place.path.mkdir(exist_ok=True)

@@ -110,7 +110,7 @@ def restore(
     """
     store = open_store(root, read_only=True)
     run_id, node, key = _origin(pipeline, store, artifact_id)
-    outputs = [_Output(*names, one) for names, one in rerun.outputs_of_run(store, run_id).items()]
+    outputs = [_Output(*names, one) for names, one in store.outputs_of_run(run_id).items()]
     _check(pipeline, root, next(one for one in outputs if (one.node, one.key) == (node, key)))
     recorded = rerun.recorded_manifest(pipeline, root, store, run_id)
     note_environment(run_id, rerun.environment_differences(pipeline, recorded))
@@ -125,7 +125,7 @@ def restore(
         note(numeric_variables.notice(rerun.ignored_variables(recorded)))
         first, workers = "" if whole else node, recorded.engine.workers
         new_run = rerun.rerun(pipeline, root, store, recorded, scratch, first, node, workers, {})
-        made = rerun.outputs_of_run(open_store(scratch), new_run)
+        made = open_store(scratch).outputs_of_run(new_run)
         lost = [*lost_inputs, *(one for one in outputs if one.node == node and one.is_lost)]
         pairs = [(one, _checked(one, made.get((one.node, one.key)), run_id)) for one in lost]
         restored = tuple(_put_back(root, scratch, one, other) for one, other in pairs)

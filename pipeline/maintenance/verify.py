@@ -154,7 +154,7 @@ def verify(
             if remedy := _remedy(differences):
                 raise type(error)(f"{error}; {remedy}") from error
             raise
-        ours, theirs = rerun.outputs_of_run(store, run_id), rerun.outputs_of_run(open_store(scratch), new_run)
+        ours, theirs = store.outputs_of_run(run_id), open_store(scratch).outputs_of_run(new_run)
         names = [node] if node else [one.name for one in pipeline.nodes if not one.depends_on_history]
         artifacts = tuple(_compare(pipeline, names, ours, theirs, root, recorded))
         verified = all(one.verdict != ArtifactVerdict.DIFFERENT for one in artifacts)

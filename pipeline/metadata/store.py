@@ -112,6 +112,10 @@ class Store(Contexts):
         found = self.outputs_of(executions.values())
         return {(node, key): one for node, number in executions.items() for key, one in found[number].items()}
 
+    def outputs_of_run(self, run_id: str) -> dict[tuple[str, str], Artifact]:
+        """Return all outputs of a run, by node and output key."""
+        return self.outputs_by_name({node: one.id for node, one in self.executions(run_id).items()})
+
     def _artifacts_of_executions(self, execution_ids: Collection[int], wrote: bool) -> dict[int, dict[str, Artifact]]:
         events = self.events_of_executions(execution_ids)
         events = [event for event in events if event.wrote == wrote and event.declared and event.key]

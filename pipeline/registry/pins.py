@@ -48,11 +48,7 @@ def pin(root: Root, wanted: str, reason: str) -> Pinned:
 
 def _outputs(store: Store, run_id: str) -> tuple[tuple[str, ...], bool]:
     """Return a run's outputs whose files `sae gc` deleted, as `NODE:KEY`; and whether there are others."""
-    outputs = {
-        f"{node}:{key}": bool(artifact.deleted)
-        for node, execution in store.executions(run_id).items()
-        for key, artifact in store.outputs(execution.id).items()
-    }
+    outputs = {f"{node}:{key}": bool(one.deleted) for (node, key), one in store.outputs_of_run(run_id).items()}
     return tuple(name for name, is_deleted in outputs.items() if is_deleted), not all(outputs.values())
 
 

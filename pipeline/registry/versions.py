@@ -142,5 +142,4 @@ def why_not_pushed(properties: Mapping[str, object]) -> str:
 
 def output_of_type(store: Store, run_id: str, type_name: str) -> Artifact | None:
     """Return the artifact of this type that a run made or reused; None if there is none."""
-    outputs = (output for one in store.executions(run_id).values() for output in store.outputs(one.id).values())
-    return next((output for output in outputs if output.type == type_name), None)
+    return next((output for output in store.outputs_of_run(run_id).values() if output.type == type_name), None)

@@ -44,7 +44,9 @@ def record(root: Root, pipeline: Pipeline, found: Sweep) -> None:
     from pipeline.artifacts import fingerprints  # needs NumPy, which an installation that only reads lacks
 
     store = open_store(root)
-    written = _write(root, pipeline, found, _models(store, pipeline, found))
+    outputs = {one.number: store.outputs_of_run(one.run) for one in found.points if one.run}
+    models = {number: of[name].content for number, of in outputs.items() if (name := pipeline.model) and name in of}
+    written = _write(root, pipeline, found, models)
     digest = fingerprints.content_digest(StoredArtifact(properties.SWEEP, written, {}))
     known = newest(store, found.row.name)
     if known is not None and known.content == digest and _is_whole(known, written):
@@ -52,12 +54,12 @@ def record(root: Root, pipeline: Pipeline, found: Sweep) -> None:
         return
     folder = written.with_name(str(_next_number(store, found.row.name, written.parent)))
     written.rename(folder)
-    wanted = [output for output in (pipeline.model, pipeline.evaluation) if output is not None]
     inputs = [
-        artifact.id
+        outputs[point.number][name].id
         for point in found.points
         if point.state == PointState.SUCCEEDED
-        for artifact in _outputs(store, point.run, wanted).values()
+        for name in (pipeline.model, pipeline.evaluation)
+        if name and name in outputs[point.number]
     ]
     MetadataWriter(root).record_sweep(
         found.row.name, folder, inputs, {properties.CONTENT_DIGEST: digest, "points": len(found.points)}
@@ -92,23 +94,6 @@ def _next_number(store: Store, name: str, results: pathlib.Path) -> int:
     recorded = [pathlib.Path(one.uri).name for one in _recorded(store, name)]
     there = [path.name for path in results.iterdir()]
     return max((int(one) for one in (*recorded, *there) if one.isdecimal()), default=0) + 1
-
-
-def _outputs(store: Store, run_id: str, wanted: list[tuple[str, str]]) -> dict[tuple[str, str], Artifact]:
-    executions = store.executions(run_id)
-    found = {}
-    for node, key in wanted:
-        if node in executions and (output := store.outputs(executions[node].id).get(key)) is not None:
-            found[node, key] = output
-    return found
-
-
-def _models(store: Store, pipeline: Pipeline, found: Sweep) -> dict[int, str]:
-    """Return the content digest of the model of each point."""
-    if pipeline.model is None:
-        return {}
-    models = {one.number: _outputs(store, one.run, [pipeline.model]) for one in found.points if one.run}
-    return {number: output.content for number, outputs in models.items() for output in outputs.values()}
 
 
 def _write(root: Root, pipeline: Pipeline, found: Sweep, models: Mapping[int, str]) -> pathlib.Path:

@@ -151,12 +151,10 @@ class WorkerTrials:
         found = root_store.of(self._root)
         if problem := found.copy_to(unfinished / self._root.metadata.name):
             raise UnavailableError(f"cannot copy {found.name} for a worker: {problem}")
-        store = open_store(self._root)
-        for execution in store.executions(self._base).values():
-            for output in store.outputs(execution.id).values():
-                source = pathlib.Path(output.uri)
-                if source.is_dir() and source.is_relative_to(self._root.artifacts):
-                    link_tree(source, unfinished / "artifacts" / source.relative_to(self._root.artifacts))
+        for output in open_store(self._root).outputs_of_run(self._base).values():
+            source = pathlib.Path(output.uri)
+            if source.is_dir() and source.is_relative_to(self._root.artifacts):
+                link_tree(source, unfinished / "artifacts" / source.relative_to(self._root.artifacts))
         for name in ("data", "cache"):
             if (self._root.path / name).is_dir():
                 link_tree(self._root.path / name, unfinished / name)
