@@ -104,21 +104,19 @@ class NodeCache:
                 reasons.append(f"{candidate.code_changed} changed while it ran")
                 continue
             outputs = self.store.outputs(candidate.id)
-            damaged, unusable = self._check_outputs(node, outputs)
+            reuse = Reuse(self.root, self.store, candidate, outputs, properties, same_run=False)
+            damaged, unusable = self._check(node, reuse)
+            if not damaged and not unusable:
+                return dataclasses.replace(
+                    run,
+                    verdict=CacheVerdict.CACHED,
+                    execution_id=candidate.id,
+                    run_id=owner.run,
+                    outputs=outputs,
+                    damage=tuple(damage),
+                )
             damage += [one for one in damaged if one not in damage]
             reasons += [f"{one.output} is damaged: {one.reason}" for one in damaged]
-            if not damaged and not unusable:
-                reuse = Reuse(self.root, self.store, candidate, outputs, properties, same_run=False)
-                unusable = node.outdated(reuse)
-                if not unusable:
-                    return dataclasses.replace(
-                        run,
-                        verdict=CacheVerdict.CACHED,
-                        execution_id=candidate.id,
-                        run_id=owner.run,
-                        outputs=outputs,
-                        damage=tuple(damage),
-                    )
             reasons += [unusable] if unusable else []
         reasons = list(dict.fromkeys(reasons)) or self._changes(node, key)
         return dataclasses.replace(run, reasons=tuple(reasons), damage=tuple(damage))
@@ -146,10 +144,9 @@ class NodeCache:
         """Whether the result of an earlier attempt at the same run is still valid and undamaged."""
         if candidate.code_changed or candidate.key is None or candidate.key.digest != self._key(node, inputs).digest:
             return False
-        damage, unusable = self._check_outputs(node, outputs)
         properties = self._runtime_properties(node, inputs)
         reuse = Reuse(self.root, self.store, candidate, outputs, properties, same_run=True)
-        return not damage and not unusable and not node.outdated(reuse)
+        return self._check(node, reuse) == ([], "")
 
     def changes_since(self, node: Node, execution: Execution) -> list[str]:
         """Return what differs between this run and an execution of a node on the same inputs, for a partial run."""
@@ -173,8 +170,9 @@ class NodeCache:
             node.engine_for(self.configured.config.engine, self.configured.dataset),
         )
 
-    def _check_outputs(self, node: Node, outputs: Mapping[str, Artifact]) -> tuple[list[Damage], str]:
-        """Return the damaged outputs, and why outputs cannot be used for other reasons."""
+    def _check(self, node: Node, reuse: Reuse) -> tuple[list[Damage], str]:
+        """Return the damaged outputs of a result, and why it cannot be used for other reasons."""
+        outputs = reuse.outputs
         missing = [name for name in node.outputs if name not in outputs]
         if missing:
             return [], f"its {', '.join(missing)} was not published"
@@ -183,11 +181,12 @@ class NodeCache:
             verb = "is" if len(dead) == 1 else "are"
             states = {_state_in_words(outputs[name]) for name in dead}
             return [], f"its {' and '.join(dead)} {verb} {' and '.join(sorted(states))}"
-        return [
+        damage = [
             Damage(output.id, node.name, name, reason)
             for name, output in outputs.items()
             if (reason := self.damage(output))
-        ], ""
+        ]
+        return damage, "" if damage else node.outdated(reuse)
 
     def _runtime_properties(self, node: Node, inputs: Mapping[str, Artifact]) -> dict[str, str]:
         return {**self.configured.paths[node.name], **node.runtime_properties(self.root, self.store, inputs)}
