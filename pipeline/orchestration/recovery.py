@@ -33,14 +33,17 @@ def close_killed_runs(root: Root, store: Store) -> dict[str, str]:
 def _close(root: Root, store: Store, run_id: str) -> str:
     writer = MetadataWriter(root)
     closed = writer.close_unfinished(run_id, REASON, killed=True)
-    executions = store.executions(run_id)
+    executions, properties = store.executions(run_id), store.run_properties(run_id)
     states = [one.state for one in executions.values()]
     error = _error(closed, list(executions))
     removed = f"; the unfinished output of {closed[0]} was removed" if len(closed) == 1 else ""
-    text = f"run {run_id} {error}{removed}; {_next_step(root, store, run_id)}"
+    next_step = options_of(properties).next_step(run_id, manifest.path_of(root.path, run_id))
+    text = f"run {run_id} {error}{removed}; {next_step}"
+    events, began = event_log.read(root.path, run_id), store.run_began(run_id)
+    seconds = run_properties.seconds_until(properties, began, events[-1].when) if events else None
     end = Headline(
         state="failed",
-        seconds=_seconds(root, store, run_id),
+        seconds=seconds,
         executed=states.count(NodeState.EXECUTED),
         cached=states.count(NodeState.CACHED),
         error=error,
@@ -48,10 +51,6 @@ def _close(root: Root, store: Store, run_id: str) -> str:
     event_log.append(root.path, run_id, Note(text, warning=True))
     writer.end_run(run_id, run_properties.headline_properties(end))
     return text
-
-
-def _next_step(root: Root, store: Store, run_id: str) -> str:
-    return options_of(store.run_properties(run_id)).next_step(run_id, manifest.path_of(root.path, run_id))
 
 
 def _error(closed: list[str], begun: list[str]) -> str:
@@ -64,10 +63,3 @@ def _error(closed: list[str], begun: list[str]) -> str:
     else:
         where = "before its first node"
     return f"died {where}: {REASON}"
-
-
-def _seconds(root: Root, store: Store, run_id: str) -> float | None:
-    """Return the duration up to the last recorded event, including earlier attempts; None if it is not known."""
-    properties = store.run_properties(run_id)
-    events = event_log.read(root.path, run_id)
-    return run_properties.seconds_until(properties, store.run_began(run_id), events[-1].when) if events else None
