@@ -43,11 +43,10 @@ def make_beam_pipeline(workers: int, batch_size: int) -> beam.Pipeline:
     """
     set_up()
     beam_workers.register()
-    options = {"direct_num_workers": workers}
-    if workers > 1:
-        options["direct_running_mode"] = _PROCESSES  # type: ignore[assignment]
+    mode = _PROCESSES if workers > 1 else "in_memory"
     # flags=[]: otherwise Beam parses this process's own command line.
-    return ReplacingPipeline(batch_size, _Runner(), CachedOptions(flags=[], **options))
+    options = CachedOptions(flags=[], direct_num_workers=workers, direct_running_mode=mode)
+    return ReplacingPipeline(batch_size, _Runner(), options)
 
 
 def set_up() -> None:
