@@ -44,13 +44,13 @@ def create(folder: pathlib.Path) -> Iterator[pathlib.Path]:
         os.close(number)
 
 
-def abandoned(parent: pathlib.Path, name: str = "") -> list[pathlib.Path]:
-    """Return the folders in `parent` whose process has ended; those of all names, or of one."""
+def abandoned(parent: pathlib.Path, name: str) -> list[pathlib.Path]:
+    """Return the folders in `parent` that become one of this name, and whose process has ended."""
     return sorted(
         path
         for path in parent.glob(f".*{_SUFFIX}")
         if (match := _NAME.fullmatch(path.name))
-        and name in ("", match[1])
+        and match[1] == name
         and path.is_dir()
         and not path.is_symlink()
         and not _is_locked(path)
