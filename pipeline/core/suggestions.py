@@ -45,13 +45,12 @@ class Selection:
         return _COMMAND.sub(lambda match: f"`{self.command} {match.group(1)}{self._options(match.group(1))}`", text)
 
     def _options(self, command: str) -> str:
-        if re.search(r"(^| )--(root|data-dir|help)\b", command):
+        name = command.split()[0]
+        if name in WITHOUT_SELECTION or re.search(r"(^| )--(root|data-dir|help)\b", command):
             return ""
-        if command.split()[0] in WITHOUT_SELECTION:
-            return ""
-        if command.split()[0] in WITHOUT_ROOT:
+        if name in WITHOUT_ROOT:
             return f" --data-dir {shell.quoted(self.data_dir)}" if self.data_dir else ""
-        if self.metadata and command.split()[0] in WITH_METADATA:
+        if self.metadata and name in WITH_METADATA:
             store = _PASSWORD.sub(r"\1", self.metadata)
             return f" --metadata {shell.quoted(store)}"
         return f" --root {shell.quoted(self.root)}" if self.root else ""
