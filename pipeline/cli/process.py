@@ -9,7 +9,7 @@ import sys
 import threading
 from typing import NoReturn
 
-from pipeline.core import abandoned, child_processes
+from pipeline.core import abandoned, parent_process
 
 
 def complete() -> None:
@@ -45,7 +45,7 @@ def end(code: int) -> None:
 
 def end_at_once(code: int) -> NoReturn:
     """Kill the child processes and end, though threads and worker processes of libraries may still be busy."""
-    child_processes.kill()
+    parent_process.kill_children()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()

@@ -1,7 +1,8 @@
-"""End a child process when the process that started it ends, also if that one is killed."""
+"""End child processes: with the process that started them, also if that one is killed, or at once."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -41,6 +42,15 @@ def end_with_parent() -> None:
         threading.Thread(target=_watch, args=[parent], name="parent", daemon=True).start()
     if os.getppid() != parent:
         raise SystemExit(f"process {parent}, which started this one, has ended ({VARIABLE})")
+
+
+def kill_children() -> None:
+    """Kill all child processes of this one, and theirs."""
+    import psutil  # 15 ms
+
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
 
 
 def _watch(parent: int) -> None:

@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from components.errors import cause_text
-from pipeline.core import file_system, regular_file, shell
+from pipeline.core import file_system, parent_process, regular_file, shell
 from pipeline.core.errors import ExitCode, LockedError, UnavailableError
 from pipeline.core.text import escaped, seconds_text, when_text
 
@@ -198,9 +198,7 @@ class _Place:
 
     def end_process(self) -> None:
         """End this process with one line on standard error, and its children with it."""
-        from pipeline.core import child_processes  # psutil: 15 ms
-
-        child_processes.kill()
+        parent_process.kill_children()
         line_end = ""
         if self._errors is not None:
             line_end = "\n" if os.isatty(self._errors) else ""  # after a line of progress

@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 
-from pipeline.core import child_processes
+from pipeline.core import parent_process
 from pipeline.core.errors import ExitCode
 
 # Seconds for the main thread to end the run after a signal. With the clean-up that follows, a run ends within 10 s.
@@ -38,7 +38,7 @@ def cancellable(clean_up: Callable[[], None]) -> Iterator[None]:
     def on_signal(number: int, frame: object) -> None:
         if not raised.is_set():  # a second one must not break the clean-up
             raised.set()
-            child_processes.kill()  # the main thread may be waiting for them
+            parent_process.kill_children()  # the main thread may be waiting for them
             raise KeyboardInterrupt(signal.Signals(number).name)
 
     def watch() -> None:
@@ -54,7 +54,7 @@ def cancellable(clean_up: Callable[[], None]) -> Iterator[None]:
         try:
             clean_up()
         finally:
-            child_processes.kill()
+            parent_process.kill_children()
             os._exit(ExitCode.INTERRUPTED)
 
     signals = [one for one in _SIGNALS if one != signal.SIGHUP or signal.getsignal(one) != signal.SIG_IGN]
