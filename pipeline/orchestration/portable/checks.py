@@ -13,7 +13,7 @@ from pipeline.core import file_digests
 from pipeline.core.errors import ExitCode, SaeError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
-from pipeline.orchestration.portable import beam_options, channel, worker_identity
+from pipeline.orchestration.portable import beam_options, worker_address, worker_identity
 from pipeline.orchestration.portable.flink import FlinkMaster
 from pipeline_config import EngineConfig
 
@@ -113,7 +113,7 @@ def _job_server(engine: EngineConfig) -> ClusterFinding:
     name, reason = "job server", ""
     try:
         socket.create_connection((host.strip("[]"), int(port)), _SECONDS).close()
-        with grpc.insecure_channel(engine.job_endpoint, [channel.NO_PROXY]) as opened:
+        with grpc.insecure_channel(engine.job_endpoint, [worker_address.NO_PROXY]) as opened:
             opened.unary_unary(_JOB_OPTIONS)(b"", timeout=_ANSWER_SECONDS)  # an empty message has no bytes
     except OSError as error:
         reason = f"cannot be reached ({error.strerror or error})"

@@ -1,4 +1,4 @@
-"""The addresses that `sae worker` listens on."""
+"""The addresses that `sae worker` listens on, and how a cluster's addresses are reached."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from components.errors import cause_text
 from pipeline.core import listening
 from pipeline.core.errors import UnavailableError
 
+NO_PROXY = ("grpc.enable_http_proxy", 0)  # without this option, gRPC would use the proxy of `http_proxy`
 LOOPBACK = "127.0.0.1"  # by which the task manager of the same host reaches it
 
 

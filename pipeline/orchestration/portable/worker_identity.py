@@ -18,7 +18,7 @@ from pipeline.core import file_digests, regular_file
 from pipeline.core.errors import UnavailableError
 from pipeline.core.text import short_digest
 from pipeline.definition.spec import Pipeline
-from pipeline.orchestration.portable import channel
+from pipeline.orchestration.portable import worker_address
 from pipeline.provenance import cache_key, environment, packages, source_code
 
 SERVICE, METHOD = "sae.Worker", "Describe"
@@ -130,7 +130,7 @@ def ask(address: str, file: pathlib.Path | None) -> Answer:
     """
     import grpc  # 0.1 s
 
-    with grpc.insecure_channel(address, [channel.NO_PROXY]) as opened:
+    with grpc.insecure_channel(address, [worker_address.NO_PROXY]) as opened:
         call = opened.unary_unary(f"/{SERVICE}/{METHOD}")
         try:
             raw = call(json.dumps({"file": os.fspath(file) if file else ""}).encode(), timeout=_SECONDS)

@@ -24,11 +24,11 @@ def main(control: str, worker_id: str, ready: int) -> None:
     logging.basicConfig(level=logging.INFO, format=form, stream=sys.stderr)
     from apache_beam.runners.worker import channel_factory, sdk_worker
 
-    from pipeline.orchestration.portable import channel
+    from pipeline.orchestration.portable import worker_address
     from pipeline.orchestration.tfx import file_order
 
     file_order.sort_files()
-    channel_factory.GRPCChannelFactory.DEFAULT_OPTIONS.append(channel.NO_PROXY)
+    channel_factory.GRPCChannelFactory.DEFAULT_OPTIONS.append(worker_address.NO_PROXY)
     # The sizes of caches are those of Beam's own pool.
     harness = sdk_worker.SdkHarness(control, worker_id=worker_id, state_cache_size=0, data_buffer_time_limit_ms=0)
     os.write(ready, b"1")

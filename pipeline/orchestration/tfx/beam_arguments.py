@@ -17,7 +17,7 @@ import grpc
 from apache_beam.options import pipeline_options
 from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 
-from pipeline.orchestration.portable import channel
+from pipeline.orchestration.portable import worker_address
 
 _SECONDS = 10.0
 
@@ -53,7 +53,7 @@ def refusal(endpoint: str, arguments: Sequence[str]) -> str:
 
 def _add_server_options(parser: argparse.ArgumentParser, endpoint: str) -> None:
     """Add the options of a job server; nothing if it does not answer."""
-    with contextlib.suppress(grpc.RpcError), grpc.insecure_channel(endpoint, [channel.NO_PROXY]) as opened:
+    with contextlib.suppress(grpc.RpcError), grpc.insecure_channel(endpoint, [worker_address.NO_PROXY]) as opened:
         service = beam_job_api_pb2_grpc.JobServiceStub(opened)
         request = beam_job_api_pb2.DescribePipelineOptionsRequest()
         for one in service.DescribePipelineOptions(request, timeout=_SECONDS).options:

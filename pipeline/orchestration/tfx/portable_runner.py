@@ -41,7 +41,12 @@ def make_beam_pipeline(job: ClusterJob) -> beam.Pipeline:
     """Return a Beam pipeline that runs on the cluster of the job's settings."""
     beam_engine.set_up()
     options = beam_engine.CachedOptions(flags=job.flags)
-    runner = _dataflow_runner() if job.engine.runner == "dataflow" else _Runner(job)
+    if job.engine.runner == "dataflow":
+        from apache_beam.runners.dataflow import dataflow_runner  # needs Google's packages
+
+        runner = dataflow_runner.DataflowRunner()
+    else:
+        runner = _Runner(job)
     return beam_engine.ReplacingPipeline(job.engine.beam_batch_size, runner, options)
 
 
@@ -64,12 +69,6 @@ class _Runner(portable_runner.PortableRunner):
                     FlinkWatch(self._job).cancel()
             raise
         return _Result(submitted, self._job)
-
-
-def _dataflow_runner() -> Any:
-    from apache_beam.runners.dataflow import dataflow_runner  # needs Google's packages
-
-    return dataflow_runner.DataflowRunner()
 
 
 class _Result(portable_runner.PipelineResult):
