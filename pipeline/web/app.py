@@ -119,7 +119,7 @@ class _Site:
             except MovedError as error:
                 query = f"?{request.url.query}" if request.url.query else ""
                 path = f"{error.path}.json" if as_json else error.path
-                return RedirectResponse(self._links.page(path + query), status_code=307)
+                return RedirectResponse(self._links.resolve(path + query), status_code=307)
             except SaeError as error:
                 if not self._explain:
                     raise

@@ -28,15 +28,17 @@ def segment_digest(name: str) -> str:
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def is_digest(part: str) -> bool:
-    """Return whether a decoded part of a path is the digest of a name."""
-    return part.startswith(_BY_DIGEST)
+def name_of(part: str, names: Callable[[], Iterable[str]]) -> str:
+    """Return the name that a decoded part of a path stands for; `names`: all of them, read for a digest only."""
+    if not part.startswith(_BY_DIGEST):
+        return part
+    return next((name for name in names() if segment(name) == part), part)
 
 
 def reference(name: str) -> str:
     """Return an id for a query or a form field: itself, or its digest if it is too long for an address."""
     part = segment(name)
-    return part if is_digest(part) else name
+    return part if part.startswith(_BY_DIGEST) else name
 
 
 def schedule_id(name: str) -> str:
@@ -62,54 +64,50 @@ class Links:
         """Set how an address is written.
 
         Args:
-          resolve: returns the address for a path with its query; empty if there is no such page.
+          resolve: returns the address for a path of `path_of`; empty if there is no such page.
           live: whether a server responds: only then do pages have forms.
         """
-        self._resolve = resolve
+        self.resolve = resolve
         self.live = live
 
-    def page(self, path: str) -> str:
-        """Link to a path of `path_of`."""
-        return self._resolve(path)
-
     def runs(self, **query: str) -> str:
-        return self._resolve(path_of(query=query.items()))
+        return self.resolve(path_of(query=query.items()))
 
     def run(self, run_id: str) -> str:
-        return self._resolve(path_of("runs", run_id)) if run_id else ""
+        return self.resolve(path_of("runs", run_id)) if run_id else ""
 
     def node(self, run_id: str, node: str) -> str:
-        return self._resolve(path_of("runs", run_id, "nodes", node)) if run_id and node else ""
+        return self.resolve(path_of("runs", run_id, "nodes", node)) if run_id and node else ""
 
     def log(self, run_id: str) -> str:
-        return self._resolve(path_of("runs", run_id, "log"))
+        return self.resolve(path_of("runs", run_id, "log"))
 
     def manifest(self, run_id: str) -> str:
-        return self._resolve(path_of("runs", run_id, "manifest"))
+        return self.resolve(path_of("runs", run_id, "manifest"))
 
     def compare(self, run_ids: Sequence[str]) -> str:
-        return self._resolve(path_of("compare", query=[("run", reference(run_id)) for run_id in run_ids]))
+        return self.resolve(path_of("compare", query=[("run", reference(run_id)) for run_id in run_ids]))
 
     def artifacts(self, run: str = "", **query: str) -> str:
-        return self._resolve(path_of("artifacts", query={**query, "run": run and reference(run)}.items()))
+        return self.resolve(path_of("artifacts", query={**query, "run": run and reference(run)}.items()))
 
     def artifact(self, artifact_id: int) -> str:
-        return self._resolve(path_of("artifacts", str(artifact_id)))
+        return self.resolve(path_of("artifacts", str(artifact_id)))
 
     def lineage(self, artifact_id: int) -> str:
-        return self._resolve(path_of("artifacts", str(artifact_id), "lineage"))
+        return self.resolve(path_of("artifacts", str(artifact_id), "lineage"))
 
     def picture(self, artifact_id: int, file: str) -> str:
-        return self._resolve(path_of("artifacts", str(artifact_id), "pictures", file))
+        return self.resolve(path_of("artifacts", str(artifact_id), "pictures", file))
 
     def file(self, artifact_id: int, name: str) -> str:
         """Link to a file of an artifact. `name` may contain slashes."""
         if {"", ".", ".."} & set(name.split("/")):
             return ""  # browsers would normalize the address
-        return self._resolve(f"/artifacts/{artifact_id}/files/{urllib.parse.quote(name)}")
+        return self.resolve(f"/artifacts/{artifact_id}/files/{urllib.parse.quote(name)}")
 
     def models(self, **query: str) -> str:
-        return self._resolve(path_of("models", query=query.items()))
+        return self.resolve(path_of("models", query=query.items()))
 
     def version(self, number: int) -> str:
         """Link to a version on the first page of versions, where the served one is."""
@@ -117,27 +115,27 @@ class Links:
         return f"{page}#version-{number}" if page else ""
 
     def sweeps(self) -> str:
-        return self._resolve("/sweeps")
+        return self.resolve("/sweeps")
 
     def sweep(self, name: str, **query: str) -> str:
-        return self._resolve(path_of("sweeps", name, query=query.items()))
+        return self.resolve(path_of("sweeps", name, query=query.items()))
 
     def sweep_file(self, name: str, file: str, **query: str) -> str:
         """Link to a download: the table or the drawings of a sweep; `file`: such as `sweep.csv`."""
-        return self._resolve(path_of("sweeps", name, file, query=query.items()))
+        return self.resolve(path_of("sweeps", name, file, query=query.items()))
 
     def schedules(self) -> str:
-        return self._resolve("/schedules")
+        return self.resolve("/schedules")
 
     def schedule(self, name: str) -> str:
         page = self.schedules()
         return f"{page}#{schedule_id(name)}" if page else ""
 
     def static(self, name: str) -> str:
-        return self._resolve(path_of("static", name))
+        return self.resolve(path_of("static", name))
 
     def json(self, path: str) -> str:
-        return self._resolve(json_path(path))
+        return self.resolve(json_path(path))
 
 
 def json_path(path: str) -> str:

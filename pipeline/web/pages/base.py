@@ -117,11 +117,7 @@ def previous_start(start: int, limit: int) -> str | None:
 
 def run_named(reader: Reader, wanted: str) -> Run:
     """Return the run with this id, digest or reference (`latest`). Raises `NotFoundError`."""
-    if urls.is_digest(wanted):
-        for run_id in reader.run_ids():
-            if urls.segment(run_id) == wanted:
-                return reader.run(run_id)
-    return reader.run(wanted)
+    return reader.run(urls.name_of(wanted, reader.run_ids))
 
 
 def find_run(reader: Reader, wanted: str, *rest: str) -> Run:

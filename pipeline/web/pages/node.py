@@ -43,9 +43,8 @@ class NodeView:
 def build(request: PageRequest, run: str, node: str) -> NodeView:
     """Read the run and find the node."""
     found = find_run(request.open_reader, run, "nodes", node)
-    by_segment = {urls.segment(one.node): one.node for one in found.nodes}
     by_name = {one.node: one for one in found.nodes}
-    one = by_name[by_segment.get(node) or references.find_node(node, list(by_name))]
+    one = by_name[references.find_node(urls.name_of(node, lambda: by_name), list(by_name))]
     has_log = run_file_path(request.root, "logs", f"{found.row.id}.log") is not None
     lines = _log(request, found, one.node) if has_log and one.execution else []
     error = logs.first_error(lines) if one.state == NodeRunState.FAILED else None

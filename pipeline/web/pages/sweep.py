@@ -134,7 +134,7 @@ def read(root: Root, pipeline: Pipeline, reader: Reader | None, wanted: str) -> 
       NotFoundError: there is none.
       MovedError: the address of the sweep has the digest.
     """
-    named = next((one for one in files.names(root) if urls.is_digest(wanted) and urls.segment(one) == wanted), wanted)
+    named = urls.name_of(wanted, lambda: files.names(root))
     if named == wanted and urls.segment(wanted) != wanted and wanted in files.names(root):
         raise MovedError(urls.path_of("sweeps", wanted))
     return results.read(root, pipeline, reader, named)
