@@ -48,6 +48,6 @@ def export_command(name: str, target: pathlib.Path, split: str, y: str, root: st
         if y and y not in known:
             listed = ", ".join(known) or "none"
             raise UsageError(f"--y {y}: no such metric to draw{closest(y, known)} (there are: {listed})")
-        view = sweep.view_of(found, pipeline, reader, split, y or frontier.draw_up(found, pipeline))
+        view = sweep.view_of(found, pipeline, reader, split, y)
         body = sweep_files.write(view, kind, DeclaredMetrics(pipeline.declared_metrics), reader)
     output.write_file(target, body)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from pipeline.artifacts import previews
 from pipeline.artifacts.sections import Picture
 from pipeline.core import regular_file
@@ -33,12 +31,9 @@ def write(view: SweepView, kind: str, metrics: DeclaredMetrics, reader: Reader |
     Raises:
       UnavailableError: PDF, and matplotlib is not installed.
     """
-    files: dict[str, Callable[[], bytes]] = {
-        "csv": lambda: csv_table.text(view.sweep).encode(),
-        "svg": lambda: _svg(view, metrics, reader).encode(),
-        "pdf": lambda: _pdf(view, metrics, reader),
-    }
-    return files[kind]()
+    if kind == "csv":
+        return csv_table.text(view.sweep).encode()
+    return _svg(view, metrics, reader).encode() if kind == "svg" else _pdf(view, metrics, reader)
 
 
 def heading(view: SweepView, metrics: DeclaredMetrics) -> str:

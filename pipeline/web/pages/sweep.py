@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.artifacts.sections import Pictures
 from pipeline.core import shell
@@ -122,8 +121,7 @@ def build(request: PageRequest, sweep: str) -> SweepView:
         raise NotFoundError(f"{request.store} is a store without a pipeline root, which has no sweeps")
     found = read(request.root, request.pipeline, request.reader, sweep)
     split = request.query.one("split", frontier.SPLITS, frontier.TEST)
-    known = frontier.choices(found, request.pipeline)
-    y = request.query.one("y", known or ("-",), frontier.draw_up(found, request.pipeline))
+    y = request.query.one("y", frontier.choices(found, request.pipeline) or ("-",))
     return view_of(found, request.pipeline, request.reader, split, y)
 
 
@@ -141,34 +139,34 @@ def read(root: Root, pipeline: Pipeline, reader: Reader | None, wanted: str) -> 
 
 
 def view_of(found: Sweep, pipeline: Pipeline, reader: Reader | None, split: str, y: str) -> SweepView:
-    """Return the view of a sweep; arguments as of `SweepView`."""
+    """Return the view of a sweep; arguments as of `SweepView`, but an empty `y` stands for the default."""
+    default_y = frontier.draw_up(found, pipeline)
+    y = y or default_y
     drawn = frontier.frontier(found, pipeline, y, split)
     pictured, compared, lacking = _pictured(found, pipeline, reader, drawn)
     known = _baselines(found, pipeline, reader, drawn, [one.run for one in pictured])
     if reader and drawn and drawn.y == drawn.y_shown:
         lacking += tuple(_baselines_left_out(pipeline, drawn.y, known))
-    images = tuple(compare.images(compared))[:_MOST_IMAGES]
     return SweepView(
         sweep=found,
         split=split,
         columns=tuple(_columns(found, pipeline, split)),
         y=y,
-        default_y=frontier.draw_up(found, pipeline),
+        default_y=default_y,
         choices=frontier.choices(found, pipeline),
         frontier=drawn,
         baselines=known if drawn and drawn.y == drawn.y_shown else (),
         pictured=pictured,
-        images=images,
+        images=tuple(compare.images(compared))[:_MOST_IMAGES],
         missing=lacking,
-        titles={one.number: title(one) for one in found.combinations},
+        titles={one.number: _title(one) for one in found.combinations},
     )
 
 
-def title(one: Combination | Point, without: str = "") -> str:
-    """Name a combination by its settings: `l1 = 0.001, learning_rate = 0.01`; `without`: a setting that is left out."""
-    names = [name for name in one.settings if name != without]
-    short = run_filter.titles(names)
-    return ", ".join(f"{short[name]} = {short_setting(one.settings[name])}" for name in names)
+def _title(one: Combination) -> str:
+    """Name a combination by its settings: `l1 = 0.001, learning_rate = 0.01`."""
+    short = run_filter.titles(list(one.settings))
+    return ", ".join(f"{short[name]} = {short_setting(value)}" for name, value in one.settings.items())
 
 
 def _columns(found: Sweep, pipeline: Pipeline, split: str) -> Iterator[MetricColumn]:
@@ -219,7 +217,7 @@ def _pictured(
         why = f"no combination is complete and has {in_sentence(formatting.words(by.chosen_by))}"
         return (), [], (f"No test images: {why}.",)
     joined = {one.combination for method in (drawn.methods if drawn else ()) for one in method.points if one.joined}
-    models = _models(reader, pipeline)
+    models = _models_by_content(reader, pipeline)
     ranked = sorted(ranked, key=lambda one: one.number not in joined)  # stable
     shown: list[ShownCombination] = []
     compared: list[ComparedRun] = []
@@ -251,7 +249,7 @@ def _rest_of(reader: Reader, point: Point) -> str:
 
 
 def _run_with_pictures(
-    reader: Reader, pipeline: Pipeline, run_id: str, models: Callable[[str], list[int]]
+    reader: Reader, pipeline: Pipeline, run_id: str, models: Mapping[str, Sequence[int]]
 ) -> Run | None:
     """Return the run, or the newest other one that read the same model, if it has pictures; else None.
 
@@ -259,10 +257,10 @@ def _run_with_pictures(
       reader: of the store.
       pipeline: declares the model.
       run_id: the run.
-      models: returns the ids of the models with a content digest.
+      models: by content digest, the ids of the models.
     """
     model = reader.run(run_id).named_output(pipeline.model)
-    same = dict.fromkeys([model.id, *models(model.content)] if model else [])
+    same = dict.fromkeys([model.id, *models.get(model.content, ())] if model else [])
     others = [use.run for number in same for use in reader.artifact(number).used_by if use.run]
     for one in dict.fromkeys((run_id, *others)):
         run = reader.run(one)
@@ -271,18 +269,12 @@ def _run_with_pictures(
     return None
 
 
-def _models(reader: Reader, pipeline: Pipeline) -> Callable[[str], list[int]]:
-    """Return a function that returns the ids of the models with a content digest; it reads them once."""
-
-    @functools.cache
-    def by_content() -> Mapping[str, list[int]]:
-        node = pipeline.model[0] if pipeline.model else ""
-        found: dict[str, list[int]] = {}
-        for row in reader.artifacts(limit=_MOST_MODELS, node=node)[0]:
+def _models_by_content(reader: Reader, pipeline: Pipeline) -> Mapping[str, Sequence[int]]:
+    found: dict[str, list[int]] = {}
+    for row in reader.artifacts(limit=_MOST_MODELS, node=pipeline.model[0] if pipeline.model else "")[0]:
+        if row.content:
             found.setdefault(row.content, []).append(row.id)
-        return found
-
-    return lambda content: by_content().get(content, []) if content else []
+    return found
 
 
 def draw(view: SweepView, to: Links, metrics: DeclaredMetrics) -> Drawings:
@@ -310,34 +302,26 @@ def method_title(view: SweepView, one: Method) -> str:
     return (one.name or "other") if len(view.frontier.methods) > 1 else ""
 
 
-def marked_text(view: SweepView, value: float | None, metrics: DeclaredMetrics) -> str:
-    """Return why a point is marked: `2.5 dead units`; empty if it is not."""
-    assert view.frontier is not None
-    if not value:
-        return ""
-    return f"{number(value)} {in_sentence(metrics.label(view.frontier.marked))}"
-
-
 def draw_frontier(view: SweepView, to: Links, metrics: DeclaredMetrics) -> Drawing:
     """Draw the frontier of each method."""
     drawn = view.frontier
     assert drawn is not None
     x_title, y_title = axis_titles(view, metrics)
-    combinations = {one.number: one for one in view.sweep.combinations}
     titles = {point: view.titles[one.number] for one in view.sweep.combinations for point in one.points}
     has_page = bool(to.sweep(view.sweep.row.name))
+    marked = in_sentence(metrics.label(drawn.marked))
     groups = [
         FrontierGroup(
             method_title(view, method),
             [
                 FrontierMark(
-                    title(combinations[one.combination]),
+                    view.titles[one.combination],
                     one.x.mean,
                     one.y.mean,
                     f"#combination-{one.combination}" if has_page else "",
                     _interval(one.x),
                     _interval(one.y),
-                    marked_text(view, one.marked, metrics),
+                    f"{number(one.marked)} {marked}" if one.marked else "",
                     one.joined,
                 )
                 for one in method.points
@@ -357,7 +341,7 @@ def draw_frontier(view: SweepView, to: Links, metrics: DeclaredMetrics) -> Drawi
         title=f"{metrics.run_title(drawn.y_shown, '-')} against {in_sentence(metrics.run_title(drawn.x_shown, '-'))}",
         x_label=x_title,
         y_label=y_title,
-        hollow=f"with {in_sentence(metrics.label(drawn.marked))}" if drawn.marked else "",
+        hollow=f"with {marked}" if drawn.marked else "",
         width=_WIDTH,
         largest=(metrics.largest(drawn.x), metrics.largest(drawn.y)),
     )
