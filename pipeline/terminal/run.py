@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -9,7 +10,7 @@ from components.evaluation.metrics import Metric, by_split
 from pipeline.artifacts.sections import Preview, Table
 from pipeline.core import settings, shell
 from pipeline.core.text import counted, error_line, escaped, number_text, seconds_text, short_digest, when_text
-from pipeline.inspection.views import ArtifactUse, NodeRun, NodeRunState, Run
+from pipeline.inspection.views import ArtifactUse, NodeRun, NodeRunState, Run, VerificationRow
 from pipeline.metadata.run_properties import RunAttempt
 from pipeline.provenance.manifest import Manifest, commit_text
 from pipeline.scheduler import run_trigger
@@ -17,10 +18,9 @@ from pipeline.terminal import preview as preview_text
 from pipeline.terminal.table import Cell, Column, Screen, state_cell, yes_no
 
 _NODES = (Column("node"), Column("state"), Column("time", right=True), Column("reason", min_width=20))
-_USES = (Column("", drop=0), Column(""), Column("", right=True), Column("", drop=2), Column("", min_width=12, drop=1))
+_USES = (Column(""), Column(""), Column("", right=True), Column("", drop=2), Column("", min_width=12, drop=1))
 _PARAMETERS = (Column(""), Column(""), Column("", min_width=20))
 _LONGEST_PARAMETER = 80  # characters, also in a pipe
-_INDENT = "    "
 
 
 def as_text(
@@ -43,50 +43,48 @@ def as_text(
       missing: why there is none.
       declared: metrics of the pipeline, whose labels are shown.
     """
-    row = run.row
     labels = {one.name: one.label for one in declared}
-    state = screen.styled(row.state.value, state_cell(row.state.value).style)
-    lines = [f"{screen.heading(f'run {row.id}')}  {state}"]
+    state = screen.styled(run.row.state.value, state_cell(run.row.state.value).style)
+    lines = [f"{screen.heading(f'run {run.row.id}')}  {state}"]
     lines += [line for error in _errors(run) for line in screen.paragraph(error, "error: ", style="red")]
-    lines += [
-        "",
-        *screen.pairs(
-            [
-                ("started", f"{when_text(row.started)} UTC" if row.started else ""),
-                ("duration" if row.state.value != "running" else "running for", seconds_text(row.seconds)),
-                ("data set", row.dataset or _dataset(manifest)),
-                ("pipeline", row.pipeline),
-                ("trigger", run_trigger.in_words(row.trigger or (manifest.trigger if manifest else ""))),
-                ("command", shell.joined(manifest.command) if manifest else ""),
-                ("commit", commit_text(manifest) if manifest else ""),
-                ("tags", ", ".join(row.tags)),
-                ("note", f"{row.note} ({row.note_by}, {when_text(row.note_when)} UTC)" if row.note else ""),
-                ("resumed", _resumed(run.attempts)),
-                *((f"attempt {number}", _attempt(one)) for number, one in enumerate(run.attempts, 1)),
-                ("blessed", state_cell(yes_no(row.blessed))),
-                ("store", place),
-                *(("verified", _verdict(one.verified, when_text(one.when), one.node)) for one in run.verifications),
-            ]
-        ),
-        "",
-        *_nodes(screen, run),
-    ]
+    lines += ["", *screen.pairs(_facts(run, place, manifest)), "", *_nodes(screen, run)]
     if run.metrics:
-        lines += ["", *_metrics(screen, run, declared)]
+        lines += ["", *_metrics(screen, run, declared, labels)]
     thresholds = evaluation.labelled(labels).section("thresholds") if evaluation else None
     if isinstance(thresholds, Table):
         lines += ["", screen.heading(thresholds.title), *preview_text.table(screen, thresholds, "  ")]
-    if manifest is None and (parameters := _parameters(run)):
-        lines += ["", screen.heading("parameters, in full with --parameters"), *_cut_to_lines(screen, parameters)]
+    if manifest is None and any(node.parameters for node in run.nodes):
+        lines += ["", screen.heading("parameters, in full with --parameters"), *_cut_to_lines(screen, run)]
     lines += ["", screen.heading("configuration")]
     if manifest is None:
         return "\n".join([*lines, *screen.paragraph(missing, "  ")])
-    return "\n".join([*lines, *screen.pairs(_settings(manifest.configuration), "  ")])
+    values = [(name, settings.text_of(value)) for name, value in manifest.configuration.items()]
+    return "\n".join([*lines, *screen.pairs(values, "  ")])
 
 
-def _metrics(screen: Screen, run: Run, declared: Sequence[Metric]) -> list[str]:
+def _facts(run: Run, place: str, manifest: Manifest | None) -> list[tuple[str, str | Cell]]:
+    """Return names and values of what is known of a run as a whole."""
+    row = run.row
+    return [
+        ("started", f"{when_text(row.started)} UTC" if row.started else ""),
+        ("duration" if row.state.value != "running" else "running for", seconds_text(row.seconds)),
+        ("data set", row.dataset or (f"{manifest.data.name} {manifest.data.version}" if manifest else "")),
+        ("pipeline", row.pipeline),
+        ("trigger", run_trigger.in_words(row.trigger or (manifest.trigger if manifest else ""))),
+        ("command", shell.joined(manifest.command) if manifest else ""),
+        ("commit", commit_text(manifest) if manifest else ""),
+        ("tags", ", ".join(row.tags)),
+        ("note", f"{row.note} ({row.note_by}, {when_text(row.note_when)} UTC)" if row.note else ""),
+        ("resumed", counted(len(run.attempts) - 1, "time") if run.attempts else ""),
+        *((f"attempt {number}", _attempt(one)) for number, one in enumerate(run.attempts, 1)),
+        ("blessed", state_cell(yes_no(row.blessed))),
+        ("store", place),
+        *(("verified", _verdict(one)) for one in run.verifications),
+    ]
+
+
+def _metrics(screen: Screen, run: Run, declared: Sequence[Metric], labels: Mapping[str, str]) -> list[str]:
     """Return the metrics of a run: on the test split, and beside them on the validation split if there are any."""
-    labels = {one.name: one.label for one in declared}
     test, validation = by_split(run.metrics, declared)
     if not validation:
         values = [(labels.get(name, name), number_text(value)) for name, value in test.items()]
@@ -103,7 +101,8 @@ def parameters_text(screen: Screen, run: Run) -> str:
     """Return the parameters of all nodes, whole; empty if none are recorded."""
     lines: list[str] = []
     for node in run.nodes:
-        if pairs := [(name, value) for owner, name, value in _parameters(run) if owner == node.node]:
+        if node.parameters:
+            pairs = _parameters(node)
             lines += ["", screen.heading(node.node), *(line for pair in pairs for line in _whole(screen, *pair))]
     return "\n".join(lines[1:])
 
@@ -116,23 +115,21 @@ def _whole(screen: Screen, name: str, value: str) -> list[str]:
     return [f"  {screen.styled(escaped(name), 'dim')}", *(f"    {escaped(line)}" for line in (first, *rest))]
 
 
-def _parameters(run: Run) -> list[tuple[str, str, str]]:
-    """Return node, name and value of each parameter, as text."""
+def _parameters(node: NodeRun) -> list[tuple[str, str]]:
+    """Return name and value of each parameter, as text."""
     return [
-        (node.node, name, json.dumps(value) if isinstance(value, Mapping) else str(value))
-        for node in run.nodes
+        (name, json.dumps(value) if isinstance(value, Mapping) else str(value))
         for name, value in node.parameters.items()
     ]
 
 
-def _cut_to_lines(screen: Screen, parameters: Sequence[tuple[str, str, str]]) -> list[str]:
-    """Return a line for each parameter, below the names of nodes, which are not repeated."""
-    cells: list[list[Cell | str]] = []
-    before = ""
-    for node, name, value in parameters:
-        line = " ".join(value.split())
-        cells.append([node if node != before else "", Cell(name, "dim"), screen.cut(line, _LONGEST_PARAMETER)])
-        before = node
+def _cut_to_lines(screen: Screen, run: Run) -> list[str]:
+    """Return a line for each parameter, beside the name of its node, which is not repeated."""
+    cells: list[list[Cell | str]] = [
+        ["" if place else node.node, Cell(name, "dim"), screen.cut(" ".join(value.split()), _LONGEST_PARAMETER)]
+        for node in run.nodes
+        for place, (name, value) in enumerate(_parameters(node))
+    ]
     return screen.table(_PARAMETERS, cells, "  ")
 
 
@@ -146,17 +143,10 @@ def _errors(run: Run) -> Iterator[str]:
             yield f"{node.node}: {error}"
 
 
-def _dataset(manifest: Manifest | None) -> str:
-    return f"{manifest.data.name} {manifest.data.version}" if manifest else ""
-
-
-def _verdict(verified: bool, when: str, node: str) -> Cell:
-    what = f"only {node}" if node else "all nodes"
-    return Cell(f"{'yes' if verified else 'no, content differs'}, {what}, {when} UTC", "green" if verified else "red")
-
-
-def _resumed(made: Sequence[RunAttempt]) -> str:
-    return counted(len(made) - 1, "time") if made else ""
+def _verdict(one: VerificationRow) -> Cell:
+    verdict, style = ("yes", "green") if one.verified else ("no, content differs", "red")
+    what = f"only {one.node}" if one.node else "all nodes"
+    return Cell(f"{verdict}, {what}, {when_text(one.when)} UTC", style)
 
 
 def _attempt(one: RunAttempt) -> Cell:
@@ -169,12 +159,11 @@ def _attempt(one: RunAttempt) -> Cell:
 def _nodes(screen: Screen, run: Run) -> list[str]:
     """Return a line for each node, and below it one for each input and output."""
     table = screen.table(_NODES, [_node_cells(node) for node in run.nodes])
-    uses = [(node.node, cells) for node in run.nodes for cells in _use_cells(node)]
-    used = screen.table(_USES, [cells for _, cells in uses], _INDENT)
+    uses = [list(_use_cells(node)) for node in run.nodes]
+    used = iter(screen.table(_USES, [cells for own in uses for cells in own], "    "))
     lines = table[: len(table) - len(run.nodes)]
-    for node, line in zip(run.nodes, table[len(lines) :], strict=True):
-        lines.append(line)
-        lines += [text for (name, _), text in zip(uses, used, strict=True) if name == node.node]
+    for line, own in zip(table[len(lines) :], uses, strict=True):
+        lines += [line, *itertools.islice(used, len(own))]
     return lines
 
 
@@ -192,11 +181,8 @@ def _node_cells(node: NodeRun) -> list[Cell | str]:
 def _use_cells(node: NodeRun) -> Iterator[list[Cell | str]]:
     for verb, uses in (("input", node.inputs), ("output", node.outputs)):
         for use in uses:
-            yield [Cell(verb, "dim"), _key(use), str(use.artifact.id), use.artifact.type or "artifact", _content(use)]
-
-
-def _key(use: ArtifactUse) -> str:
-    return f"{use.key} {use.index}" if use.index else use.key
+            key = f"{use.key} {use.index}" if use.index else use.key
+            yield [Cell(verb, "dim"), key, str(use.artifact.id), use.artifact.type or "artifact", _content(use)]
 
 
 def _content(use: ArtifactUse) -> Cell:
@@ -205,7 +191,3 @@ def _content(use: ArtifactUse) -> Cell:
     content = short_digest(use.artifact.content, with_type=True) or "without a digest"
     unusable = use.artifact.unusable
     return Cell(f"{content}  ({unusable})", "yellow") if unusable else Cell(content, "dim")
-
-
-def _settings(configuration: Mapping[str, object]) -> list[tuple[str, str]]:
-    return [(name, settings.text_of(value)) for name, value in configuration.items()]
