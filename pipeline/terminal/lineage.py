@@ -31,9 +31,9 @@ def as_text(screen: Screen, lineage: Lineage) -> str:
     upstream, downstream = _Tree(screen, lineage, up=True), _Tree(screen, lineage, up=False)
     lines += [
         "upstream",
-        *(upstream.lines() or ["  nothing: it was imported, or its node has no inputs in this store"]),
+        *(list(upstream.lines()) or ["  nothing: it was imported, or its node has no inputs in this store"]),
     ]
-    lines += ["", "downstream", *(downstream.lines() or ["  nothing in this store"])]
+    lines += ["", "downstream", *(list(downstream.lines()) or ["  nothing in this store"])]
     if lineage.cut:
         lines += ["", "the lineage is longer than is shown here"]
     return "\n".join(lines)
@@ -46,15 +46,11 @@ class _Tree:
         self._screen = screen
         self._lineage = lineage
         self._up = up
-        self._followed: set[int] = set()
+        self._followed = {lineage.center}
 
-    def lines(self) -> list[str]:
-        self._followed = {self._lineage.center}
-        return list(self._below(self._lineage.center, ""))
-
-    def _below(self, artifact: int, indent: str) -> Iterator[str]:
+    def lines(self) -> Iterator[str]:
         # A stack of its own: a lineage may be deeper than Python lets functions call each other.
-        waiting = [self._twigs(artifact, indent)]
+        waiting = [self._twigs(self._lineage.center, "")]
         while waiting:
             found = next(waiting[-1], None)
             if found is None:

@@ -8,7 +8,7 @@ from components.evaluation.metrics import Metric, shown
 from pipeline.core.text import short_digest, when_text
 from pipeline.registry.listing import DecisionRow, ModelRow, Models
 from pipeline.registry.model_states import ModelState
-from pipeline.terminal.table import Cell, Column, Screen
+from pipeline.terminal.table import Cell, Column, Screen, state_cell, yes_no
 
 _DECISIONS = (
     Column("when", drop=2),
@@ -17,7 +17,6 @@ _DECISIONS = (
     Column("by", drop=1),
     Column("reason", min_width=16),
 )
-_STYLES = {"served": "green", "deleted": "dim"}
 
 
 def as_text(screen: Screen, found: Models, headlines: Sequence[Metric]) -> str:
@@ -55,11 +54,11 @@ def states_text(screen: Screen, models: Sequence[ModelState]) -> str:
 
 def _state(one: ModelState) -> list[Cell | str]:
     """Return a row; verdicts and pushes name their run if another one made the model."""
-    blessed = {None: "", True: "yes", False: "no"}[one.blessed] + _in(one.blessed_in, one.run)
-    style = {None: "", True: "green", False: "yellow"}[one.blessed]
+    verdict = yes_no(one.blessed)
+    blessed = state_cell(verdict, verdict + _in(one.blessed_in, one.run))
     pushed = [f"{push.destination or push.version or 'yes'}{_in(push.run, one.run)}" for push in one.pushed]
     where = "; ".join(pushed) or ("no" if one.not_pushed else "")
-    return [str(one.artifact), one.run, one.node, when_text(one.created)[:-3], Cell(blessed, style), where, one.uri]
+    return [str(one.artifact), one.run, one.node, when_text(one.created)[:-3], blessed, where, one.uri]
 
 
 def _in(run: str, own: str) -> str:
@@ -68,10 +67,10 @@ def _in(run: str, own: str) -> str:
 
 def _version(one: ModelRow, listed: Sequence[Metric]) -> list[Cell | str]:
     marks = [one.state.value, *(["rolled back"] if one.withdrawn else []), *(["pinned"] if one.pinned else [])]
-    style = "yellow" if one.withdrawn else _STYLES.get(one.state.value, "")
+    state = ", ".join(marks)
     return [
         str(one.version),
-        Cell(", ".join(marks), style),
+        Cell(state, "yellow") if one.withdrawn else state_cell(one.state.value, state),
         one.run,
         when_text(one.pushed)[:-3],
         *(metric.text(one.metrics[metric.run_key]) for metric in listed),

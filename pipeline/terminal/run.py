@@ -153,7 +153,7 @@ def _attempt(one: RunAttempt) -> Cell:
     took = f", {seconds_text(one.seconds)}" if one.seconds is not None else ""
     why = f": {one.why}" if one.why else ""
     state = one.state or "not ended"
-    return Cell(f"{when_text(one.began)} UTC{took}, {state}{why}", state_cell(state).style)
+    return state_cell(state, f"{when_text(one.began)} UTC{took}, {state}{why}")
 
 
 def _nodes(screen: Screen, run: Run) -> list[str]:
@@ -169,7 +169,7 @@ def _nodes(screen: Screen, run: Run) -> list[str]:
 
 def _node_cells(node: NodeRun) -> list[Cell | str]:
     if node.error:
-        why = Cell(error_line(node.error), state_cell(node.state.value).style)
+        why = state_cell(node.state.value, error_line(node.error))
     elif node.cached_from:
         why = Cell(f"outputs of run {node.cached_from}", "dim")
     else:

@@ -99,7 +99,7 @@ def status_text(screen: Screen, daemon: Daemon, found: Sequence[Planned], now: d
     upcoming = times(found, 1)
     lines = screen.pairs(
         [
-            ("daemon", Cell(wording.daemon(daemon, now), state_cell(daemon.state).style)),
+            ("daemon", state_cell(daemon.state, wording.daemon(daemon, now))),
             ("schedules", f"{len(found)}" + (f", {paused} of them paused" if paused else "")),
             *(
                 ("next", f"{one.schedule.name}, {wording.stamp(time)} UTC, {wording.distance(time, now)}")
@@ -175,7 +175,7 @@ def _tick_row(group: TickGroup) -> list[Cell | str]:
     return [
         tick.schedule,
         wording.stamp(tick.planned),
-        Cell(result, state_cell(tick.state).style),
+        state_cell(tick.state, result),
         wording.run_of(tick),
         wording.reason(tick),
     ]

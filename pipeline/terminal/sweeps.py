@@ -14,8 +14,6 @@ from pipeline.sweeps.statistics import Estimate
 from pipeline.sweeps.views import Combination, Point, PointState, Sweep, SweepRow
 from pipeline.terminal.table import Cell, Column, Screen, state_cell, yes_no
 
-_STYLES = {"complete": "green", "pruned": "cyan"}
-
 
 def rows(screen: Screen, found: Sequence[SweepRow], metrics: Sequence[Metric]) -> str:
     """Return the sweeps as a table."""
@@ -36,7 +34,7 @@ def rows(screen: Screen, found: Sequence[SweepRow], metrics: Sequence[Metric]) -
             [
                 [
                     one.name,
-                    _state(one.state.value),
+                    state_cell(one.state.value),
                     one.kind,
                     when_text(one.started)[:-3],
                     seconds_text(one.seconds) if one.started else "",
@@ -59,7 +57,7 @@ def as_text(screen: Screen, found: Sweep, metrics: Sequence[Metric]) -> str:
     lines = screen.pairs(
         [
             ("sweep", row.name),
-            ("state", _state(row.state.value)),
+            ("state", state_cell(row.state.value)),
             ("points", f"{row.points}: {_counts(row.counts)}"),
             ("runs", f"profile {found.definition.profile}{f', {base}' if base else ''}"),
             ("objectives", "; ".join(_objective(one, metrics) for one in row.objectives)),
@@ -168,7 +166,7 @@ def _points(screen: Screen, found: Sweep, names: Sequence[str], declared: Mappin
             Cell("best", "green") if one.number in best_points and not several else "",
             *(short_setting(one.settings.get(name)) for name in found.definition.varied),
             str(one.seed) if several else "",
-            _state(one.state.value),
+            state_cell(one.state.value),
             one.run,
             seconds_text(one.seconds) if one.run else "",
             *(_value(one.metrics.get(name), declared.get(name)) for name in names),
@@ -212,10 +210,6 @@ def _estimate(found: Estimate | None, metric: Metric | None) -> str:
         metric = dataclasses.replace(metric, decimals=max(1, metric.decimals))
     half = found.half_width
     return _value(found.mean, metric) + (f" ± {_value(half, metric)}" if half is not None else "")
-
-
-def _state(state: str) -> Cell:
-    return Cell(state, _STYLES[state]) if state in _STYLES else state_cell(state)
 
 
 def _counts(counts: Mapping[str, int]) -> str:

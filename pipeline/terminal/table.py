@@ -21,7 +21,10 @@ _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "
 STATES: Mapping[str, str] = {
     "succeeded": "green",
     "executed": "green",
+    "complete": "green",
+    "served": "green",
     "cached": "cyan",
+    "pruned": "cyan",
     "running": "bold",
     "failed": "red",
     "cancelled": "yellow",
@@ -29,6 +32,7 @@ STATES: Mapping[str, str] = {
     "skipped": "dim",
     "waiting": "dim",
     "not run": "dim",
+    "deleted": "dim",
     "active": "green",
     "paused": "yellow",
     "interrupted": "yellow",
@@ -38,7 +42,7 @@ STATES: Mapping[str, str] = {
     "silent": "red",
     "yes": "green",
     "no": "yellow",
-}  # styles by state of runs, nodes, blessings, schedules, ticks and the daemon
+}  # styles by state of runs, nodes, blessings, models, sweeps, schedules, ticks and the daemon
 _BARS = " ▁▂▃▄▅▆▇█"
 _PLAIN_BARS = " .:-=+*#@"
 _MOST_BARS = 60  # of a curve
@@ -77,9 +81,9 @@ class Cell:
     style: str = ""
 
 
-def state_cell(state: str) -> Cell:
-    """Return a cell with a state in its colour."""
-    return Cell(state, STATES.get(state, ""))
+def state_cell(state: str, text: str = "") -> Cell:
+    """Return a cell with a state, or with a text about it, in the colour of the state."""
+    return Cell(text or state, STATES.get(state, ""))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,18 +130,17 @@ class Screen:
             text = text[:-1]
         return text.rstrip() + end
 
-    def paragraph(self, text: str, first: str = "", indent: str | None = None, style: str = "") -> list[str]:
+    def paragraph(self, text: str, first: str = "", style: str = "") -> list[str]:
         """Return the lines of a text, wrapped at spaces on a terminal; words are never broken.
 
         Args:
           text: of any length; it is escaped.
-          first: prefix of the first line.
-          indent: prefix of the other lines; None: as wide as `first`, in spaces.
+          first: prefix of the first line; the others have as many spaces.
           style: of the text.
         """
-        indent = " " * width_of(first) if indent is None else indent
+        indent = " " * width_of(first)
         text = escaped(text)
-        room = self.width - width_of(first) if self.width else 0
+        room = self.width - len(indent) if self.width else 0
         lines = [text]
         if self.width and width_of(text) > room:
             import textwrap  # few lines are that long
@@ -159,10 +162,8 @@ class Screen:
             space = " " * (width - width_of(name))
             first = f"{indent}{self.styled(name, 'dim')}{space}{GAP}"
             rest = " " * (len(indent) + width + len(GAP))
-            lines += [
-                first + line[len(rest) :] if number == 0 else line
-                for number, line in enumerate(self.paragraph(value.text, rest, rest, value.style))
-            ]
+            start, *others = self.paragraph(value.text, rest, value.style)
+            lines += [first + start[len(rest) :], *others]
         return lines
 
     def table(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell | str]], indent: str = "") -> list[str]:
@@ -188,25 +189,21 @@ class Screen:
             if over <= 0:
                 break
             # Cut columns if that is enough; else drop a column and restore the width of the others.
-            room = {
-                number: widths[number] - columns[number].min_width for number in widths if columns[number].min_width
-            }
-            room = {number: spare for number, spare in room.items() if spare > 0}
+            least = {number: columns[number].min_width for number in widths}
+            room = {number: width - least[number] for number, width in widths.items() if 0 < least[number] < width}
             droppable = [number for number in widths if columns[number].drop]
             if sum(room.values()) >= over or not droppable:
-                return self._shrunk(widths, room, over)
+                self._shrink(widths, room, over)
+                break
             del widths[max(droppable, key=lambda number: columns[number].drop)]
         return widths
 
-    def _shrunk(self, widths: Mapping[int, int], room: Mapping[int, int], over: int) -> dict[int, int]:
-        """Return widths cut by `over` columns, the widest first."""
-        widths, room = dict(widths), dict(room)
-        while over > 0 and any(room.values()):
-            widest = max((number for number in room if room[number]), key=lambda number: widths[number])
+    def _shrink(self, widths: dict[int, int], room: dict[int, int], over: int) -> None:
+        """Cut widths by `over` columns if there is room, always the widest."""
+        for _ in range(min(over, sum(room.values()))):
+            widest = max((number for number in room if room[number]), key=widths.__getitem__)
             widths[widest] -= 1
             room[widest] -= 1
-            over -= 1
-        return widths
 
     def _row(self, columns: Sequence[Column], cells: Sequence[Cell], widths: Mapping[int, int]) -> str:
         parts = []

@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.core.text import bytes_text, escaped, number_text, seconds_text, when_text
 from pipeline.inspection.views import NodeRunState, RunState
+from pipeline.sweeps.views import PointState, SweepState
 from pipeline.terminal import table
 from pipeline.terminal.table import Cell, Column, Screen
 
@@ -225,4 +226,7 @@ def test_every_state_has_a_style():
     of_schedules = {"active", "paused"}
     of_ticks = {"waiting", "running", "succeeded", "failed", "interrupted", "skipped", "missed"}
     of_daemons = {"running", "stopping", "silent", "stopped"}
-    assert of_runs | of_schedules | of_ticks | of_daemons | {"yes", "no"} == set(table.STATES)
+    of_sweeps = {state.value for state in (*SweepState, *PointState)}
+    of_models = {"served", "deleted"}
+    known = of_runs | of_schedules | of_ticks | of_daemons | of_sweeps | of_models | {"yes", "no"}
+    assert known == set(table.STATES)
