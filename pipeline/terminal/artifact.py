@@ -38,9 +38,6 @@ _LIST = (
 _MAX_CHARACTERS = 300  # of a property; the JSON has all of it
 _MAX_RUNS = 4  # on one line
 _MAX_BESIDE = 4
-# Listed elsewhere.
-_SHOWN = frozenset({CONTENT_DIGEST})
-_SHOWN_WITH_PREVIEW = frozenset({*_SHOWN, METRICS})
 
 
 def as_text(
@@ -78,7 +75,7 @@ def as_text(
         lines += ["", *preview_text.lines(screen, preview, row.uri)]
     else:
         lines += ["", *screen.paragraph(_no_preview(row, deleted, is_alone, artifact.gone), "", style="dim")]
-    hidden = _SHOWN_WITH_PREVIEW if preview else _SHOWN
+    hidden = (CONTENT_DIGEST, METRICS) if preview else (CONTENT_DIGEST,)  # shown above
     if pairs := [pair for pair in _properties(artifact.properties) if pair[0] not in hidden]:
         lines += ["", screen.heading("properties"), *screen.pairs(pairs, "  ")]
     if artifact.files:
@@ -156,14 +153,13 @@ def list_text(screen: Screen, rows: Sequence[ArtifactRow]) -> str:
 
 
 def _list_row(row: ArtifactRow) -> list[Cell | str]:
-    created = when_text(row.created)[:-3]
     return [
         str(row.id),
         row.type,
         row.node or row.command,
         row.key,
         row.run,
-        created,
+        when_text(row.created)[:-3],
         Cell(row.unusable, "yellow"),
         row.name,
         short_digest(row.content, with_type=True),

@@ -85,9 +85,8 @@ def best(
     """Return combinations, the best one first, with the run of the best model of each."""
     declared = {one.run_key: one for one in metrics}
     names = list(dict.fromkeys([by.chosen_by, *_metrics(found, declared)]))
-    titles = run_filter.titles(found.definition.varied)
     columns = (
-        *(Column(titles[name], right=True) for name in found.definition.varied),
+        *_varied_columns(found),
         *(Column(_title(name, declared), right=True, drop=2) for name in names),
         Column("best run", min_width=15),
         Column("blessed", drop=1),
@@ -125,10 +124,9 @@ def progress(point: Point, definition: Definition, metrics: Sequence[Metric]) ->
 
 
 def _combinations(screen: Screen, found: Sweep, names: Sequence[str], declared: Mapping[str, Metric]) -> list[str]:
-    titles = run_filter.titles(found.definition.varied)
     columns = (
         Column(""),
-        *(Column(titles[name], right=True) for name in found.definition.varied),
+        *_varied_columns(found),
         Column("seeds", right=True),
         *(Column(_title(name, declared), right=True, drop=2 if place else 0) for place, name in enumerate(names)),
     )
@@ -145,13 +143,12 @@ def _combinations(screen: Screen, found: Sweep, names: Sequence[str], declared: 
 
 
 def _points(screen: Screen, found: Sweep, names: Sequence[str], declared: Mapping[str, Metric]) -> list[str]:
-    titles = run_filter.titles(found.definition.varied)
     best_points = {number for one in found.combinations if one.best for number in one.points}
     several = found.definition.seeds > 1
     columns = (
         Column("point", right=True),
         Column(""),
-        *(Column(titles[name], right=True) for name in found.definition.varied),
+        *_varied_columns(found),
         Column("seed", right=True),
         Column("state"),
         Column("run", min_width=15, drop=3),
@@ -176,6 +173,10 @@ def _points(screen: Screen, found: Sweep, names: Sequence[str], declared: Mappin
         for one in found.points
     ]
     return screen.table(columns, cells)
+
+
+def _varied_columns(found: Sweep) -> list[Column]:
+    return [Column(title, right=True) for title in run_filter.titles(found.definition.varied).values()]
 
 
 def _metrics(found: Sweep, declared: Mapping[str, Metric]) -> list[str]:

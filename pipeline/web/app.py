@@ -31,12 +31,7 @@ STATIC = pathlib.Path(__file__).parent / "static"
 STATIC_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _JSON = "application/json"
 _STATUS: dict[type[Exception], int] = {UsageError: 400, NotFoundError: 404, UnavailableError: 503}
-_TITLES = {
-    400: "Bad request",
-    404: "Not found",
-    500: "Internal server error",
-    503: "Store unavailable",
-}
+_TITLES = {400: "Bad request", 404: "Not found", 500: "Internal server error", 503: "Store unavailable"}
 
 
 class NameConvertor(Convertor[str]):

@@ -51,14 +51,12 @@ class DeclaredMetrics:
 
     Attributes:
       all_columns: metrics in lists of runs, their charts and comparisons.
-      columns: those that stand for no other one; the first is the headline metric.
-      headlines: the headline metric, and those that are columns in its place.
+      headlines: the headline metric, the first that stands for no other one, and those that are columns in its place.
     """
 
     def __init__(self, declared: Sequence[Metric]) -> None:
         self.all_columns = tuple(one for one in declared if one.column)
-        self.columns = shown(self.all_columns, ())
-        first = self.columns[0].run_key if self.columns else ""
+        first = next((one.run_key for one in shown(self.all_columns, ())), "")
         self.headlines = tuple(one for one in self.all_columns if first in (one.run_key, one.instead_of))
         self._by_name = {name: one for one in declared for name in (one.name, one.run_key) if name}
 

@@ -26,7 +26,6 @@ from pipeline.web import app, connections, rendering
 logger = logging.getLogger(__name__)
 
 HOST, PORT = "127.0.0.1", 8765
-_OK = 200
 _SHUTDOWN = 3  # seconds for pending responses; none takes as long
 
 
@@ -72,18 +71,6 @@ def serve(
         number = listener.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{shown}:{number}{base_path}/"
-        config = uvicorn.Config(
-            application,
-            http=connections.LimitedConnection,  # of h11: others have shorter limits for an address
-            ws="none",
-            backlog=connections.BACKLOG,
-            lifespan="off",
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            date_header=True,
-            timeout_graceful_shutdown=_SHUTDOWN,
-        )
         rendering.prepare()
         tell(f"serving {place.name} at {address} (stop with Ctrl-C)")
         if place.root is not None and not place.root.path.is_dir():
@@ -95,7 +82,21 @@ def serve(
             tell("warning: there is no password; every client that can reach this machine can read the pages")
         if open_browser:
             webbrowser.open(address)
-        _Server(config).run(sockets=[listener])
+        _Server(_config(application)).run(sockets=[listener])
+
+
+def _config(application: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        application,
+        http=connections.LimitedConnection,  # of h11: others have shorter limits for an address
+        ws="none",
+        backlog=connections.BACKLOG,
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_SHUTDOWN,
+    )
 
 
 def _is_local(host: str) -> bool:
@@ -169,7 +170,7 @@ def get(place: Location, path: str, names: Sequence[str] = (), base_path: str = 
         if location is None:
             break
         path = location.decode()
-    if status != _OK:
+    if status != 200:
         raise BadStatusError(f"{path} has status {status}: see the output", body)
     return body
 

@@ -118,9 +118,8 @@ def frontier(
     lines = [one for one in baselines if scales.drawable(one.value) is not None]
     near = _near(lines, [*(one.y for _, one in marks), *(one.y for _, one in runs)])
     x_scale, y_scale, left, right = _scales(marks, runs, near, width, largest)
-    bottom = _HEIGHT - BOTTOM
     chart.y_axis(y_scale, left, right, y_label)
-    chart.x_axis(x_scale, left, right, bottom, x_label, grid_top=TOP)
+    chart.x_axis(x_scale, left, right, _HEIGHT - BOTTOM, x_label, grid_top=TOP)
     points = [(x_scale(one.x), y_scale(one.y)) for found in (marks, runs) for _, one in found]
     chart.add(*_baselines(near, y_scale, left, right, points))
     chart.add(*_far_baselines([one for one in lines if one not in near], y_scale, left, right, points))

@@ -116,7 +116,7 @@ def build(request: PageRequest, run: str) -> RunView:
         for kind, row, preview in read
         if preview and (chosen := preview.chosen(kind.on_run + kind.payload_on_run)).sections
     )
-    events = [one.event for one in _events(request.root, run_id)]
+    events = _events(request.root, run_id)
     running = found.row.state == RunState.RUNNING
     trained = any(isinstance(one, LineChart) for output in shown for one in output.preview.sections)
     live = () if trained else _epochs(events)
@@ -180,10 +180,10 @@ def _job(events: Iterable[Event]) -> JobProgress | None:
     return found
 
 
-def _events(root: Root | None, run_id: str) -> list[event_log.TimedEvent]:
+def _events(root: Root | None, run_id: str) -> list[Event]:
     if root is None or run_file_path(root, "progress", f"{run_id}.jsonl") is None:
         return []
-    return event_log.read(root.path, run_id)
+    return [one.event for one in event_log.read(root.path, run_id)]
 
 
 def _manifest(root: Root | None, run_id: str) -> Manifest | None:
@@ -256,13 +256,14 @@ def _missing(request: PageRequest, found: Run, own: Manifest | None, unread: Seq
 def draw(view: RunView, to: Links, metrics: DeclaredMetrics) -> Drawings:
     """Draw the graph, the durations, curves and bars."""
     run = view.run
+    links = {node.node: to.node(run.row.id, node.node) if node.execution else "" for node in run.nodes}
     boxes = [
         GraphNode(
             node.node,
             node.node,
             _detail(node.state, node.seconds),
             node.state.value,
-            to.node(run.row.id, node.node) if node.execution else "",
+            links[node.node],
             "cached" if node.state == NodeRunState.CACHED else "",  # in place of the second line
         )
         for node in run.nodes
@@ -275,7 +276,7 @@ def draw(view: RunView, to: Links, metrics: DeclaredMetrics) -> Drawings:
             (node.started - start).total_seconds() if node.started and start else None,
             node.seconds if node.started else None,
             node.state.value,
-            to.node(run.row.id, node.node) if node.execution else "",
+            links[node.node],
         )
         for node in run.nodes
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.core import shell
 from pipeline.core.serialization import INLINE
@@ -104,23 +104,22 @@ def build(request: PageRequest) -> RunsView:
     if request.reader is None:
         return RunsView((), states, (), 0, 0, "", None, state, "", where, sort, order, True, command, False, (), False)
     limit = request.rows or ROWS
-    wanted = RunState(state) if state else None
     pipelines = request.reader.pipelines()
     rows, page = request.reader.runs(
         limit=limit,
         start=start,
-        state=wanted,
+        state=RunState(state) if state else None,
         pipeline=pipeline,
         sort=sort,
         ascending=order == "asc",
         where=conditions,
         sessions=not cells,
     )
-    charted, more = rows, False
+    newest, more = rows, False
     # Runs of other pipelines have nothing to chart, and each of them would have to be read.
     if any(_is_evaluated(row, request.metrics) for row in rows):
-        charted, newest = request.reader.runs(limit=CHARTED, pipeline=pipeline, where=conditions)
-        more = bool(newest.next)
+        newest, read = request.reader.runs(limit=CHARTED, pipeline=pipeline, where=conditions)
+        more = bool(read.next)
     return RunsView(
         runs=tuple(rows),
         states=states,
@@ -137,17 +136,19 @@ def build(request: PageRequest) -> RunsView:
         empty=not (page.total or state or pipeline or where),
         command=command,
         running=any(row.state == RunState.RUNNING for row in rows),
-        charted=tuple(
-            Charted(row.id, row.state.value, formatting.moment(row.started), row.metrics)
-            for row in reversed(charted)
-            if _is_evaluated(row, request.metrics)
-        ),
+        charted=tuple(_charted(newest, request.metrics)),
         chart_cut=more,
         left_out=tuple(request.reader.unrecorded_columns()) if request.root is None else (),
         settings=run_filter.differing_settings(rows, {sort, *(one.name for one in conditions)}),
         cells=cells,
-        words=request.reader.words(charted[0].id) if charted else {},
+        words=request.reader.words(newest[0].id) if newest else {},
     )
+
+
+def _charted(rows: Sequence[RunRow], metrics: DeclaredMetrics) -> Iterator[Charted]:
+    for row in reversed(rows):
+        if _is_evaluated(row, metrics):
+            yield Charted(row.id, row.state.value, formatting.moment(row.started), row.metrics)
 
 
 def _is_evaluated(row: RunRow, metrics: DeclaredMetrics) -> bool:
