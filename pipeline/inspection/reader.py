@@ -236,11 +236,11 @@ class Reader:
         found = by_node[references.find_node(node, list(by_node))]
         outputs = {use.key: use.artifact.id for use in reversed(found.outputs) if use.artifact.exists}
         unfinished = [use.artifact for use in found.outputs if not use.artifact.exists and key in ("", use.key)]
-        if not outputs and found.node in self.pipeline.by_name and not self.pipeline.by_name[found.node].outputs:
+        declared = self.pipeline.by_name.get(found.node)
+        if not outputs and declared and not declared.outputs:
             with_outputs = ", ".join(one.name for one in self.pipeline.nodes if one.outputs)
             raise NotFoundError(f"{found.node} has no outputs (nodes with outputs: {with_outputs})")
-        declared = self.pipeline.by_name[found.node].outputs if found.node in self.pipeline.by_name else ()
-        first = next(iter(declared), "")
+        first = next(iter(declared.outputs if declared else ()), "")
         if not key and first not in outputs:
             first = min(outputs, default="")
         if (key or first) in outputs:
