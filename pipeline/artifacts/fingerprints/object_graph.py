@@ -97,8 +97,6 @@ def _described(
         described.constant.operation = graph.body([node.constant.operation]).digest.hex()
     elif kind == "asset":
         described.asset.asset_file_def_index = sorted(asset_names).index(asset_names[node.asset.asset_file_def_index])
-    elif kind == "variable":
-        described.variable.device = ""
-    elif kind == "resource":
-        described.resource.device = ""
+    elif kind in ("variable", "resource"):
+        getattr(described, kind).device = ""
     return described

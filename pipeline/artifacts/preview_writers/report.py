@@ -61,8 +61,7 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
     found = preview(tiles, units)
     details = unit_file.read(artifact.folder)
     if details is not None and details.units:
-        made = dataclasses.replace(found, sections=(*found.sections, *_details(details, units, picture)))
-        return made, pictures
+        found = dataclasses.replace(found, sections=(*found.sections, *_details(details, units, picture)))
     return found, pictures
 
 
