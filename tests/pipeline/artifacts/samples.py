@@ -18,30 +18,20 @@ from pipeline.artifacts.sections import (
     Pictures,
     Preview,
     Table,
-    TableColumn,
     Text,
     Tile,
+    columns,
 )
 
 PICTURE = Picture("a.png", 28, 20, "label 3")
 OTHER = Picture("b.png", 28, 20, "reconstruction, 3")
 
 
-def columns(*titles: str, numbers: tuple[str, ...] = ()) -> tuple[TableColumn, ...]:
-    return tuple(TableColumn(title, "number" if title in numbers else "text") for title in titles)
-
-
 FEATURES = Table("features", columns("feature", "type", "shape"), (("image", "bytes", "(1,)"),))
-STATISTICS = ("count", "missing", "min", "mean", "max", "std dev", "zeros", "unique", "average length")
+NUMBERS = ("count", "missing", "min", "mean", "max", "std dev", "zeros", "unique", "average length")
 THRESHOLDS = Table(
     "thresholds",
-    (
-        TableColumn("metric", "name"),
-        TableColumn("slice"),
-        TableColumn("value", "number"),
-        TableColumn("limit", "number"),
-        TableColumn("passed", "verdict"),
-    ),
+    columns("metric:name", "slice", "value:number", "limit:number", "passed:verdict"),
     (("bce", "overall", 0.1, 0.12, True), ("bce", "label 3", 0.2, None, True), ("mse", "overall", 0.3, 0.2, False)),
 )
 CHART = LineChart(
@@ -75,7 +65,7 @@ PREVIEWS = {
     "Examples": Preview(
         "examples",
         (
-            Table("splits", columns("split", "examples", numbers=("examples",)), (("train", 60),)),
+            Table("splits", columns("split", "examples:number"), (("train", 60),)),
             FEATURES,
             Pictures("images of train", (Tile("label 3", (PICTURE,)),)),
         ),
@@ -85,7 +75,7 @@ PREVIEWS = {
         (
             Table(
                 "split train, 60 examples",
-                columns("feature", "type", *STATISTICS, numbers=STATISTICS),
+                columns("feature", "type", *(f"{name}:number" for name in NUMBERS)),
                 (
                     ("label", "int", 59, 1, 0.0, 4.5, 9.0, 2.5, 7, None, None),
                     ("image", "string", 60, 0, None, None, None, None, None, 58, 278.5),
@@ -128,7 +118,7 @@ PREVIEWS = {
             Pairs("size", {"parameters": 12}),
             Table(
                 "layers",
-                columns("layer", "inputs", "activation", numbers=("inputs",)),
+                columns("layer", "inputs:number", "activation"),
                 (("code", 3, "relu"), ("steps", None, None)),
             ),
             Pictures(
@@ -149,7 +139,7 @@ PREVIEWS = {
             Text("worse", "rejected", False, title="decision of the push gate"),
             Table(
                 "models compared",
-                (TableColumn("model"), TableColumn("run", "run"), TableColumn("test BCE", "number")),
+                columns("model", "run:run", "test BCE:number"),
                 (("this one", None, 0.1), ("version 3", "good", 0.08)),
             ),
         ),
@@ -157,7 +147,7 @@ PREVIEWS = {
     "Codes": Preview(
         "codes",
         (
-            Table("codes by split", columns("split", "examples", numbers=("examples",)), (("train", 3),)),
+            Table("codes by split", columns("split", "examples:number"), (("train", 3),)),
             Table("first codes", columns("id", "label", "strongest"), (("train/0", 7, "unit 2: 4"),)),
         ),
     ),
@@ -169,7 +159,7 @@ PREVIEWS = {
         (
             Table(
                 "accuracy by representation",
-                (TableColumn("representation"), TableColumn("k-NN accuracy", "share")),
+                columns("representation", "k-NN accuracy:share"),
                 (("code, 32 values", 0.95), ("PCA, 32 values", 0.97)),
             ),
         ),
@@ -182,7 +172,7 @@ PREVIEWS = {
             ACTIVITY,
             Table(
                 "units of the code",
-                (TableColumn("unit", "card"), TableColumn("active", "share"), TableColumn("state")),
+                columns("unit:card", "active:share", "state"),
                 (("unit 0", 0.0, "dead"), ("unit 1", 0.25, "active")),
                 folded=True,
             ),

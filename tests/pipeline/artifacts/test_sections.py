@@ -10,9 +10,9 @@ from pipeline.artifacts.sections import (
     Pictures,
     Preview,
     Table,
-    TableColumn,
     Text,
     Tile,
+    columns,
 )
 
 TITLES = {"label 0": "label cat"}
@@ -23,8 +23,8 @@ def test_slices_and_labels_are_renamed_where_they_are_shown() -> None:
         "p",
         (
             Pairs("a", {"label 0": 1}),
-            Table("b", (TableColumn("slice"), TableColumn("value")), (("label 0", 0), ("label 1", 1), ("all", None))),
-            Table("c", (TableColumn("id"), TableColumn("label")), (("0", 0), ("1", 1))),
+            Table("b", columns("slice", "value"), (("label 0", 0), ("label 1", 1), ("all", None))),
+            Table("c", columns("id", "label"), (("0", 0), ("1", 1))),
             BarChart("d", (BarValue("label 0", 2.0), BarValue("label 1", 3.0))),
             Pictures("e", (Tile("label 0", (Picture("f.png", 1, 1, "image of label 0"),)), Tile("unit 0", ()))),
         ),
@@ -53,8 +53,8 @@ def test_slices_are_renamed_in_reasons_as_whole_names() -> None:
 
 
 def test_names_in_a_table_get_labels_and_are_reworded() -> None:
-    columns = (TableColumn("metric", "name"), TableColumn("slice"))
-    given = Preview("p", (Table("thresholds", columns, (("bce_to_mean_image", "label image"), ("other", "mse"))),))
+    titles = columns("metric:name", "slice")
+    given = Preview("p", (Table("thresholds", titles, (("bce_to_mean_image", "label image"), ("other", "mse"))),))
     [table] = given.labelled({"bce_to_mean_image": "BCE to mean image", "mse": "MSE"}).sections
     assert isinstance(table, Table)
     assert table.rows == (("BCE to mean image", "label image"), ("other", "mse"))
@@ -68,7 +68,7 @@ def test_titles_and_names_are_reworded_but_no_values() -> None:
         "p",
         (
             Pairs("images", {"mean image's BCE": "image"}),
-            Table("a", (TableColumn("slice"), TableColumn("test images", "number")), (("label image", 3),)),
+            Table("a", columns("slice", "test images:number"), (("label image", 3),)),
             Pictures("test images", (Tile("image", ()),), "of the images"),
         ),
     )

@@ -6,10 +6,10 @@ import dataclasses
 
 import pytest
 
-from pipeline.artifacts.sections import Curve, Histograms, LineChart, Pictures, Preview, Section, Table, Text
+from pipeline.artifacts.sections import Curve, Histograms, LineChart, Pictures, Preview, Section, Table, Text, columns
 from pipeline.terminal import preview
 from pipeline.terminal.table import Screen
-from tests.pipeline.artifacts.samples import ACTIVITY, BARS, CARDS, CHART, PREVIEWS, THRESHOLDS, columns
+from tests.pipeline.artifacts.samples import ACTIVITY, BARS, CARDS, CHART, PREVIEWS, THRESHOLDS
 
 
 def shown(*sections: Section, screen: Screen | None = None) -> list[str]:
