@@ -76,13 +76,12 @@ class Unrecorded:
 
     def skipped_executions(self, context: RunContext, executions: Sequence[Execution]) -> set[int]:
         """Return the executions that succeeded and count as skipped."""
-        found: set[int] = set()
-        for execution, node in self._skippable(context, executions):
-            if execution.id not in self._outputs:
-                self._outputs[execution.id] = self._store.outputs(execution.id)
-            if skip_reason(node, self._outputs[execution.id]):
-                found.add(execution.id)
-        return found
+        self.read_outputs([(context, executions)])
+        return {
+            execution.id
+            for execution, node in self._skippable(context, executions)
+            if skip_reason(node, self._outputs[execution.id])
+        }
 
     def _skippable(self, context: RunContext, executions: Sequence[Execution]) -> Iterator[tuple[Execution, Node]]:
         """Yield the executions that succeeded and may count as skipped, with their nodes."""

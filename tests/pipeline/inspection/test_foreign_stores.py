@@ -273,8 +273,15 @@ class TestImporterAndPusher:
 
     def test_a_list_does_not_read_the_outputs_of_each_run(self, read: Open, monkeypatch: pytest.MonkeyPatch) -> None:
         reader = read("without_digests")
-        monkeypatch.setattr(reader.store, "outputs", lambda _: pytest.fail("read for one run"))
+        outputs_of, asked = reader.store.outputs_of, []
+
+        def counted(numbers: list[int]) -> object:
+            asked.extend([numbers] if numbers else [])
+            return outputs_of(numbers)
+
+        monkeypatch.setattr(reader.store, "outputs_of", counted)
         rows, _ = reader.runs(limit=9)
+        assert len(asked) == 1
         assert [(row.id, row.executed, row.cached) for row in rows] == [
             ("reused", 0, 3),
             ("again", 3, 0),
