@@ -42,7 +42,7 @@ def is_remote(uri: str) -> bool:
 class FilePlaces:
     """Finds files by the URIs that a store contains."""
 
-    def __init__(self, folder: pathlib.Path | None, maps: Sequence[Map] = ()) -> None:
+    def __init__(self, folder: pathlib.Path | None, maps: Sequence[Map]) -> None:
         """Search a folder.
 
         Args:

@@ -32,12 +32,7 @@ class Location:
     """
 
     def __init__(
-        self,
-        pipeline: Pipeline,
-        metadata: str,
-        root: Root | None,
-        opened: contextlib.ExitStack,
-        maps: Sequence[Map] = (),
+        self, pipeline: Pipeline, metadata: str, root: Root | None, opened: contextlib.ExitStack, maps: Sequence[Map]
     ) -> None:
         self.pipeline = pipeline
         self.root = root

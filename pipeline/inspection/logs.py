@@ -69,7 +69,7 @@ def lines(path: pathlib.Path, span: TimeSpan | None = None) -> Iterator[str]:
         raise UnavailableError(f"cannot read {path}: {cause_text(error)}") from error
 
 
-def worker_lines(root: Root, run_id: str, node: str = "") -> Iterator[str]:
+def worker_lines(root: Root, run_id: str, node: str) -> Iterator[str]:
     """Yield the lines of a run's workers on a cluster, one log after the other, each with node and worker before it.
 
     A worker is named by its host, the process of its `sae worker`, and the id that the cluster gave it.

@@ -77,7 +77,7 @@ def test_nothing_outside_is_reached_and_few_parts_do_not_match(tmp_path: pathlib
     (tmp_path / "store").mkdir()
     (tmp_path / "secret").write_text("")
     (tmp_path / "store" / "3").mkdir()
-    places = FilePlaces(tmp_path / "store")
+    places = FilePlaces(tmp_path / "store", ())
     assert places.find("../secret") == ""
     assert places.find("/elsewhere/Trainer/model/3") == ""
     assert places.find("") == ""

@@ -82,10 +82,10 @@ def test_the_lines_of_workers_name_node_and_host(root):
         log.parent.mkdir(parents=True)
         log.write_text(text)
     of_one = ["[StatisticsGen h1-7-1-1] a", "[StatisticsGen h1-7-1-1] b"]
-    assert list(logs.worker_lines(root, RUN_ID)) == ["[Evaluator h2-9-1-1] c", *of_one]
+    assert list(logs.worker_lines(root, RUN_ID, "")) == ["[Evaluator h2-9-1-1] c", *of_one]
     assert list(logs.worker_lines(root, RUN_ID, "StatisticsGen")) == of_one
     assert list(logs.worker_lines(root, RUN_ID, "*")) == []
-    assert list(logs.worker_lines(root, "other")) == []
+    assert list(logs.worker_lines(root, "other", "")) == []
 
 
 def test_without_events_the_times_of_the_execution_tell(root):
