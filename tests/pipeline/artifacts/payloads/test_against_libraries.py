@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.artifacts.payloads import evaluation, model, saved_model, tfrecords, transform_graph
+from pipeline.artifacts.payloads import evaluation, saved_model, tfrecords, transform_graph
 from pipeline.artifacts.types import StoredArtifact
 from tests import lazy
 from tests.builders.foreign_files import testdata
@@ -121,10 +121,3 @@ def test_nothing_of_a_transformed_file_is_lost() -> None:
     [path] = (testdata() / "transform" / "transformed_examples" / "Split-eval").iterdir()
     expected = list(tf.data.TFRecordDataset([str(path)], "GZIP").as_numpy_iterator())
     assert list(tfrecords.read(path, 2**24)) == expected
-
-
-def test_a_model_folder_prefers_what_serves() -> None:
-    made = model.make(StoredArtifact("Model", testdata() / "trainer" / "current", {}))
-    assert made is not None
-    names = {row["signature"] for row in made[0].records("signatures")}
-    assert names == set(load(MODELS[1]).signatures)
