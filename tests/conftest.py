@@ -15,6 +15,7 @@ from types import ModuleType
 
 import pytest
 
+from pipeline.core.pipeline_root import Root
 from pipeline.provenance import numeric_variables
 from pipeline_config import EngineConfig
 from tests import PROJECT, environment, lazy, metadata_stores
@@ -128,6 +129,14 @@ def _is_lazy(module: object, known: dict[str, bool]) -> bool:
     if module.__name__ not in known:
         known[module.__name__] = any(_is_lazy(value, known) for value in vars(module).values())
     return known[module.__name__]
+
+
+@pytest.fixture
+def root(tmp_path: pathlib.Path) -> Root:
+    """A root without runs."""
+    made = Root(tmp_path / "root")
+    made.create()
+    return made
 
 
 @pytest.fixture(scope="module", autouse=True)

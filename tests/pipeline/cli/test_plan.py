@@ -34,13 +34,6 @@ def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> I
     logging.captureWarnings(False)
 
 
-@pytest.fixture
-def root(tmp_path: pathlib.Path) -> Root:
-    made = Root(tmp_path / "root")
-    made.create()
-    return made
-
-
 def answers(run: Run, root: Root, *words: str, pipeline: tuple[str, ...] = ()) -> list[tuple[object, str]]:
     """Exit code and last line of standard error, of both commands."""
     found = []

@@ -19,13 +19,6 @@ pytestmark = pytest.mark.component
 
 
 @pytest.fixture
-def root(tmp_path: pathlib.Path) -> Root:
-    found = Root(tmp_path / "root")
-    found.create()
-    return found
-
-
-@pytest.fixture
 def own_pipeline(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
     """The module of a pipeline, which all processes use; it writes a file when it is imported."""
     module = tmp_path / "own_pipeline.py"

@@ -76,13 +76,6 @@ def asked(root: Root, command: Sequence[str]) -> str:
     ).stdout.strip()
 
 
-@pytest.fixture
-def root(tmp_path):
-    made = Root(tmp_path / "root")
-    made.create()
-    return made
-
-
 def test_the_holder_is_known_while_the_root_is_locked(root):
     assert root_lock.holder(root.lock_file) is None
     before = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)

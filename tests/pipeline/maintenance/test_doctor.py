@@ -43,13 +43,6 @@ def lock(monkeypatch, tmp_path):
     return write
 
 
-@pytest.fixture
-def root(tmp_path):
-    root = Root(tmp_path / "root")
-    root.create()
-    return root
-
-
 def test_it_looks_at_everything_once_and_advises_where_something_is_bad(tmp_path):
     config = PipelineConfig.build({"paths.root": str(tmp_path / "root"), "data.source": "sample"})
     checks = doctor.examine(config, lambda: DataLookup(True, "the sample"))

@@ -31,13 +31,6 @@ from tests.builders.store_reader import reader
 
 
 @pytest.fixture
-def root(tmp_path):
-    root = Root(tmp_path / "root")
-    root.create()
-    return root
-
-
-@pytest.fixture
 def writer(root):
     return Writer(root.metadata)
 

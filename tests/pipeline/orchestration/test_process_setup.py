@@ -16,13 +16,6 @@ from tests import PROJECT
 
 
 @pytest.fixture
-def root(tmp_path: pathlib.Path) -> Root:
-    place = Root(tmp_path / "root")
-    place.create()
-    return place
-
-
-@pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """A copy of the environment that `set_environment` may change."""
     copy = dict(os.environ)

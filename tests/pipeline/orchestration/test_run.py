@@ -12,7 +12,6 @@ import pytest
 
 from pipeline.core import settings
 from pipeline.core.errors import UnavailableError
-from pipeline.core.pipeline_root import Root
 from pipeline.metadata import client
 from pipeline.orchestration import imports, process_setup, run, session
 from pipeline.orchestration.request import RunRequest
@@ -21,13 +20,6 @@ from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal.progress import display
 from tests.builders.roots import Recorded
 from tests.builders.store_reader import reader
-
-
-@pytest.fixture
-def root(tmp_path):
-    root = Root(tmp_path / "root")
-    root.create()
-    return root
 
 
 @pytest.fixture

@@ -13,13 +13,6 @@ from pipeline.scheduler import data_watcher
 from pipeline.scheduler.types import Work
 
 
-@pytest.fixture
-def root(tmp_path: pathlib.Path) -> Root:
-    found = Root(tmp_path / "root")
-    found.create()
-    return found
-
-
 def prepared(folder: pathlib.Path, version: str, content: str) -> pathlib.Path:
     place = folder / "mnist" / version
     place.mkdir(parents=True, exist_ok=True)

@@ -25,13 +25,6 @@ np = lazy.module("numpy")
 tfds = lazy.module("tensorflow_datasets")
 
 
-@pytest.fixture
-def root(tmp_path: pathlib.Path) -> Root:
-    place = Root(tmp_path / "root")
-    place.create()
-    return place
-
-
 def test_a_sample_that_cannot_be_written_names_its_folder(root: Root) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
