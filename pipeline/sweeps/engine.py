@@ -120,7 +120,7 @@ class _Engine:
         self._waits_for = ""
         self._seen: dict[int, int] = {}  # the last epoch of each point in progress that the source knows
         self._stopped_early: dict[int, int] = {}  # points that were stopped early, with the epoch
-        self._source: CombinationSource | None = None
+        self._source: CombinationSource  # from `run` on
         self._looked = 0.0  # when it last looked whether to prepare the next run
 
     def read(self) -> Sweep:
@@ -198,7 +198,6 @@ class _Engine:
         return [(one, one.val_reconstruction) for one in epochs if one.val_reconstruction is not None]
 
     def _fill_queue(self) -> None:
-        assert self._source is not None
         while len(self._queue) + len(self._active) < self._trials.capacity:
             chosen = self._source.next()
             if chosen is None:
@@ -231,7 +230,6 @@ class _Engine:
         self._prepare_next(trial)
         if trial.point in self._stopped_early or not trial.run_id or self._definition.pruner in ("", "none"):
             return
-        assert self._source is not None
         for epoch, loss in self._losses(trial.root, trial.run_id):
             if epoch.epoch <= self._seen.get(trial.point, 0):
                 continue
@@ -281,7 +279,6 @@ class _Engine:
 
     def _report(self, found: Sweep, combination: int) -> None:
         """Tell the source the result of a combination, when all its points were tried."""
-        assert self._source is not None
         numbers = self._definition.points_of(combination)
         if not self._tried.issuperset(numbers):
             return
