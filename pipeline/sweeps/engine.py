@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from pipeline.core import event_log
-from pipeline.core.errors import ExitCode, UnavailableError, UsageError, of_exit_code
+from pipeline.core.errors import ExitCode, UsageError, of_exit_code
 from pipeline.core.events import EpochEnded
 from pipeline.core.pipeline_root import Root
 from pipeline.core.text import signal_name
@@ -293,7 +293,7 @@ class _Engine:
 
 
 def check_root(root: Root, metadata: str) -> None:
-    """Check that a root can be written, and create its folders.
+    """Check that a root can be written, and create its folders and its store.
 
     Args:
       root: the root.
@@ -309,7 +309,3 @@ def check_root(root: Root, metadata: str) -> None:
     if metadata and not found.exists():
         with root_store.lock(root, metadata):
             pass
-    try:
-        root.sweeps.mkdir(exist_ok=True)
-    except OSError as error:
-        raise UnavailableError(f"cannot create {root.sweeps}: {error}") from error

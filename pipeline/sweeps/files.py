@@ -42,8 +42,12 @@ def lock(root: Root) -> contextlib.AbstractContextManager[Callable[[str], None]]
 
     Raises:
       LockedError: another process runs a sweep; the message names it.
+      UnavailableError: their folder cannot be created.
     """
-    root.sweeps.mkdir(exist_ok=True)
+    try:
+        root.sweeps.mkdir(exist_ok=True)
+    except OSError as error:
+        raise UnavailableError(f"cannot create {root.sweeps}: {error}") from error
     return root_lock.hold(
         lock_file(root),
         f"another sweep runs in {root.path}",
