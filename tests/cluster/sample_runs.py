@@ -6,7 +6,6 @@ import json
 import pathlib
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 
 from pipeline.core import event_log
@@ -16,6 +15,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.metadata.properties import CONTENT_DIGEST
 from pipeline.metadata.store import open_store
 from tests import PROJECT
+from tests.waiting import wait_until
 
 OUTPUTS_TO_EVALUATOR = 9
 SECONDS = 900.0  # at most, for a run; it takes two minutes on a free machine
@@ -104,10 +104,7 @@ def wait_for_work(run: subprocess.Popen[str], root: pathlib.Path, node: str) -> 
 
 def wait_for(condition: Callable[[], object], seconds: float = SECONDS) -> None:
     """Wait for a condition."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    wait_until(condition, seconds, every=0.2)
 
 
 def leftovers(root: pathlib.Path) -> list[pathlib.Path]:

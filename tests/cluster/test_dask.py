@@ -10,8 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import psutil
@@ -26,10 +25,12 @@ from pipeline.metadata.store import open_store
 from pipeline.sweeps import dask_cluster
 from tests import PROJECT
 from tests.e2e.conftest import QUICK_OPTIONS, copy_of_the_project, sae
+from tests.waiting import wait_until
 
 pytest.importorskip("distributed", reason="`make setup-cluster` installs it")
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("default")]
 
+SECONDS = 900.0  # at most, to wait for anything
 OVER = ("--over", "model.l1=0,1e-5,1e-4,1e-3")  # one waits while a point runs on each worker
 
 
@@ -48,7 +49,7 @@ class Cluster:
             with socket.socket() as tried:
                 return tried.connect_ex(("127.0.0.1", port)) == 0
 
-        wait_for(listens)
+        wait_until(listens, SECONDS)
 
     def _start(self, kind: str, *arguments: str, before: tuple[str, ...] = (), project: pathlib.Path = PROJECT) -> Any:
         path = os.pathsep.join(filter(None, [str(project), os.environ.get("PYTHONPATH")]))
@@ -66,7 +67,7 @@ class Cluster:
         from distributed import Client
 
         with Client(self.address, timeout=60, set_as_default=False) as client:
-            wait_for(lambda: name in names(client))
+            wait_until(lambda: name in names(client), SECONDS)
         return process
 
     def remove(self, process: subprocess.Popen[bytes]) -> None:
@@ -77,7 +78,7 @@ class Cluster:
             before = len(names(client))
             process.terminate()
             process.wait(60)
-            wait_for(lambda: len(names(client)) < before)
+            wait_until(lambda: len(names(client)) < before, SECONDS)
 
     def kill_scheduler(self) -> None:
         self._processes[0].kill()
@@ -94,13 +95,6 @@ class Cluster:
 
 def names(client: Any) -> list[str]:
     return [str(one["name"]) for one in client.scheduler_info(n_workers=-1)["workers"].values()]
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 900.0) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +165,7 @@ def sweep(workers: Cluster, folder: pathlib.Path) -> dict[str, Any]:
     root = folder / "root"
     process = started("l1", *OVER, *QUICK_OPTIONS, root=root, on=workers)
     try:
-        wait_for(lambda: process.poll() is not None or len(running(root)) == 2)
+        wait_until(lambda: process.poll() is not None or len(running(root)) == 2, SECONDS)
         process.send_signal(signal.SIGINT)
         _, interrupted = process.communicate(timeout=300)
         code, left = process.returncode, running(root)
@@ -179,7 +173,7 @@ def sweep(workers: Cluster, folder: pathlib.Path) -> dict[str, Any]:
         process.kill()
     process = started("l1", root=root, on=workers)
     try:
-        wait_for(lambda: process.poll() is not None or bool(trains(root)))
+        wait_until(lambda: process.poll() is not None or bool(trains(root)), SECONDS)
         [run, *_] = trains(root)
         trial = running(root)[run]
         worker = trial.parent()
@@ -306,7 +300,7 @@ def test_a_scheduler_that_is_gone_ends_the_sweep_and_its_trials(workers: Cluster
     root: pathlib.Path = sweep["root"]
     process = started("gone", "--over", "training.learning_rate=0.002,0.003", *QUICK_OPTIONS, root=root, on=workers)
     try:
-        wait_for(lambda: process.poll() is not None or bool(running(root)))
+        wait_until(lambda: process.poll() is not None or bool(running(root)), SECONDS)
         trials = list(running(root).values())
         workers.kill_scheduler()
         _, errors = process.communicate(timeout=300)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,6 +13,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.scheduler import process_identity
 from pipeline.sweeps.trials import LocalTrial, Standby
 from pipeline_config import EngineConfig
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.component
 
@@ -36,16 +36,9 @@ def standby(root: Root, tmp_path: pathlib.Path) -> Iterator[Standby]:
     found.end()
 
 
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 120
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 def test_it_ends_with_the_exit_code_and_the_error_of_the_run(root: Root, standby: Standby, tmp_path: pathlib.Path):
     trial = LocalTrial(3, root, ("--profile", "none", "--root", str(root.path)), tmp_path, standby)
-    until(trial.ended)
+    wait_until(trial.ended)
     assert trial.exit_code() == 2
     assert "none" in trial.error()
     assert trial.run_id == ""
@@ -56,19 +49,19 @@ def test_code_that_was_changed_meanwhile_is_imported_anew(
 ):
     standby = Standby(root, EngineConfig(), tmp_path)
     try:
-        until(tmp_path.joinpath("imported").exists)
+        wait_until(tmp_path.joinpath("imported").exists)
         own_pipeline.write_text("raise RuntimeError('the new code')\n")
     finally:
         trial = LocalTrial(1, root, ("--root", str(root.path)), tmp_path, standby)
-        until(trial.ended)
+        wait_until(trial.ended)
     assert "the new code" in trial.error()
 
 
 def test_if_it_was_killed_the_run_starts_without_it(root: Root, standby: Standby, tmp_path: pathlib.Path):
     os.kill(standby._child.id, signal.SIGKILL)
-    until(lambda: not process_identity.lives(standby._child.id, standby._child.identity))
+    wait_until(lambda: not process_identity.lives(standby._child.id, standby._child.identity))
     trial = LocalTrial(1, root, ("--profile", "none", "--root", str(root.path)), tmp_path, standby)
-    until(trial.ended)
+    wait_until(trial.ended)
     assert trial.exit_code() == 2
 
 

@@ -26,6 +26,7 @@ from pipeline.cluster.plan import ClusterPlan, Host, Ports, Program, hosts_of_th
 from pipeline.core.errors import LockedError, NotFoundError, UnavailableError, UsageError
 from pipeline.core.suggestions import Selection
 from pipeline.terminal import cluster as cluster_text
+from tests.waiting import wait_until
 
 # A program that ignores SIGTERM, with a child that does too.
 STUBBORN = """
@@ -50,13 +51,6 @@ def starter(tmp_path: pathlib.Path) -> Iterator[local.StartedCluster]:
     made.end()
 
 
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def lives(process: int) -> bool:
     return psutil.pid_exists(process) and psutil.Process(process).status() != psutil.STATUS_ZOMBIE
 
@@ -66,7 +60,7 @@ def started(starter: local.StartedCluster, name: str, code: str) -> tuple[int, i
     starter.start(Program(name, (sys.executable, "-c", code)))
     running = starter.cluster.programs[-1]
     log = pathlib.Path(running.log)
-    wait_for(lambda: log.read_text().endswith("\n"))
+    wait_until(lambda: log.read_text().endswith("\n"))
     return running.process, int(log.read_text())
 
 
@@ -78,7 +72,7 @@ def test_down_ends_programs_and_their_children(
     process, child = started(starter, "one", STUBBORN)
     if leader_is_killed:
         os.kill(process, signal.SIGKILL)
-        wait_for(lambda: not lives(process))
+        wait_until(lambda: not lives(process))
         assert lives(child)
     folder = tmp_path / "cluster"
     assert local.down(folder) == (0 if leader_is_killed else 1)
@@ -101,7 +95,7 @@ def test_status_says_what_runs_starts_and_ended(starter: local.StartedCluster, t
         starter.start(Program("runs", ("sleep", "600"), f"127.0.0.1:{port}"))
         starter.start(Program("starts", ("sleep", "600"), "127.0.0.1:1"))
         starter.start(Program("ended", ("true",)))
-        wait_for(lambda: not lives(starter.cluster.programs[-1].process))
+        wait_until(lambda: not lives(starter.cluster.programs[-1].process))
         found = local.status(tmp_path / "cluster")
     assert {one.name: one.state for one in found.programs} == {"runs": "runs", "starts": "starts", "ended": "ended"}
     assert (found.is_good, found.slots, found.free_slots) == (False, None, None)

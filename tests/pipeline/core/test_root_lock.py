@@ -22,6 +22,7 @@ from pipeline.core.errors import ExitCode, LockedError
 from pipeline.core.pipeline_root import Root
 from tests import PROJECT
 from tests.builders import namespaces, refused_calls
+from tests.waiting import wait_until
 
 HOLD = """
 import sys, pathlib
@@ -62,11 +63,8 @@ def end_of(root: Root, process: subprocess.Popen[str]) -> None:
     """Kill a holder; what it started in a PID namespace is killed with it, but a moment later."""
     process.kill()
     process.wait()
-    end = time.monotonic() + 30
     with open(root.lock_file) as file:
-        while root_lock._is_description_locked(file):
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        wait_until(lambda: not root_lock._is_description_locked(file))
 
 
 def asked(root: Root, command: Sequence[str]) -> str:
@@ -228,10 +226,7 @@ def test_a_holder_makes_its_lock_file_again(root, monkeypatch):
     with root.lock() as record:
         record("20261124-120000")
         root.lock_file.unlink()
-        end = time.monotonic() + 30
-        while root_lock.holder(root.lock_file) is None:
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        wait_until(lambda: root_lock.holder(root.lock_file) is not None)
         record("20261124-120001")
         assert asked(root, []) == "20261124-120001"
         with pytest.raises(LockedError) as caught, root.lock():
@@ -263,10 +258,7 @@ def test_a_holder_has_heartbeats(root, monkeypatch):
     monkeypatch.setattr(root_lock, "HEARTBEAT", 0.01)
     with root.lock():
         os.utime(root.lock_file, (0, 0))
-        end = time.monotonic() + 30
-        while root.lock_file.stat().st_mtime == 0:
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        wait_until(lambda: root.lock_file.stat().st_mtime != 0)
 
 
 @pytest.mark.component

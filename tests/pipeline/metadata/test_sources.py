@@ -30,6 +30,7 @@ from pipeline.metadata.sources import open_source
 from tests import PROJECT
 from tests.builders.namespaces import as_nobody
 from tests.builders.roots import STATE, Writer
+from tests.waiting import wait_until
 
 GIVE = "give the SQLite file in which a pipeline records its runs"
 
@@ -524,13 +525,6 @@ def test_threads_that_wait_for_a_copy_share_the_next_one(store, monkeypatch, is_
         else:
             assert found == {"['r1', 'r2']"}
         assert first.result()
-
-
-def wait_until(condition):
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 @pytest.mark.usefixtures("own_readers")
