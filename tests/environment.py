@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -10,7 +11,10 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def restored() -> Iterator[None]:
-    """Restore the environment afterwards. A run changes it; its temporary folder is one in its root, for instance."""
+    """Restore the environment afterwards. A run changes it; its temporary folder is one in its root, for instance.
+
+    `sae` also logs the warnings of libraries.
+    """
     before, temporary = dict(os.environ), tempfile.tempdir
     try:
         yield
@@ -21,3 +25,4 @@ def restored() -> Iterator[None]:
             elif os.environ.get(name) != before[name]:
                 os.environ[name] = before[name]
         tempfile.tempdir = temporary
+        logging.captureWarnings(False)

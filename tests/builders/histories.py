@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import logging
 import shutil
 
 import pytest
@@ -78,7 +77,5 @@ def sae(four, capfd):
             cli.main([*arguments, "--root", str(four.root.path)])
         except SystemExit as end:
             return end.code, *capfd.readouterr()
-        finally:
-            logging.captureWarnings(False)
 
     return run

@@ -7,7 +7,6 @@ import dataclasses
 import fcntl
 import io
 import json
-import logging
 import os
 import pathlib
 import pickle
@@ -113,7 +112,6 @@ def sae_here(*arguments: str | pathlib.Path) -> subprocess.CompletedProcess[str]
             cli.main(list(map(str, arguments)))
         except SystemExit as ended:
             code = int(ended.code or 0)
-    logging.captureWarnings(False)
     printed = [stream.buffer.getvalue().decode() for stream in (output, errors)]
     return subprocess.CompletedProcess(arguments, code, *printed)
 

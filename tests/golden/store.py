@@ -7,7 +7,6 @@ import dataclasses
 import datetime
 import io
 import json
-import logging
 import pathlib
 import re
 
@@ -129,8 +128,6 @@ def printed(recorded: Recorded, *arguments: str) -> str:
             cli.main([*arguments, "--json", "--root", str(recorded.root.path)])
         except SystemExit as end:
             code = end.code
-        finally:
-            logging.captureWarnings(False)
     assert code == 0, arguments
     return output.getvalue()
 

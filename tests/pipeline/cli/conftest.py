@@ -1,45 +1,12 @@
-"""One store for all tests of the commands that read, as recording it takes a second, and a command in this process."""
+"""One store for all tests of the commands that read, as recording it takes a second."""
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 
-from pipeline import cli
 from tests.golden import store
 
 
 @pytest.fixture(scope="package")
 def recorded(tmp_path_factory):
     return store.make(tmp_path_factory.mktemp("recorded"))
-
-
-@pytest.fixture
-def sae(capsys):
-    """Run the command in this process; return its exit code, standard output and standard error."""
-
-    def run(*arguments):
-        try:
-            code = cli.main(list(arguments)) or 0
-        except SystemExit as end:
-            code = end.code
-        return (code, *capsys.readouterr())
-
-    yield run
-    logging.captureWarnings(False)
-
-
-@pytest.fixture
-def refused(sae):
-    """Run a command that ends with this exit code and with one short line on standard error; return the line."""
-
-    def run(code, *arguments):
-        found, output, errors = sae(*arguments)
-        assert (found, output, errors.count("\n")) == (code, "", 1), errors
-        assert errors.startswith("error: ")
-        assert not errors.startswith("error: unexpected ")
-        assert len(errors) < 700
-        return errors
-
-    return run

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import os
 import pathlib
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -32,16 +31,15 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def run(root: str, capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
-    """Run `sae` in this process; return its exit code, standard output and standard error."""
+def run(root: str, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run `sae` in this process, with streams that have a number; return its exit code, and what it printed."""
 
     def call(*words: str) -> tuple[object, str, str]:
         with pytest.raises(SystemExit) as end:
             cli.main([*words, "--root", root])
         return (end.value.code, *capfd.readouterr())
 
-    yield call
-    logging.captureWarnings(False)
+    return call
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import logging
 import os
 import pathlib
 import random
@@ -169,8 +168,7 @@ def call(given, tmp_path, monkeypatch, capfd):
                 code = end.code
         return (code, *capfd.readouterr())
 
-    yield make
-    logging.captureWarnings(False)
+    return make
 
 
 def roots_of(one):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import pathlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from pipeline import cli
 from pipeline.core.errors import ExitCode
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import DEFAULT_PIPELINE
@@ -21,17 +19,14 @@ Run = Callable[..., tuple[object, str, str]]
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+def run(sae: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run `sae` in this process; return its exit code, standard output and standard error."""
 
     def call(*words: str) -> tuple[object, str, str]:
         monkeypatch.setenv("SAE_PIPELINE", "")  # --pipeline sets it
-        with pytest.raises(SystemExit) as end:
-            cli.main([*words])
-        return (end.value.code, *capfd.readouterr())
+        return sae(*words)
 
-    yield call
-    logging.captureWarnings(False)
+    return call
 
 
 def answers(run: Run, root: Root, *words: str, pipeline: tuple[str, ...] = ()) -> list[tuple[object, str]]:

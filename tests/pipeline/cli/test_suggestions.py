@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import itertools
-import logging
 import pathlib
 import re
 import shlex
@@ -12,7 +11,6 @@ import shlex
 import click
 import pytest
 
-from pipeline import cli
 from pipeline.cli.group import sae as group
 from pipeline.cluster import local
 from pipeline.core import suggestions
@@ -100,17 +98,6 @@ def test_each_command_has_the_options_that_suggestions_add(path):
     expected = "--data-dir" if path[0] in suggestions.WITHOUT_ROOT else "--root"
     assert (expected in options) == (path[0] not in suggestions.WITHOUT_SELECTION)
     assert reads_a_store == (path[0] in suggestions.WITH_METADATA and len(path) == 1)
-
-
-@pytest.fixture
-def sae(capsys):
-    def run(*arguments):
-        with pytest.raises(SystemExit) as end:
-            cli.main(list(arguments))
-        return (end.value.code, *capsys.readouterr())
-
-    yield run
-    logging.captureWarnings(False)
 
 
 def test_an_error_suggests_a_command_on_the_same_root(sae, recorded, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import re
@@ -10,7 +11,6 @@ import shlex
 import pytest
 from starlette.testclient import TestClient
 
-from pipeline import cli
 from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.locations import open_location
@@ -128,18 +128,9 @@ def test_health_answers_503_and_names_it(database, tmp_path):
 
 
 @pytest.fixture
-def run(capsys):
+def run(sae):
     """Run `sae schedule` in this process; return its exit code, standard output and standard error."""
-
-    def call(*words):
-        try:
-            code = cli.main(["schedule", *words]) or 0
-        except SystemExit as end:
-            code = end.code
-        return (code, *capsys.readouterr())
-
-    yield call
-    logging.captureWarnings(False)
+    return functools.partial(sae, "schedule")
 
 
 @pytest.mark.parametrize("name", ["bad", b"\xff", None, "x" * 100_000, "a\x1b[31m\nb"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import itertools
-import logging
 import os
 import random
 import sqlite3
@@ -12,7 +11,6 @@ import sqlite3
 import pytest
 from starlette.testclient import TestClient
 
-from pipeline import cli
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.locations import open_location
 from pipeline.scheduler import history
@@ -107,7 +105,7 @@ def edit(database, table, column, value):
     return True
 
 
-def check(tmp_path, database, capsys):
+def check(tmp_path, database, sae):
     """Yield what goes wrong in the daemon, the server and the commands."""
     clock = SetClock("2026-11-24 20:30")
     try:
@@ -134,13 +132,9 @@ def check(tmp_path, database, capsys):
     except Exception as error:
         yield f"daemon: {error!r:.200}"
     for words in COMMANDS:
-        try:
-            code = cli.main(["schedule", *words, "--root", str(tmp_path)]) or 0
-        except SystemExit as end:
-            code = end.code
-        captured = capsys.readouterr()
-        if code not in (0, 3, 6) or "unexpected" in captured.err or "\x1b" in captured.out + captured.err:
-            yield f"{' '.join(words)}: {code} {captured.err:.200}"
+        code, output, errors = sae("schedule", *words, "--root", str(tmp_path))
+        if code not in (0, 3, 6) or "unexpected" in errors or "\x1b" in output + errors:
+            yield f"{' '.join(words)}: {code} {errors:.200}"
 
 
 @pytest.fixture
@@ -149,15 +143,14 @@ def kills(monkeypatch):
     sent = []
     monkeypatch.setattr(os, "killpg", lambda *call: sent.append(call))
     monkeypatch.setattr(os, "kill", lambda *call: sent.append(call))
-    yield sent
-    logging.captureWarnings(False)
+    return sent
 
 
 def cases(database):
     return list(itertools.product(columns(database), VALUES))
 
 
-def faults(tmp_path, database, kills, capsys, chosen):
+def faults(tmp_path, database, kills, sae, chosen):
     saved = "\n".join(database.connection.iterdump())
     assert saved
     found = []
@@ -165,7 +158,7 @@ def faults(tmp_path, database, kills, capsys, chosen):
         restore(tmp_path, database, saved)
         if edit(database, table, column, VALUES[name]):
             kills.clear()
-            found += [f"{table}.{column} {name}: {text}" for text in check(tmp_path, database, capsys)]
+            found += [f"{table}.{column} {name}: {text}" for text in check(tmp_path, database, sae)]
             found += [
                 f"{table}.{column} {name}: signal {call}" for call in kills if call[0] <= 1 or call[0] == os.getpgrp()
             ]
@@ -180,13 +173,13 @@ def restore(tmp_path, database, saved):
             database.connection.execute(statement)
 
 
-def test_no_edit_of_a_column_stops_anything(tmp_path, database, kills, capsys):
+def test_no_edit_of_a_column_stops_anything(tmp_path, database, kills, sae):
     chosen = random.Random(1).sample(cases(database), SAMPLE)
-    found = faults(tmp_path, database, kills, capsys, chosen)
+    found = faults(tmp_path, database, kills, sae, chosen)
     assert not found, "\n".join(found)
 
 
 @pytest.mark.chaos
-def test_no_edit_of_any_column_stops_anything(tmp_path, database, kills, capsys):
-    found = faults(tmp_path, database, kills, capsys, cases(database))
+def test_no_edit_of_any_column_stops_anything(tmp_path, database, kills, sae):
+    found = faults(tmp_path, database, kills, sae, cases(database))
     assert not found, "\n".join(found)

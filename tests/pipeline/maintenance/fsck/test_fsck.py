@@ -6,7 +6,6 @@ import fcntl
 import functools
 import hashlib
 import json
-import logging
 import os
 import pathlib
 import shutil
@@ -862,8 +861,7 @@ def sae(capsys):
             cli.main(["fsck", *map(str, arguments)])
         return end.value.code, *capsys.readouterr()
 
-    yield run
-    logging.captureWarnings(False)
+    return run
 
 
 def test_the_command_ends_with_0_when_sound_and_4_on_damage(sae, root, examples):

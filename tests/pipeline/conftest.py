@@ -1,0 +1,36 @@
+"""The command in the process of a test."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline import cli
+
+
+@pytest.fixture
+def sae(capsys):
+    """Run the command in this process; return its exit code, standard output and standard error."""
+
+    def run(*arguments):
+        try:
+            code = cli.main(list(arguments)) or 0
+        except SystemExit as end:
+            code = end.code
+        return (code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def refused(sae):
+    """Run a command that ends with this exit code and with one short line on standard error; return the line."""
+
+    def run(code, *arguments):
+        found, output, errors = sae(*arguments)
+        assert (found, output, errors.count("\n")) == (code, "", 1), errors
+        assert errors.startswith("error: ")
+        assert not errors.startswith("error: unexpected ")
+        assert len(errors) < 700
+        return errors
+
+    return run
