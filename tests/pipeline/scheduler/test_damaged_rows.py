@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import logging
@@ -118,10 +119,15 @@ def test_a_table_that_is_missing_is_one_line(database, tmp_path):
         read.ticks()
 
 
-def test_health_answers_503_and_names_it(database, tmp_path):
-    insert(database, "{")
+@pytest.fixture
+def client(tmp_path):
     with open_location(PIPELINE, None, Root(tmp_path)) as place:
-        answer = TestClient(app.build(place), base_url="http://localhost:8000").get("/health.json")
+        yield TestClient(app.build(place), base_url="http://localhost:8000")
+
+
+def test_health_answers_503_and_names_it(database, client):
+    insert(database, "{")
+    answer = client.get("/health.json")
     assert answer.status_code == 503
     assert answer.json()["status"] == "unreadable"
     assert answer.json()["scheduler"]["unreadable"] == ["bad"]
@@ -182,19 +188,13 @@ def test_commands_that_change_schedules_name_all_damaged_rows(database, tmp_path
 
 
 @pytest.fixture
-def page(tmp_path):
+def page(client):
     """The page of schedules, as HTML and as JSON."""
-
-    def get():
-        with open_location(PIPELINE, None, Root(tmp_path)) as place:
-            client = TestClient(app.build(place), base_url="http://localhost:8000")
-            return client.get("/schedules").text, client.get("/schedules.json").json()
-
-    return get
+    return lambda: (client.get("/schedules").text, client.get("/schedules.json").json())
 
 
 @pytest.mark.parametrize("others", [True, False])
-def test_the_page_of_schedules_names_damaged_rows_with_their_commands(database, tmp_path, page, run, others):
+def test_the_page_of_schedules_names_damaged_rows_with_their_commands(database, page, run, others):
     assert page()[1]["damaged"] == []
     assert 'id="damaged"' not in page()[0]
     if not others:
@@ -227,10 +227,9 @@ def test_the_page_of_schedules_names_the_first_of_many_damaged_rows(database, pa
 
 
 @pytest.mark.parametrize("table", OTHERS)
-def test_health_names_a_damaged_row_of_another_table(database, tmp_path, table):
+def test_health_names_a_damaged_row_of_another_table(database, client, table):
     database.connection.execute(OTHERS[table])
-    with open_location(PIPELINE, None, Root(tmp_path)) as place:
-        answer = TestClient(app.build(place), base_url="http://localhost:8000").get("/health.json")
+    answer = client.get("/health.json")
     assert answer.status_code == 503
     assert answer.json()["scheduler"]["unreadable"] == [f"row 1 of {table}"]
 
@@ -253,12 +252,9 @@ def make_daemon(tmp_path, database):
 def test_the_daemon_writes_its_damaged_row_again_and_logs_the_others(database, tmp_path, caplog):
     for statement in OTHERS.values():
         database.connection.execute(statement)
-    daemon = make_daemon(tmp_path, database)
-    try:
+    with contextlib.closing(make_daemon(tmp_path, database)) as daemon:
         database.connection.execute("UPDATE daemon SET heard = 5")
         daemon._check()
-    finally:
-        daemon.close()
     assert [str(row) for row in database.damaged_rows()] == ["row 1 of ticks", "row 1 of attempts"]
     assert sum("WHERE rowid = 1" in record.getMessage() for record in caplog.records) == 2
 
@@ -270,12 +266,9 @@ DAMAGE = {
 }
 
 
-def daemon_of(tmp_path, database):
-    found = make_daemon(tmp_path, database)
-    try:
-        found._check()
-    finally:
-        found.close()
+def check_once(tmp_path, database):
+    with contextlib.closing(make_daemon(tmp_path, database)) as daemon:
+        daemon._check()
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
@@ -285,12 +278,12 @@ def test_a_running_tick_whose_attempt_is_damaged_fails_by_name(database, tmp_pat
     [before] = database.ticks(GOOD)
     assert before.state == "running"
     database.connection.execute(damage)
-    daemon_of(tmp_path, database)
+    check_once(tmp_path, database)
     [found] = [one for one in database.ticks(GOOD) if one.planned == before.planned]
     assert (found.state, found.attempts[-1].reason) == ("failed", LOST)
     assert status.failing(status.planned(database, NOW, 0)).keys() == {GOOD}
     assert [LOST in record.getMessage() for record in caplog.records].count(True) == 1
-    daemon_of(tmp_path, database)
+    check_once(tmp_path, database)
     [again] = [one for one in database.ticks(GOOD) if one.planned == before.planned]
     assert again == found
 
