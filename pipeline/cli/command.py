@@ -13,27 +13,8 @@ from click.core import ParameterSource
 _MAY_BE_EMPTY = ("profile",)
 
 
-def check_not_empty(context: click.Context, allowed: Collection[str] = _MAY_BE_EMPTY) -> None:
-    """Raise a usage error if a parameter was given an empty text.
-
-    Args:
-      context: of the command, with the values of its parameters.
-      allowed: names of the parameters that may be empty.
-    """
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        if name in allowed or context.get_parameter_source(name) != ParameterSource.COMMANDLINE:
-            continue
-        value: Any = context.params.get(name)
-        if getattr(parameter, "flag_value", None) == "" == value:  # the value of an option that was given without one
-            continue
-        if any(str(one) == "" for one in (value if isinstance(value, tuple) else (value,))):
-            shown = parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
-            raise click.UsageError(f"{shown} is empty: give a value, or leave it out", context)
-
-
-class _Command(click.Command):
-    """A command.
+class NonEmptyCommand(click.Command):
+    """A command that refuses empty arguments.
 
     Attributes:
       may_be_empty: names of its parameters that may be empty.
@@ -47,8 +28,20 @@ class _Command(click.Command):
         """Parse the arguments. Raises a usage error if one is empty."""
         rest = super().parse_args(ctx, args)
         if not ctx.resilient_parsing:  # completion
-            check_not_empty(ctx, self.may_be_empty)
+            self._check_not_empty(ctx)
         return rest
 
+    def _check_not_empty(self, context: click.Context) -> None:
+        for parameter in self.params:
+            name = parameter.name or ""
+            if name in self.may_be_empty or context.get_parameter_source(name) != ParameterSource.COMMANDLINE:
+                continue
+            value: Any = context.params.get(name)
+            if getattr(parameter, "flag_value", None) == "" == value:  # that of an option given without a value
+                continue
+            if any(str(one) == "" for one in (value if isinstance(value, tuple) else (value,))):
+                shown = parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
+                raise click.UsageError(f"{shown} is empty: give a value, or leave it out", context)
 
-command = functools.partial(click.command, cls=_Command)
+
+command = functools.partial(click.command, cls=NonEmptyCommand)

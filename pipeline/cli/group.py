@@ -16,7 +16,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from pipeline.cli.command import check_not_empty
+from pipeline.cli.command import NonEmptyCommand
 from pipeline.cli.selected import set_selected
 from pipeline.core import garbage_collector
 
@@ -84,20 +84,13 @@ class _Commands(collections.UserDict[str, Any]):
         return command
 
 
-class LazyGroup(click.Group):
+class LazyGroup(NonEmptyCommand, click.Group):
     """A group that imports a command only to call it or to show its help."""
 
     def __init__(self, *args: Any, sections: Sections, **options: Any) -> None:
         super().__init__(*args, **options)
         self.commands = _Commands({name: entry for names in sections.values() for name, entry in names.items()})
         self.sections = sections
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the options of the group. Raises a usage error if one is empty."""
-        rest = super().parse_args(ctx, args)
-        if not ctx.resilient_parsing:  # completion
-            check_not_empty(ctx)
-        return rest
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
