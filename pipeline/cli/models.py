@@ -10,7 +10,7 @@ from pipeline.cli import output
 from pipeline.cli.command import command
 from pipeline.cli.options import ReadOptions, current_pipeline, reading_options, resolve_root, root_option, run_argument
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata.store import open_store
+from pipeline.metadata.store import Store, open_store
 from pipeline.registry import listing, model_states, pins, promotion
 from pipeline.terminal import json_documents
 from pipeline.terminal import models as models_text
@@ -28,17 +28,15 @@ def models_command(options: ReadOptions) -> None:
 
     Of a store without a pipeline root, list all models, newest first: run, whether blessed, where they were pushed.
     """
-    if options.metadata is not None:
-        with options.reader() as reader:
-            if reader.root is None:
-                _write_states(reader, options.as_json)
-                return
-            found = listing.list_models(reader.store, reader.root, reader.pipeline.headlines)
-            _write_versions(reader.root, found, options.as_json)
-            return
-    place = resolve_root(options.root)
-    found = listing.list_models(open_store(place, read_only=True), place, current_pipeline().headlines)
-    _write_versions(place, found, options.as_json)
+    if options.metadata is None:
+        place = resolve_root(options.root)
+        _write_versions(place, open_store(place, read_only=True), options.as_json)
+        return
+    with options.reader() as reader:
+        if reader.root is None:
+            _write_states(reader, options.as_json)
+        else:
+            _write_versions(reader.root, reader.store, options.as_json)
 
 
 def _write_states(reader: Reader, as_json: bool) -> None:
@@ -51,14 +49,15 @@ def _write_states(reader: Reader, as_json: bool) -> None:
         output.write(models_text.states_text(output.screen(), found.models))
 
 
-def _write_versions(place: Root, found: listing.Models, as_json: bool) -> None:
-    pipeline = current_pipeline()
+def _write_versions(place: Root, store: Store, as_json: bool) -> None:
+    headlines = current_pipeline().headlines
+    found = listing.list_models(store, place, headlines)
     if as_json:
         output.write_json(json_documents.models(place, found))
     elif not found.models and not found.decisions:
         output.note(f"no model was pushed in {place.path}: a run pushes a model that passes its gates")
     else:
-        output.write(models_text.as_text(output.screen(), found, pipeline.headlines))
+        output.write(models_text.as_text(output.screen(), found, headlines))
 
 
 @command("promote")
