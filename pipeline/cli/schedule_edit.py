@@ -68,7 +68,7 @@ def _policy_option(name: str) -> Any:
 
 
 def _duration(seconds: float) -> str:
-    units = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+    units = ((times.DAY, "d"), (times.HOUR, "h"), (times.MINUTE, "m"), (1, "s"))
     size, unit = next((size, unit) for size, unit in units if seconds % size == 0)
     return f"{seconds / size:g}{unit}"
 

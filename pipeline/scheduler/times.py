@@ -12,7 +12,8 @@ from pipeline_config import LONGEST
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 # Python converts no more than 4,300 digits.
 _DURATION = re.compile("".join(rf"(?:(\d{{1,4000}}){unit})?" for unit in "dhms"))
-_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+MINUTE, HOUR, DAY = 60, 3_600, 86_400  # seconds
+_UNITS = (("d", DAY), ("h", HOUR), ("min", MINUTE), ("s", 1))
 END = "9000"  # year after the times in the schedule database: sums with them are still dates
 Clock = Callable[[], datetime.datetime]  # returns the current time in UTC; it may jump, in both directions
 

@@ -9,11 +9,11 @@ import zoneinfo
 from pipeline.core import shell
 from pipeline.scheduler import schema, times
 from pipeline.scheduler.schema import DamagedRow
+from pipeline.scheduler.times import DAY, HOUR, MINUTE
 from pipeline.scheduler.types import CatchUp, Daemon, Outcome, Overlap, Tick
 from pipeline_config import SchedulePolicies
 
 HOW_TO_ADD = '`sae schedule add nightly --cron "0 3 * * *"` adds the first one, --root selects another root'
-_DAY, _HOUR, _MINUTE = 86_400, 3_600, 60  # seconds
 
 
 def moment(text: str, zone: str = "UTC") -> str:
@@ -49,7 +49,7 @@ def distance(text: str, now: datetime.datetime) -> str:
 
 def _rounded(seconds: float) -> float:
     """Round to seconds below 2 minutes, to minutes below a day, to hours below a week, then to days."""
-    step = 1 if seconds < 2 * _MINUTE else _MINUTE if seconds < _DAY else _HOUR if seconds < 7 * _DAY else _DAY
+    step = 1 if seconds < 2 * MINUTE else MINUTE if seconds < DAY else HOUR if seconds < 7 * DAY else DAY
     return step * max(1, round(seconds / step))
 
 

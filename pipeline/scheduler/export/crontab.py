@@ -9,9 +9,8 @@ from pipeline.core.errors import UsageError
 from pipeline.scheduler import cron, times
 from pipeline.scheduler.export import common
 from pipeline.scheduler.export.common import Call
+from pipeline.scheduler.times import DAY, HOUR, MINUTE
 from pipeline.scheduler.types import CatchUp, Overlap, Schedule, TimingKind
-
-_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400  # seconds
 
 
 def lines(schedule: Schedule, call: Call) -> str:
@@ -34,10 +33,10 @@ def _fields(schedule: Schedule) -> str:
         parsed = (fields.minute, fields.hour, fields.day, fields.month, fields.weekday)
         return " ".join(map(_field, timing.cron.split(), parsed))
     seconds = int(timing.every)
-    if seconds % _MINUTE == 0 and _HOUR % seconds == 0:
-        return f"*/{seconds // _MINUTE} * * * *" if seconds < _HOUR else "0 * * * *"
-    if seconds % _HOUR == 0 and _DAY % seconds == 0:
-        return f"0 */{seconds // _HOUR} * * *" if seconds < _DAY else "0 0 * * *"
+    if seconds % MINUTE == 0 and HOUR % seconds == 0:
+        return f"*/{seconds // MINUTE} * * * *" if seconds < HOUR else "0 * * * *"
+    if seconds % HOUR == 0 and DAY % seconds == 0:
+        return f"0 */{seconds // HOUR} * * *" if seconds < DAY else "0 0 * * *"
     raise UsageError(
         f"schedule {schedule.name} cannot be a line of cron: {times.in_words(timing.every)} divides neither an hour "
         "into minutes nor a day into hours; use --systemd"
