@@ -6,6 +6,7 @@ Nothing here imports `ml_metadata`: enumerations are read by name, from the mess
 from __future__ import annotations
 
 import datetime
+import json
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
@@ -77,8 +78,9 @@ def value_of(value: pb.Value) -> Property:
     if kind == "struct_value":
         from google.protobuf import json_format
 
+        # Sorted, because protobuf has another order in each process.
+        found: dict[str, object] = json.loads(json_format.MessageToJson(value.struct_value, sort_keys=True))
         # TFX wraps a plain JSON value to fit it into a structure.
-        found: dict[str, object] = json_format.MessageToDict(value.struct_value)
         inner = found.get("__value__")
         return inner if set(found) == {"__value__"} and isinstance(inner, dict) else found
     if kind == "proto_value":

@@ -36,6 +36,15 @@ def test_each_kind_of_property_becomes_a_plain_value():
     assert protobuf.value_of(pb.Value()) is None
 
 
+def test_the_keys_of_a_structure_are_sorted():
+    """protobuf has them in an order that differs from process to process."""
+    letters = dict.fromkeys("jbtfqkadwxruneygohimspvlcz", 1.0)
+    struct = struct_pb2.Struct()
+    struct.update({**letters, "z": letters})
+    found = protobuf.value_of(pb.Value(struct_value=struct))
+    assert list(found) == list(found["z"]) == sorted(letters)
+
+
 def test_a_custom_property_goes_before_one_of_the_type_and_a_missing_one_is_the_default():
     context = pb.Context()
     context.properties["a"].int_value, context.properties["b"].int_value = 1, 2
