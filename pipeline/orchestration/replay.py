@@ -24,7 +24,7 @@ def replay(
         if (decision := by_node.get(node.name)) is not None:
             inputs = {key: by_node[upstream].outputs[output] for key, (upstream, output) in node.inputs.items()}
             mark_out_of_use(decision.damage, writer, tell)  # an undamaged copy is used in its place
-            cached.append(_cached_node(decision, inputs))
+            cached.append(cached_node(decision, inputs))
     executions = writer.record_all_cached(pipeline.name, run_id, cached)
     ended = []
     for node in pipeline.nodes:
@@ -36,14 +36,8 @@ def replay(
     return RunResult(run_id, tuple(ended), ExitCode.DONE, "", executions)
 
 
-def record_cached(
-    pipeline: Pipeline, decision: CacheDecision, inputs: Mapping[str, Artifact], writer: MetadataWriter, run_id: str
-) -> None:
-    """Record a cached node in a run. `inputs`: the artifacts that it would have read, by key."""
-    writer.record_cached(pipeline.name, run_id, _cached_node(decision, inputs))
-
-
-def _cached_node(decision: CacheDecision, inputs: Mapping[str, Artifact]) -> CachedNode:
+def cached_node(decision: CacheDecision, inputs: Mapping[str, Artifact]) -> CachedNode:
+    """Return what is recorded of a cached node. `inputs`: the artifacts that it would have read, by key."""
     return CachedNode(
         decision.node, decision.key, decision.execution_id, inputs, decision.outputs, decision.runtime_properties
     )

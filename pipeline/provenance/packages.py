@@ -153,12 +153,7 @@ def _described(distribution: importlib.metadata.Distribution) -> _Installed | No
         return None
     # An egg has its requirements in another file.
     requires = fields["Requires-Dist"] if metadata is not None else distribution.requires or []
-    return _Installed(
-        _normalised(fields["Name"][0]),
-        fields["Version"][0],
-        tuple(requires),
-        distribution,
-    )
+    return _Installed(_normalised(fields["Name"][0]), fields["Version"][0], tuple(requires), distribution)
 
 
 def _normalised(name: str) -> str:

@@ -49,11 +49,7 @@ class Failures:
 
 
 def executor_operators(
-    node: Node,
-    config: EngineConfig,
-    failures: Failures,
-    beside: Executions,
-    job: ClusterJob | None = None,
+    node: Node, config: EngineConfig, failures: Failures, beside: Executions, job: ClusterJob | None = None
 ) -> dict[Any, type[base_executor_operator.BaseExecutorOperator]]:
     """Return the executor operators of a node, by the type of its executable spec.
 

@@ -60,9 +60,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         self._identity = None if self._config.is_local else worker_identity.here(self._pipeline)
 
     def run_with_ir(
-        self,
-        pipeline: pipeline_pb2.Pipeline,
-        run_options: pipeline_pb2.RunOptions | None = None,
+        self, pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions | None = None
     ) -> RunResult:
         """Run a compiled pipeline, or the part of it that `run_options` names.
 
@@ -110,7 +108,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         decision = self._cache.decide(node, inputs)
         replay.mark_out_of_use(decision.damage, self._writer, self._tell)
         if decision.verdict == CacheVerdict.CACHED:
-            replay.record_cached(self._pipeline, decision, inputs, self._writer, self._run_id)
+            self._writer.record_cached(self._pipeline.name, self._run_id, replay.cached_node(decision, inputs))
         else:
             self._tell(NodeStarted(node.name, decision.reasons))
             if damage := self._damaged_input(node, inputs):
