@@ -13,18 +13,17 @@ import json
 import logging
 import os
 import pathlib
+import typing
 from collections.abc import Iterator
 from typing import BinaryIO
 
 from components import json_text
 from pipeline.core import regular_file, serialization
-from pipeline.core.events import EpochEnded, Event, JobProgress, NodeEnded, NodeStarted, Note, RunStarted
+from pipeline.core.events import Event
 
 logger = logging.getLogger(__name__)
 
-_KINDS: dict[str, type[Event]] = {
-    kind.__name__: kind for kind in (Note, RunStarted, NodeStarted, NodeEnded, EpochEnded, JobProgress)
-}
+_KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in typing.get_args(Event)}
 _MAX_BYTES = 16 * 1024 * 1024  # that are read: about 100,000 epochs
 
 

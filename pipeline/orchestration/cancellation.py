@@ -18,8 +18,20 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextlib.contextmanager
+def handled(handler: Callable[[int, object], None]) -> Iterator[list[signal.Signals]]:
+    """Handle SIGINT, SIGTERM and SIGHUP (unless ignored: `nohup`) in this context; yield those that are handled."""
+    signals = [one for one in _SIGNALS if one != signal.SIGHUP or signal.getsignal(one) != signal.SIG_IGN]
+    before = {one: signal.signal(one, handler) for one in signals}
+    try:
+        yield signals
+    finally:
+        for one, earlier in before.items():
+            signal.signal(one, earlier)
+
+
+@contextlib.contextmanager
 def cancellable(clean_up: Callable[[], None]) -> Iterator[None]:
-    """Raise KeyboardInterrupt in the main thread at the first SIGINT, SIGTERM or SIGHUP (unless ignored: `nohup`).
+    """Raise KeyboardInterrupt in the main thread at the first signal that ends a run (`handled`).
 
     A Python signal handler waits for the main thread, which may be in TensorFlow for minutes. So the C part of the
     handler wakes a second thread. If the block has not ended after `GRACE` seconds, that thread calls `clean_up`, kills
@@ -57,22 +69,17 @@ def cancellable(clean_up: Callable[[], None]) -> Iterator[None]:
             parent_process.kill_children()
             os._exit(ExitCode.INTERRUPTED)
 
-    signals = [one for one in _SIGNALS if one != signal.SIGHUP or signal.getsignal(one) != signal.SIG_IGN]
-    before = {number: signal.signal(number, on_signal) for number in signals}
-    before_fd = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-    watcher = threading.Thread(target=watch, name="cancellation", daemon=True)
-    watcher.start()
-    try:
-        yield
-    except KeyboardInterrupt:
-        clean_up()
-        raise
-    finally:
-        ended.set()
-        signal.set_wakeup_fd(before_fd)
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        writer.send(b"\0")
-        watcher.join()
-        reader.close()
-        writer.close()
+    with reader, writer, handled(on_signal) as signals:
+        before_fd = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        watcher = threading.Thread(target=watch, name="cancellation", daemon=True)
+        watcher.start()
+        try:
+            yield
+        except KeyboardInterrupt:
+            clean_up()
+            raise
+        finally:
+            ended.set()
+            signal.set_wakeup_fd(before_fd)
+            writer.send(b"\0")
+            watcher.join()

@@ -33,7 +33,7 @@ from pipeline.core import parent_process
 from pipeline.core.errors import SaeError
 from pipeline.core.text import last_line, signal_name
 from pipeline.definition.spec import Pipeline
-from pipeline.orchestration import process_setup
+from pipeline.orchestration import cancellation, process_setup
 from pipeline.orchestration.portable import worker_address, worker_identity
 from pipeline.orchestration.portable.worker_identity import REFUSED, JobParameters
 from pipeline.provenance import numeric_variables
@@ -63,21 +63,11 @@ def serve(pipeline: Pipeline, host: str, port: int, tell: Callable[[str], None])
       UnavailableError: the port is in use, or the address is none of this machine.
     """
     ended = threading.Event()
-    numbers = [signal.SIGTERM, signal.SIGINT]
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, lambda *_: ended.set()) for number in numbers}
-    try:
-        with running(pipeline, host, port) as bound:
-            name = socket.gethostname()
-            tell(
-                f"worker of host {name} listens on {host}:{bound}; whoever reaches this port can run code as this user"
-            )
-            ended.wait()
-            tell("ending the worker processes")
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with cancellation.handled(lambda *_: ended.set()), running(pipeline, host, port) as bound:
+        name = socket.gethostname()
+        tell(f"worker of host {name} listens on {host}:{bound}; whoever reaches this port can run code as this user")
+        ended.wait()
+        tell("ending the worker processes")
 
 
 @contextlib.contextmanager
