@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import pathlib
@@ -151,12 +152,7 @@ def _interrupting(process: subprocess.Popen[bytes]) -> Iterator[None]:
 def _display(root: Root, id_file: pathlib.Path) -> Iterator[Callable[[str], None]]:
     """Yield what shows a line of progress: as it is, or in a notebook a table of the nodes that is updated."""
     if not _in_notebook():
-
-        def write(line: str) -> None:
-            sys.stderr.write(line)
-            sys.stderr.flush()
-
-        yield write
+        yield functools.partial(print, end="", file=sys.stderr, flush=True)
         return
     from IPython.display import HTML, display
 
