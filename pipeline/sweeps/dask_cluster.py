@@ -232,9 +232,7 @@ class DaskTrials(WorkerTrials):
     def blocked_by(self) -> str:
         if not self._cluster.threads():
             return f"a worker: the Dask scheduler {self._cluster.address} has none"
-        if not self._base:
-            return self._local.blocked_by()
-        return "all workers are busy" if len(self._active) >= self.capacity else ""
+        return super().blocked_by()
 
     def _start_in(self, root: Root, point: int, settings: Sequence[str]) -> Trial:
         name = f"{point}-{secrets.token_hex(4)}"

@@ -37,7 +37,7 @@ def define(root: Root, pipeline: Pipeline, wanted: Definition) -> None:
     Raises:
       UsageError: another sweep has this name.
     """
-    if not files.exists(root, wanted.name):
+    if wanted.name not in files.names(root):
         files.write(root, wanted)
         return
     found = files.read(root, wanted.name)

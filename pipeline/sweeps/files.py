@@ -67,11 +67,6 @@ def names(root: Root) -> list[str]:
     return sorted(path.parent.name for path in root.sweeps.glob("*/sweep.json"))
 
 
-def exists(root: Root, name: str) -> bool:
-    """Whether a sweep of this name was defined."""
-    return definition_file(root, name).is_file()
-
-
 def read(root: Root, name: str) -> Definition:
     """Return the definition of a sweep.
 

@@ -61,7 +61,7 @@ class WorkerTrials:
     def blocked_by(self) -> str:
         if not self._base:
             return self._local.blocked_by()
-        return "all workers are busy" if len(self._active) >= self._count else ""
+        return "all workers are busy" if len(self._active) >= self.capacity else ""
 
     def prepare(self) -> None:
         pass  # runs at once have no idle processor in which the next one could import
