@@ -159,10 +159,23 @@ def check_root(asked: Settings) -> None:
     if sample_allowed(asked) and prepared_version(data) is None:
         chosen.append(sample_path.NAME)
     if _without_config(held) not in map(_without_config, chosen):
+        options, given = shell.joined(run_options(held)), _given(asked)
+        remedy = f"give {options} in place of {given}" if given else f"add {options}"
         raise UsageError(
-            f"the pipeline root {root.path} contains runs on data set {held}, this run is on {chosen[0]}: add "
-            f"{shell.joined(run_options(held))}, or choose another root with --root"
+            f"the pipeline root {root.path} contains runs on data set {held}, this run is on {chosen[0]}: {remedy}, or "
+            "choose another root with --root"
         )
+
+
+def _given(asked: Settings) -> str:
+    """Return what of an option or a file chose the data set, in words; empty if nothing did."""
+    for name in ("data.dataset", "data.source"):
+        origin = asked.origins[name]
+        if origin.startswith("file "):
+            return f"{name} in {origin.removeprefix('file ')}"
+        if origin == "--set":
+            return f"--set {name}={shell.quoted(str(asked.config.values()[name]))}"
+    return ""
 
 
 def run_options(dataset: str) -> tuple[str, ...]:

@@ -199,11 +199,11 @@ def test_own_splits_are_the_default_if_there_are_three_and_given_ones_are_kept()
 @pytest.mark.parametrize(
     ("held", "given", "advice"),
     [
-        ("signals", (), "--set data.dataset=signals"),
-        ("signals", ("data.dataset=cells",), "--set data.dataset=signals"),
-        ("signals", ("data.source=sample",), "--set data.dataset=signals"),
-        ("mnist_sample", ("data.dataset=mnist",), "--profile sample"),
-        ("fashion_mnist", (), "--profile fashion_mnist"),
+        ("signals", (), "add --set data.dataset=signals"),
+        ("signals", ("data.dataset=cells",), "give --set data.dataset=signals in place of --set data.dataset=cells"),
+        ("signals", ("data.source=sample",), "give --set data.dataset=signals in place of --set data.source=sample"),
+        ("mnist_sample", ("data.dataset=mnist",), "give --profile sample in place of --set data.dataset=mnist"),
+        ("fashion_mnist", (), "add --profile fashion_mnist"),
         ("mnist_sample", (), ""),
         ("mnist", (), ""),
         ("emnist/letters", ("data.dataset=emnist",), ""),
@@ -216,8 +216,18 @@ def test_another_data_set_than_that_of_the_root_is_refused_with_its_options(tmp_
     if not advice:
         look_up(f"paths.root={root.path}", *given)
         return
-    with pytest.raises(UsageError, match=f"contains runs on data set {held}, .*: add {advice}, or"):
+    with pytest.raises(UsageError, match=f"contains runs on data set {held}, .*: {advice}, or"):
         look_up(f"paths.root={root.path}", *given)
+
+
+def test_the_refusal_of_another_data_set_names_the_file_that_chose_it(tmp_path):
+    root, file = Root(tmp_path / "root"), tmp_path / "mine.toml"
+    root.create()
+    root.claim_dataset("mnist_sample")
+    file.write_text('[data]\ndataset = "cells"\n')
+    request = settings.Request(config_file=file, root=str(root.path))
+    with pytest.raises(UsageError, match=f"give --profile sample in place of data.dataset in {file}, or"):
+        dataset_folder.check_root(settings.resolve(request, environ={}))
 
 
 # --- what a run refuses ----------------------------------------------------------------------------
