@@ -377,21 +377,14 @@ def _end(found: Mapping[str, Process], folder: pathlib.Path) -> int:
 def _left(found: Mapping[str, Process]) -> list[str]:
     """Return the programs that have not ended, or whose children have not."""
     ended = {name: process.ended() for name, process in found.items()}  # this kills the children of those that have
+    running = {one.pid for one in psutil.process_iter(["status"]) if one.info["status"] != psutil.STATUS_ZOMBIE}
     sessions = set()
-    for one in psutil.process_iter(["status"]):
-        if one.info["status"] != psutil.STATUS_ZOMBIE:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                sessions.add(os.getsid(one.pid))
+    for one in running:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            sessions.add(os.getsid(one))
     # The id of an ended program may be that of another process by now, with a session of its own.
-    reused = {process.id for process in found.values() if _is_running(process.id) and not process.lives()}
+    reused = {process.id for process in found.values() if process.id in running and not process.lives()}
     return [name for name, process in found.items() if not ended[name] or process.id in sessions - reused]
-
-
-def _is_running(process: int) -> bool:
-    try:
-        return bool(psutil.Process(process).status() != psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return False
 
 
 def _listens(address: str) -> bool:
