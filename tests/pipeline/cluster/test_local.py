@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import time
 import zipfile
@@ -25,6 +26,8 @@ from pipeline.cluster.flink import FlinkPrograms
 from pipeline.cluster.plan import ClusterPlan, Host, Ports, Program, hosts_of_this_machine
 from pipeline.core.errors import LockedError, NotFoundError, UnavailableError, UsageError
 from pipeline.core.suggestions import Selection
+from pipeline.scheduler import process_identity
+from pipeline.scheduler.run_process import Process
 from pipeline.terminal import cluster as cluster_text
 from tests.waiting import wait_until
 
@@ -81,6 +84,16 @@ def test_down_ends_programs_and_their_children(
     assert local.down(folder) == 0
     with pytest.raises(NotFoundError, match=f"`sae cluster up --folder {folder}`"):
         local.status(folder)
+
+
+def test_a_process_with_the_id_of_an_ended_program_is_not_waited_for() -> None:
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as other:
+        try:
+            ended = Process(other.pid, process_identity.identity(os.getpid()))
+            assert local._end({"one": ended}, pathlib.Path("cluster")) == 0
+            assert other.poll() is None
+        finally:
+            other.kill()
 
 
 def test_the_default_folder_needs_no_option(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
