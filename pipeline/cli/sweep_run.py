@@ -151,13 +151,13 @@ def _trials(
 ) -> Trials:
     options = (place, found.name, found.profile, pipeline.sweep_spec.nodes)
     if cluster is not None:
-        return DaskTrials(*options, parallel, output.note, cluster, pipeline.location)
+        return DaskTrials(LocalTrials(*options), parallel, output.note, cluster, pipeline.location)
     has_workers = workers.folder(place, found.name).is_dir()  # of a sweep that was stopped
     if parallel in (None, 1) and not has_workers:
         varies = any(name.startswith("engine.") for name in found.varied)
         shared = None if varies else definitions.settings_of(found, pipeline, {}, 0).config.engine
         return LocalTrials(*options, shared)
-    return WorkerTrials(*options, parallel or 1, output.note)
+    return WorkerTrials(LocalTrials(*options), parallel or 1, output.note)
 
 
 def _axes(given: dict[str, Any], pipeline: Pipeline) -> dict[str, Any]:

@@ -21,9 +21,9 @@ from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.orchestration.portable import worker_identity
 from pipeline.orchestration.portable.worker_identity import Identity
-from pipeline.sweeps import dask_task, files
+from pipeline.sweeps import dask_task
 from pipeline.sweeps.dask_task import Order, TrialOutcome, WorkerState
-from pipeline.sweeps.trials import INTERRUPT_GRACE, Trial, read_run_id
+from pipeline.sweeps.trials import INTERRUPT_GRACE, LocalTrials, Trial, read_run_id
 from pipeline.sweeps.workers import WorkerTrials
 
 _ADDRESS = re.compile(r"(tcp|tls)://([^\s/:]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
@@ -201,10 +201,7 @@ class DaskTrials(WorkerTrials):
 
     def __init__(
         self,
-        root: Root,
-        sweep: str,
-        profile: str,
-        nodes: Sequence[str],
+        local: LocalTrials,
         most: int | None,
         note: Callable[[str], None],
         cluster: DaskCluster,
@@ -213,14 +210,13 @@ class DaskTrials(WorkerTrials):
         """Take over the runs that an earlier process left behind.
 
         Args:
-          root, sweep, profile, nodes, note: as of `WorkerTrials`.
+          local, note: as of `WorkerTrials`.
           most: how many points run at once, if the cluster has more workers; None: no limit.
           cluster, pipeline: the cluster, and the pipeline for which it was checked.
         """
         self._cluster, self._most = cluster, most
         self._pipeline, self._identity = pipeline, dask_task.identity(pipeline)
-        self._trials = files.folder(root, sweep) / "trials"
-        super().__init__(root, sweep, profile, nodes, most or 1, note)
+        super().__init__(local, most or 1, note)
 
     @property
     def capacity(self) -> int:
@@ -239,18 +235,18 @@ class DaskTrials(WorkerTrials):
         order = Order(
             root.path,
             self._local.options(root, point, settings),
-            self._trials / f"{name}.run",
-            self._trials / f"{name}.output",
+            self._local.folder / f"{name}.run",
+            self._local.folder / f"{name}.output",
             dask_task.environment(),
             self._pipeline,
             self._identity,
-            f"sae-interrupt-{self._sweep}-{name}",
+            f"sae-interrupt-{self._local.sweep}-{name}",
         )
         return DaskTrial(self._cluster, point, root, order, self._note)
 
     def finish(self, trial: Trial) -> None:
         super().finish(trial)
-        for path in self._trials.glob(f"{trial.point}-*"):
+        for path in self._local.folder.glob(f"{trial.point}-*"):
             path.unlink(missing_ok=True)
 
 

@@ -180,7 +180,13 @@ def last_error(output: pathlib.Path) -> str:
 
 
 class LocalTrials:
-    """Runs one point at a time in the root of the sweep."""
+    """Runs one point at a time in the root of the sweep.
+
+    Attributes:
+      root: of the sweep.
+      sweep: its name.
+      folder: for the output of trials.
+    """
 
     capacity = 1
 
@@ -197,28 +203,24 @@ class LocalTrials:
           engine: the settings of the engine, if all have the same. While one run evaluates its model, the process of
             the next one imports TensorFlow and TFX with them.
         """
-        self._root, self._sweep, self._profile, self._nodes = root, sweep, profile, nodes
-        self._folder = files.folder(root, sweep) / "trials"
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.root, self.sweep, self._profile, self._nodes = root, sweep, profile, nodes
+        self.folder = files.folder(root, sweep) / "trials"
+        self.folder.mkdir(parents=True, exist_ok=True)
         self._engine = engine
         self._standby: Standby | None = None
 
     def prepare(self) -> None:
         if self._engine is not None and self._standby is None and memory.limit_mib() >= _STANDBY_MIB:
             with contextlib.suppress(OSError):  # then the next run starts as the first one did
-                self._standby = Standby(self._root, self._engine, self._folder)
+                self._standby = Standby(self.root, self._engine, self.folder)
 
     def blocked_by(self) -> str:
-        holder = root_lock.holder(self._root.lock_file)
+        holder = root_lock.holder(self.root.lock_file)
         return "" if holder is None else f"the run that holds the root: {holder}"
 
     def start(self, point: int, settings: Sequence[str]) -> LocalTrial:
         standby, self._standby = self._standby, None
-        return LocalTrial(point, self._root, self.options(self._root, point, settings), self._folder, standby)
-
-    def start_in(self, root: Root, point: int, settings: Sequence[str]) -> LocalTrial:
-        """Start the run of a point in a root."""
-        return LocalTrial(point, root, self.options(root, point, settings), self._folder)
+        return LocalTrial(point, self.root, self.options(self.root, point, settings), self.folder, standby)
 
     def options(self, root: Root, point: int, settings: Sequence[str]) -> tuple[str, ...]:
         """Return the options of `sae run` for a point, in a root."""
@@ -226,18 +228,18 @@ class LocalTrials:
         for one in settings:
             options += ["--set", one]
         options += ["--to-node", ",".join(self._nodes)]
-        options += ["--root", str(root.path), "--trigger", trigger.as_text(self._sweep, point)]
-        if root != self._root:  # its runs have ids that no other root gives at the same time
+        options += ["--root", str(root.path), "--trigger", trigger.as_text(self.sweep, point)]
+        if root != self.root:  # its runs have ids that no other root gives at the same time
             options += ["--run-id-suffix", f"w{root.path.name}"]
         return tuple(options)
 
     def finish(self, trial: Trial) -> None:
         for kind in ("run", "output"):
-            (self._folder / f"{trial.point}.{kind}").unlink(missing_ok=True)
+            (self.folder / f"{trial.point}.{kind}").unlink(missing_ok=True)
 
     def close(self, complete: bool) -> None:
         del complete
         if self._standby is not None:
             self._standby.end()
             self._standby = None
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)

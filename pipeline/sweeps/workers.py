@@ -23,7 +23,7 @@ from pipeline.metadata.adoption import adopt_run, link_tree
 from pipeline.metadata.store import open_store
 from pipeline.orchestration import recovery
 from pipeline.sweeps import files
-from pipeline.sweeps.trials import LocalTrials, Trial
+from pipeline.sweeps.trials import LocalTrial, LocalTrials, Trial
 
 _POLL = 0.1  # seconds between two looks at a lock
 
@@ -36,19 +36,16 @@ def folder(root: Root, sweep: str) -> pathlib.Path:
 class WorkerTrials:
     """Runs up to a number of points at once on this machine."""
 
-    def __init__(
-        self, root: Root, sweep: str, profile: str, nodes: Sequence[str], count: int, note: Callable[[str], None]
-    ) -> None:
+    def __init__(self, local: LocalTrials, count: int, note: Callable[[str], None]) -> None:
         """Take over the runs that an earlier process left in workers; wait for those in progress.
 
         Args:
-          root, sweep, profile, nodes: as of `LocalTrials`.
+          local: starts the runs.
           count: how many points run at once.
           note: shows a text.
         """
-        self._root, self._sweep, self._count = root, sweep, count
-        self._local = LocalTrials(root, sweep, profile, nodes)
-        self._folder = folder(root, sweep)
+        self._local, self._root, self._count = local, local.root, count
+        self._folder = folder(local.root, local.sweep)
         self._base = ""  # a run in the root whose outputs are linked into workers
         self._active: dict[int, Root] = {}  # the roots in which points run
         self._note = note
@@ -73,7 +70,7 @@ class WorkerTrials:
         return self._start_in(root, point, settings)
 
     def _start_in(self, root: Root, point: int, settings: Sequence[str]) -> Trial:
-        return self._local.start_in(root, point, settings)
+        return LocalTrial(point, root, self._local.options(root, point, settings), self._local.folder)
 
     def finish(self, trial: Trial) -> None:
         run_id = trial.run_id
@@ -112,7 +109,7 @@ class WorkerTrials:
             headline = run_properties.headline_of(context.properties)
             parsed = trigger.parse(headline.trigger or "")
             has_ended = headline.state is not None and recovery.REASON not in (headline.error or "")
-            if parsed and parsed[0] == self._sweep and has_ended:
+            if parsed and parsed[0] == self._local.sweep and has_ended:
                 found.append(context.name)
         return found
 

@@ -14,6 +14,7 @@ from pipeline.orchestration.portable.worker_identity import Identity
 from pipeline.sweeps import dask_cluster
 from pipeline.sweeps.dask_cluster import DaskTrials
 from pipeline.sweeps.dask_task import WorkerState
+from pipeline.sweeps.trials import LocalTrials
 
 HERE = Identity("c" * 64, "1" * 64, "3.10.13", "p" * 64)
 OTHER = dataclasses.replace(HERE, code="d" * 64)
@@ -92,7 +93,8 @@ class Cluster:
 
 
 def trials(root: pathlib.Path, threads: int, most: int | None = None) -> DaskTrials:
-    return DaskTrials(Root(root), "l1", "sample", ("Evaluator",), most, print, Cluster(threads), "")  # type: ignore[arg-type]
+    local = LocalTrials(Root(root), "l1", "sample", ("Evaluator",))
+    return DaskTrials(local, most, print, Cluster(threads), "")  # type: ignore[arg-type]
 
 
 def test_the_first_point_runs_alone_then_as_many_as_there_are_threads(tmp_path: pathlib.Path) -> None:

@@ -12,7 +12,12 @@ import pytest
 from pipeline.core.pipeline_root import Root
 from pipeline.orchestration import recovery
 from pipeline.sweeps import workers
+from pipeline.sweeps.trials import LocalTrials
 from tests.builders.roots import Recorded
+
+
+def local(folder: pathlib.Path) -> LocalTrials:
+    return LocalTrials(Root(folder), "l1", "sample", ("Evaluator",))
 
 
 @pytest.mark.parametrize("about", [None, "", "{}"])
@@ -24,7 +29,7 @@ def test_a_damaged_worker_is_put_aside(tmp_path: pathlib.Path, about: str | None
     if about is not None:
         (place / "root.json").write_text(about)
     notes: list[str] = []
-    found = workers.WorkerTrials(Root(tmp_path), "l1", "sample", ("Evaluator",), 2, notes.append)
+    found = workers.WorkerTrials(local(tmp_path), 2, notes.append)
     assert [one.name for one in place.parent.iterdir()] == ["damaged-1"]
     assert len(notes) == 1
     assert str(place) in notes[0]
@@ -42,7 +47,7 @@ class Started(workers.WorkerTrials):
 
 
 def test_runs_of_one_second_have_other_ids_in_each_worker(tmp_path: pathlib.Path) -> None:
-    found = Started(Root(tmp_path), "l1", "sample", ("Evaluator",), 2, print)
+    found = Started(local(tmp_path), 2, print)
     found.start(1, ())
     found._active.clear()
     found._base = "r1"
@@ -55,7 +60,7 @@ def test_runs_of_one_second_have_other_ids_in_each_worker(tmp_path: pathlib.Path
 
 def test_a_point_that_is_started_again_takes_no_second_worker(tmp_path: pathlib.Path) -> None:
     """Its first run found the root locked."""
-    found = Started(Root(tmp_path), "l1", "sample", ("Evaluator",), 2, print)
+    found = Started(local(tmp_path), 2, print)
     found._base = "r1"
     found.start(2, ())
     found.start(2, ())
@@ -69,5 +74,5 @@ def test_a_killed_run_of_a_worker_is_not_taken_over(tmp_path: pathlib.Path) -> N
     for run_id, error in (("r1", ""), ("r2", f"Trainer: {recovery.REASON}")):
         recorded.run(run_id, names=("SchemaGen",))
         recorded.end(run_id, state="failed", error=error, trigger="sweep l1 point 1")
-    found = Started(Root(tmp_path / "sweep"), "l1", "sample", ("Evaluator",), 2, print)
+    found = Started(local(tmp_path / "sweep"), 2, print)
     assert found._ended_runs(recorded.root) == ["r1"]
