@@ -81,10 +81,26 @@ def prepare(recorded: ImageDataset, root: Root) -> ImageDataset:
     found = dataset_cache.refresh(recorded)
     if dataset_cache.is_sample(found):
         found = dataclasses.replace(found, builder_dir=str(_prepare_sample(root)))
-    schema_file = pathlib.Path(found.schema_file)
-    if not schema_file.is_file():
-        raise UnavailableError(f"the schema {schema_file} is gone: run the pipeline again to write it")
-    return found
+    return dataclasses.replace(found, schema_file=str(_present_schema(found, root)))
+
+
+def _present_schema(recorded: ImageDataset, root: Root) -> pathlib.Path:
+    """Return the schema of an earlier run; one that was made is made again if its root is elsewhere now.
+
+    Raises:
+      UnavailableError: a curated schema is gone.
+    """
+    file = pathlib.Path(recorded.schema_file)
+    if file.is_file():
+        return file
+    if file.stem in curated_schemas.names():  # this project was moved
+        return curated_schemas.path_of(file.stem)
+    if file.stem not in {_schema_name(recorded, resized) for resized in (False, True)}:
+        raise UnavailableError(f"the schema {file} is gone: restore it, or start a new run with `sae run`")
+    here = root.data / file.name
+    if not here.is_file():  # as in the separate root of `sae verify`
+        _write_schema(here, recorded)
+    return here
 
 
 def _sample(
@@ -221,15 +237,24 @@ def _schema_file(data: pipeline_config.DataConfig, description: tfds_reader.Desc
         is_image = description.kind == "image"
         dataset_folder.check_schema(data, (description.height, description.width) if is_image else None)
         return curated_schemas.path_of(data.schema)
-    size = f"-{description.height}x{description.width}" if description.resized else ""
-    path = root.data / f"{description.name.replace('/', '_')}-{description.version}{size}.pbtxt"
+    path = root.data / f"{_schema_name(description, description.resized)}.pbtxt"
+    _write_schema(path, description)
+    return path
+
+
+def _schema_name(described: tfds_reader.Description | ImageDataset, resized: bool) -> str:
+    """Return the name of a schema that is made, without its ending."""
+    size = f"-{described.height}x{described.width}" if resized else ""
+    return f"{described.name.replace('/', '_')}-{described.version}{size}"
+
+
+def _write_schema(path: pathlib.Path, described: tfds_reader.Description | ImageDataset) -> None:
     text = schema.schema_text(
-        description.height,
-        description.width,
-        len(description.label_names),
-        channels=description.channels,
-        kind=description.kind,
-        dtype=description.dtype,
+        described.height,
+        described.width,
+        len(described.label_names),
+        channels=described.channels,
+        kind=described.kind,
+        dtype=described.dtype,
     )
     atomic_file.write(path, text)
-    return path

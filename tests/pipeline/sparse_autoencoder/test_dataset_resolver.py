@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import http.server
 import importlib
 import pathlib
@@ -89,6 +90,38 @@ def test_what_is_not_prepared_is_prepared_by_tfds(made_here, tmp_path: pathlib.P
         raise AssertionError("it is prepared already")
 
     assert find(request(tmp_path, "made_here"), root, never).dataset == source
+
+
+@pytest.mark.parametrize("size", ["", "14x14"])
+def test_the_schema_of_an_earlier_run_is_found_where_its_root_is_now(
+    made_here, tmp_path: pathlib.Path, root: Root, size: str
+) -> None:
+    recorded = find(request(tmp_path, "made_here", f"data.size={size}"), root, prepare).dataset
+    text = pathlib.Path(recorded.schema_file).read_text()
+    moved = Root(root.path.rename(tmp_path / "moved"))
+    other = Root(tmp_path / "other")  # as the one in which `sae verify` reruns
+    other.data.mkdir(parents=True)
+    for place in (moved, other):
+        found = data_source.prepare(recorded, place)
+        assert pathlib.Path(found.schema_file).parent == place.data
+        assert pathlib.Path(found.schema_file).read_text() == text
+        assert dataclasses.replace(found, schema_file=recorded.schema_file) == recorded
+
+
+def test_an_edited_schema_in_a_moved_root_is_not_written_again(made_here, tmp_path: pathlib.Path, root: Root) -> None:
+    recorded = find(request(tmp_path, "made_here"), root, prepare).dataset
+    pathlib.Path(recorded.schema_file).write_text("edited")
+    moved = Root(root.path.rename(tmp_path / "moved"))
+    assert pathlib.Path(data_source.prepare(recorded, moved).schema_file).read_text() == "edited"
+
+
+def test_a_curated_schema_is_found_where_the_project_is_now(made_here, tmp_path: pathlib.Path, root: Root) -> None:
+    curated = find(request(tmp_path, "made_here", "data.schema=mnist"), root, prepare).dataset
+    elsewhere = dataclasses.replace(curated, schema_file="/gone/components/data/schemas/mnist.pbtxt")
+    assert data_source.prepare(elsewhere, root) == curated
+    unknown = dataclasses.replace(curated, schema_file="/gone/components/data/schemas/letters.pbtxt")
+    with pytest.raises(UnavailableError, match=r"the schema /gone/\S+/letters\.pbtxt is gone"):
+        data_source.prepare(unknown, root)
 
 
 def test_half_a_download_is_never_data(made_here, tmp_path: pathlib.Path, root: Root) -> None:
