@@ -18,7 +18,7 @@ from pipeline.metadata.properties import MODEL_DIGEST
 from pipeline.metadata.run_properties import Headline
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import Artifact
-from pipeline.registry import decision_log
+from pipeline.registry import decision_log, versions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +106,7 @@ def of_run(
         blessed=blessed,
         reasons=reasons,
         kept_back=rejection,
-        pushed_version=_served_version(pushed, store) if pushed and blessed and not rejection else None,
+        pushed_version=_served_version(pushed, store, root) if pushed and blessed and not rejection else None,
         report=str(pathlib.Path(report.uri) / "report.html") if report else None,
         root=str(root.path),
         log=str(root.logs / f"{result.run_id}.log"),
@@ -123,11 +123,18 @@ def _document(node: NodeEnded) -> dict[str, Any]:
     return {"id": node.node, "state": state, "seconds": seconds, "reason": reason}
 
 
-def _served_version(pushed: Artifact, store: Store) -> str | None:
+def _served_version(pushed: Artifact, store: Store, root: Root) -> str | None:
     """Return the version as which a run's model is served; None if the model was superseded or rolled back."""
-    superseded = pushed.properties.get(MODEL_DIGEST) in decision_log.superseded(store)
+    model = pushed.properties.get(MODEL_DIGEST)
     version = pushed.properties.get(serving_dir.PUSHED_VERSION)
-    return None if superseded or version is None else str(version)
+    if version is None or model in decision_log.superseded(store):
+        return None
+    newest = serving_dir.newest_version(root.serving)
+    if newest is not None and newest.name != str(version):  # perhaps this model, promoted after a rollback
+        served = versions.find_served_push(store, root)
+        if served is not None and served.is_of(pushed.id, str(model or "")):
+            return str(served.version)
+    return str(version)
 
 
 def headline_of(summary: Summary, pipeline: Pipeline, trigger: str, state: str = "") -> Headline:

@@ -14,6 +14,7 @@ from pipeline.core.events import NodeEnded, NodeState
 from pipeline.metadata.run_properties import Headline
 from pipeline.metadata.types import Artifact
 from pipeline.orchestration import summary as summaries
+from pipeline.registry import promotion
 from pipeline.sparse_autoencoder import definition
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.builders import roots
@@ -131,6 +132,15 @@ def test_a_rerun_that_changed_nothing_is_summed_up_alike(recorded):
     one, other = (of_run(recorded, run) for run in ("r1", "r2"))
     for name in ("metrics", "blessed", "reasons", "pushed_version", "report", "exit_code"):
         assert getattr(one, name) == getattr(other, name)
+
+
+def test_the_version_of_a_model_that_was_promoted_is_the_one_that_is_served(recorded):
+    recorded.run("r1")
+    recorded.run("r2", "training.seed=2")
+    promotion.promote(recorded.root, "r1", "better", print)  # as version 3
+    recorded.replay("r3")
+    assert of_run(recorded, "r3").pushed_version == "3"
+    assert of_run(recorded, "r2", "training.seed=2").pushed_version is None
 
 
 def test_a_model_that_is_not_blessed_fails_its_gate_with_the_reasons(recorded):
