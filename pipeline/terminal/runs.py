@@ -30,6 +30,7 @@ _BEFORE = (
 _AFTER = (
     Column("blessed", drop=2),
     Column("tags", min_width=8, drop=2),
+    Column("note", min_width=16, drop=8),
     Column("executed", right=True, drop=3),
     Column("cached", right=True, drop=3),
     Column("skipped", right=True, drop=3),
@@ -95,6 +96,7 @@ def _cells(row: RunRow, several: bool, metrics: Sequence[Metric], settings: Sequ
         *(run_filter.short_setting(row.settings.get(name)) for name in settings),
         state_cell(yes_no(row.blessed)),
         ", ".join(row.tags),
+        row.note,
         "" if row.executed is None else str(row.executed),
         "" if row.cached is None else str(row.cached),
         str(row.skipped) if row.skipped else "",

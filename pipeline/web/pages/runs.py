@@ -79,6 +79,12 @@ class RunsView:
     words: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
+    def dataset(self) -> str:
+        """The data set of the runs shown; empty if they have several or none."""
+        found = {row.dataset for row in self.runs} - {""}
+        return found.pop() if len(found) == 1 else ""
+
+    @property
     def has_sessions(self) -> bool:
         """Whether a session of a notebook is shown."""
         return any(isinstance(row, SessionRow) for row in self.runs)

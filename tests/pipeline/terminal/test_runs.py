@@ -40,6 +40,13 @@ def test_a_run_has_all_its_columns_in_a_pipe():
     assert bad.index("DataGate: the data does not fit its schema") == titles.index("error")
 
 
+def test_a_note_is_a_column_where_it_fits():
+    rows = [dataclasses.replace(GOOD, tags=("paper",), note="figure 3, the left one"), BAD]
+    titles, good, _ = as_text(Screen(), rows).splitlines()
+    assert good.index("figure 3, the left one") == titles.index("note")
+    assert "note" not in as_text(Screen(width=80), rows)
+
+
 def test_a_schedule_is_named_without_the_time_of_its_tick():
     scheduled = dataclasses.replace(GOOD, trigger="schedule nightly 2026-11-24T03:00:00Z")
     assert "  schedule nightly    0.0943" in as_text(Screen(), [scheduled])

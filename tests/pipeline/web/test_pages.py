@@ -11,6 +11,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from pipeline.metadata.properties import VERIFICATION, VERIFY
 from pipeline.metadata.run_properties import with_next_attempt
 from pipeline.metadata.writer import MetadataWriter
+from pipeline.registry import run_annotations
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.web.pages import runs
 from tests.builders.pages import TYPES, Seen, artifact_of, make_manifest, note
@@ -82,7 +83,8 @@ class TestAnotherPipeline:
 class TestRuns:
     def test_a_row_has_all_of_a_run(self, site):
         text = seen(site, "/").text
-        assert "mnist 3.0.1 manual 28.4 0.0001 ✓ blessed 10 / –" in text
+        assert "✓ blessed manual 28.4 0.0001 10 / –" in text
+        assert "4 runs on mnist 3.0.1" in text
         assert "90.0 s" in text
         assert "4 runs" in text
 
@@ -98,6 +100,14 @@ class TestRuns:
     def test_the_headline_metric_comes_early_for_phones(self, site):
         text = seen(site, "/").text
         assert text.index("State Test BCE Started") < text.index("better succeeded 0.0806")
+
+    def test_tags_and_a_note_are_with_their_run(self, recorded, ask):
+        recorded.run("r1", names=["SchemaGen"])
+        note(recorded, "r1", state="succeeded")
+        run_annotations.tag(recorded.root, "r1", ["paper"])
+        run_annotations.note(recorded.root, "r1", "the <b>one")
+        text = seen(ask(recorded.root), "/").text
+        assert "r1 paper the <b>one succeeded" in text
 
     def test_runs_can_be_chosen_to_compare(self, site):
         page = seen(site, "/")
