@@ -42,6 +42,9 @@ class Engine:
     inter_op_threads: int
 
 
+_ID_FILE = "--run-id-file"
+
+
 @dataclasses.dataclass(frozen=True)
 class Manifest:
     """The inputs of a run. Digests are SHA-256 in hex."""
@@ -49,7 +52,7 @@ class Manifest:
     run_id: str
     created: str  # start time in UTC, ISO 8601
     trigger: str  # what started the run: `manual`
-    command: tuple[str, ...]  # the command line, as typed
+    command: tuple[str, ...]  # the command line, as typed, or as a schedule, a sweep or a Python program made it
     profile: str
     configuration: Mapping[str, Value]  # every setting by its dotted name
     seed: int  # also one of the settings
@@ -71,6 +74,17 @@ class Manifest:
     pipeline_git_unknown: str = ""
     # Environment variables that select instructions, by name; None: an older version did not record them.
     variables: Mapping[str, str] | None = None
+
+    @property
+    def typed_command(self) -> list[str]:
+        """The command line as a person would type it: `sae`, without the file that tells another process the id."""
+        if not self.command:
+            return []
+        program, *words = self.command
+        if pathlib.PurePath(program).parts[-2:] == ("pipeline", "__main__.py"):
+            program = "sae"
+        kept = [word for before, word in zip([program, *words], words, strict=False) if before != _ID_FILE]
+        return [program, *(word for word in kept if word.partition("=")[0] != _ID_FILE)]
 
 
 def collect(

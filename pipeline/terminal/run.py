@@ -71,7 +71,7 @@ def _facts(run: Run, place: str, manifest: Manifest | None) -> list[tuple[str, s
         ("data set", row.dataset or (f"{manifest.data.name} {manifest.data.version}" if manifest else "")),
         ("pipeline", row.pipeline),
         ("trigger", run_trigger.in_words(row.trigger or (manifest.trigger if manifest else ""))),
-        ("command", shell.joined(manifest.command) if manifest else ""),
+        ("command", shell.joined(manifest.typed_command) if manifest else ""),
         ("commit", commit_text(manifest) if manifest else ""),
         ("tags", ", ".join(row.tags)),
         ("note", f"{row.note} ({row.note_by}, {when_text(row.note_when)} UTC)" if row.note else ""),

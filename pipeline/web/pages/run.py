@@ -220,7 +220,7 @@ def _run_inputs(root: Root, own: Manifest, config_type: type[Configuration]) -> 
         "Beam": _beam(own),
     }
     return RunInputs(
-        command=shell.joined(own.command),
+        command=shell.joined(own.typed_command),
         again=f"sae run --like {path} --root {folder}",
         verify=f"sae verify {shell.quoted(own.run_id)} --root {folder}",
         configuration={name: str(value) for name, value in own.configuration.items()},

@@ -544,3 +544,20 @@ def test_a_setting_without_effect_has_no_value_to_compare():
         "model.active_units": ("no effect", "25.0"),
     }
     assert differences(l1, {**l1, "model.active_units": 9.0}) == {}
+
+
+@pytest.mark.parametrize(
+    ("command", "typed"),
+    [
+        (("sae", "run", "--set", "training.epochs=2"), ["sae", "run", "--set", "training.epochs=2"]),
+        (("/a b/.venv/bin/sae", "run"), ["/a b/.venv/bin/sae", "run"]),
+        (
+            ("/x/pipeline/__main__.py", "run", "--trigger", "t", "--run-id-file", "/tmp/f"),
+            ["sae", "run", "--trigger", "t"],
+        ),
+        (("/x/pipeline/__main__.py", "run", "--run-id-file=/tmp/f", "--json"), ["sae", "run", "--json"]),
+        ((), []),
+    ],
+)
+def test_a_command_that_a_process_made_is_shown_as_one_would_type_it(command, typed):
+    assert changed(command=command).typed_command == typed
