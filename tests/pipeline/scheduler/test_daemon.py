@@ -23,7 +23,7 @@ import pytest
 
 from pipeline.core.errors import ExitCode
 from pipeline.core.pipeline_root import Root
-from pipeline.scheduler import process_identity, status, times, triggers
+from pipeline.scheduler import process_identity, status, times, triggers, wording
 from pipeline.scheduler.attempts import Attempts
 from pipeline.scheduler.run_process import DaemonFiles
 from pipeline.scheduler.store import ScheduleDatabase
@@ -75,24 +75,34 @@ class Place:
         return (self.root / "daemon.txt").read_text(encoding="utf-8")
 
     def start(self, poll: float = 0.1, grace: float = 20.0, command: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-        """A daemon, once it is there; `command` begins its command line and starts it as process 1."""
+        """A daemon, once it is there; `command` begins its command line and starts it in another PID namespace."""
+        words = [sys.executable, "-c", PROGRAM, *map(str, (self.root, STAND_IN, poll, grace, self.speed))]
         with open(self.root / "daemon.txt", "ab") as log:
             begun = subprocess.Popen(
-                [*command, *self.daemon(poll, grace)],
+                [*command, *words],
                 cwd=PROJECT,
                 env={**os.environ, "PYTHONPATH": str(PROJECT)},
                 stderr=log,
                 start_new_session=True,
             )
         self.daemons.append(begun)
-        self.until(
-            lambda: status.daemon(self.root).process == (1 if command else begun.pid) or begun.poll() is not None
-        )
+
+        def is_there() -> bool:
+            found = status.daemon(self.root)
+            return found.state == "running" if command else found.process == begun.pid
+
+        self.until(lambda: is_there() or begun.poll() is not None)
         return begun
 
-    def daemon(self, poll: float = 0.1, grace: float = 20.0) -> list[str]:
-        """The command line of a daemon."""
-        return [sys.executable, "-c", PROGRAM, *map(str, (self.root, STAND_IN, poll, grace, self.speed))]
+    def kill_daemon(self) -> None:
+        """Kill the newest daemon."""
+        self.daemons[-1].kill()
+        self.daemons[-1].wait()
+
+    def stop_daemon(self) -> None:
+        """Stop the newest daemon, which has no run."""
+        self.daemons[-1].terminate()
+        assert self.daemons[-1].wait() == ExitCode.DONE
 
     def until(self, true: Callable[[], Any]) -> Any:
         """Waits for something."""
@@ -129,8 +139,18 @@ class Place:
 
     def run_of(self, name: str) -> int:
         """The process of the newest tick's run, once it works."""
-        self.until(lambda: self.tick(name).attempts and self.tick(name).attempts[-1].run_id)
-        return next(line["pid"] for line in self.ran() if line["id"] == self.tick(name).attempts[-1].run_id)
+        run_id = self.until(lambda: wording.run_of(self.tick(name)))
+        return next(line["pid"] for line in self.ran() if line["id"] == run_id)
+
+    def all_ended(self) -> bool:
+        return all(tick.state not in ("waiting", "running") for tick in self.database.ticks())
+
+    def succeeded(self) -> int:
+        """The number of ticks."""
+        return [tick.state for tick in self.database.ticks()].count("succeeded")
+
+    def hooks_ended(self) -> bool:
+        return bool(self.database.connection.execute("SELECT told FROM ticks").fetchone()[0])
 
     def ran(self) -> list[dict[str, Any]]:
         path = self.root / "ran.jsonl"
@@ -174,7 +194,7 @@ quick = pytest.mark.parametrize("place", [5], indirect=True, ids=["quick clock"]
 
 
 def test_results_of_runs(place: Place) -> None:
-    daemon = place.start()
+    place.start()
     place.add("good", "child:1", on_success="cat > said.json; echo $SAE_SCHEDULE $SAE_STATE > said.txt")
     told = place.root / "told"
     place.add("bad", "exit:1", retries=1, on_failure=f"cat >> {told}; echo $SAE_RUN $SAE_EXIT_CODE >> {told}")
@@ -214,8 +234,7 @@ def test_results_of_runs(place: Place) -> None:
     assert (slow.state, slow.attempts[0].exit_code) == ("interrupted", 130)
     assert slow.attempts[0].reason == "interrupted after its timeout of 1 s"
 
-    daemon.terminate()
-    assert daemon.wait() == ExitCode.DONE
+    place.stop_daemon()
     assert list((place.root / "scheduling").iterdir()) == []
     assert status.daemon(place.root).state == "stopped"
 
@@ -226,7 +245,7 @@ def test_ticks_of_an_interval_come_and_overlapping_ones_are_skipped(place: Place
     place.start()
     place.until(lambda: "skipped" in [tick.state for tick in place.database.ticks()])
     place.let_runs_end()
-    place.until(lambda: [tick.state for tick in place.database.ticks()].count("succeeded") >= 2)
+    place.until(lambda: place.succeeded() >= 2)
     skipped = [tick for tick in place.database.ticks() if tick.decision is Outcome.SKIPPED]
     assert skipped[-1].reason.startswith("a run held the root: the run of often ")
 
@@ -234,7 +253,7 @@ def test_ticks_of_an_interval_come_and_overlapping_ones_are_skipped(place: Place
 def test_the_daemon_wakes_for_the_next_tick(place: Place) -> None:
     place.add("often", found=triggers.every("1s"))
     place.start(poll=3600.0)
-    place.until(lambda: [tick.state for tick in place.database.ticks()].count("succeeded") >= 2)
+    place.until(lambda: place.succeeded() >= 2)
 
 
 @quick
@@ -334,7 +353,7 @@ def test_a_killed_run_is_retried(place: Place) -> None:
 @pytest.mark.parametrize("during", ["gc", "hook"])
 def test_the_hook_of_a_tick_runs_though_the_daemon_died_meanwhile(place: Place, during: str) -> None:
     told = place.root / "told"
-    daemon = place.start()
+    place.start()
     wait = f"until [ -e {place.root / 'go'} ]; do sleep 0.1; done"
     place.add(
         "bad",
@@ -345,21 +364,20 @@ def test_the_hook_of_a_tick_runs_though_the_daemon_died_meanwhile(place: Place, 
     place.trigger("bad")
     waited_for = place.root / "tidied.jsonl" if during == "gc" else told
     place.until(lambda: waited_for.exists() and waited_for.read_text().count("\n") == 1)
-    daemon.kill()
-    daemon.wait()
+    place.kill_daemon()
     place.let_runs_end()
     place.start()
     times_told = 1 if during == "gc" else 2
     place.until(lambda: told.exists() and told.read_text().count("\n") == times_told)
     tick = place.tick("bad")
     assert set(told.read_text().splitlines()) == {f"bad {tick.planned} {tick.attempts[0].run_id}"}
-    place.until(lambda: place.database.connection.execute("SELECT told FROM ticks").fetchone()[0] == 1)
+    place.until(place.hooks_ended)
 
 
 @pytest.mark.parametrize("ends", [False, True], ids=["the shell lives", "only its child lives"])
 def test_the_next_daemon_ends_what_is_left_of_a_hook_before_it_runs_it_again(place: Place, ends: bool) -> None:
     told = place.root / "told"
-    daemon = place.start()
+    place.start()
     wait = "true" if ends else "wait"
     stay = "while [ -e go ]; do sleep 0.05; done"
     place.add("bad", "exit:1", retries=0, on_failure=f"sleep 600 & echo $! >> {told}; {wait}; {stay}")
@@ -367,8 +385,7 @@ def test_the_next_daemon_ends_what_is_left_of_a_hook_before_it_runs_it_again(pla
     place.trigger("bad")
     place.until(lambda: told.exists() and told.read_text().endswith("\n"))
     [child] = told.read_text().split()
-    daemon.kill()
-    daemon.wait()
+    place.kill_daemon()
     if ends:
         shell = psutil.Process(int(child)).parent()
         assert shell is not None
@@ -380,7 +397,7 @@ def test_the_next_daemon_ends_what_is_left_of_a_hook_before_it_runs_it_again(pla
     place.until(lambda: _ended(int(child)))
     place.let_runs_end(may_end=False)
     psutil.Process(int(told.read_text().split()[1])).kill()
-    place.until(lambda: place.database.connection.execute("SELECT told FROM ticks").fetchone()[0] == 1)
+    place.until(place.hooks_ended)
     place.until(lambda: not list((place.root / "scheduling").iterdir()))
 
 
@@ -388,19 +405,17 @@ def test_a_run_that_outlives_its_daemon_is_adopted(place: Place) -> None:
     place.add("long", "wait")
     place.add("longer", "sleep:100", timeout=1.0)
     for name, state in (("long", "succeeded"), ("longer", "interrupted")):
-        daemon = place.start()
+        place.start()
         place.trigger(name)
         run = place.run_of(name)
-        daemon.kill()
-        daemon.wait()
+        place.kill_daemon()
         assert process_identity.identity(run)
         place.start()
         place.let_runs_end()
         tick = place.in_state(name, state)
         [attempt] = tick.attempts
         assert (attempt.exit_code, attempt.ended, tick.decision) == (None, "", Outcome.STARTED)
-        place.daemons[-1].terminate()
-        place.daemons[-1].wait()
+        place.stop_daemon()
 
 
 @quick
@@ -437,12 +452,11 @@ def test_a_daemon_that_is_process_1_reaps_what_hooks_leave_and_obeys_sigterm(pla
 def test_a_killed_run_of_a_container_does_not_hold_the_root(place: Place) -> None:
     """Its process number, 1 or a bit more, is in use in the next container as well."""
     container = namespaces.in_pid_namespace()
-    first = place.start(command=container)
+    place.start(command=container)
     place.add("both", "wait")
     place.trigger("both")
-    place.until(lambda: place.tick("both").attempts and place.tick("both").attempts[-1].run_id)
-    first.kill()
-    first.wait()
+    place.run_of("both")
+    place.kill_daemon()
     place.until(lambda: status.daemon(place.root).state == "stopped")
     place.let_runs_end()
     place.start(command=container)
@@ -453,19 +467,10 @@ def test_a_killed_run_of_a_container_does_not_hold_the_root(place: Place) -> Non
 def test_a_run_in_another_container_is_adopted(place: Place) -> None:
     """The daemon there was killed, but not process 1 of its container."""
     shell = namespaces.in_pid_namespace("/bin/sh", "-c", '"$@"; sleep 600', "sh")
-    with open(place.root / "daemon.txt", "ab") as log:
-        container = subprocess.Popen(
-            [*shell, *place.daemon()],
-            cwd=PROJECT,
-            env={**os.environ, "PYTHONPATH": str(PROJECT)},
-            stderr=log,
-            start_new_session=True,
-        )
-    place.daemons.append(container)
-    place.until(lambda: status.daemon(place.root).state == "running")
+    container = place.start(command=shell)
     place.add("long", "wait")
     place.trigger("long")
-    place.until(lambda: place.tick("long").attempts and place.tick("long").attempts[-1].run_id)
+    place.run_of("long")
     [daemon] = [
         one
         for one in psutil.Process(container.pid).children(recursive=True)
@@ -484,30 +489,27 @@ def test_a_run_in_another_container_is_adopted(place: Place) -> None:
 
 def test_runs_that_ended_without_a_daemon_are_read_from_ml_metadata(place: Place) -> None:
     for name, do, state in (("good", "wait", "succeeded"), ("bad", "wait,exit:1", "failed")):
-        daemon = place.start()
+        place.start()
         place.add(name, do)
         place.trigger(name)
         run = place.run_of(name)
-        daemon.kill()
-        daemon.wait()
+        place.kill_daemon()
         place.let_runs_end()
         place.until(lambda run=run: _ended(run))
         place.let_runs_end(False)
         place.start()
         assert len(place.in_state(name, state).attempts) == 1
-        place.daemons[-1].terminate()
-        place.daemons[-1].wait()
+        place.stop_daemon()
     assert place.tick("bad").attempts[0].reason == "Trainer: it does not learn"
 
 
 def test_a_run_that_died_with_its_daemon_is_retried(place: Place) -> None:
     """As after a reboot."""
-    daemon = place.start()
+    place.start()
     place.add("both", "wait")
     place.trigger("both")
     run = place.run_of("both")
-    daemon.kill()
-    daemon.wait()
+    place.kill_daemon()
     os.kill(run, signal.SIGKILL)
     place.until(lambda: _ended(run))
     place.let_runs_end()
@@ -539,16 +541,14 @@ def test_killed_at_any_moment_no_tick_is_lost_or_run_twice(place: Place) -> None
     place.add("often", "sleep:0.1", triggers.every("1s"), catch_up=CatchUp.ALL, catch_up_limit=1000, max_late=0.5)
     chance = random.Random(0)
     for _ in range(5):
-        daemon = place.start()
+        place.start()
         time.sleep(chance.uniform(0, 1))
-        daemon.kill()
-        daemon.wait()
+        place.kill_daemon()
     place.start()
     place.until(lambda: place.ran())
     place.database.pause("often")
-    place.until(lambda: all(tick.state not in ("waiting", "running") for tick in place.database.ticks()))
-    place.daemons[-1].terminate()
-    assert place.daemons[-1].wait() == ExitCode.DONE
+    place.until(place.all_ended)
+    place.stop_daemon()
 
     ticks = place.database.ticks("often")
     assert all(tick.decision is not None for tick in ticks)
@@ -585,7 +585,7 @@ def test_a_full_disk_loses_nothing(place: Place) -> None:
     """No file may grow any more, which is what a full disk comes to."""
     daemon = place.start()
     place.add("often", "", triggers.every("1s"), catch_up=CatchUp.ALL, catch_up_limit=1000, max_late=0.5)
-    place.until(lambda: [tick.state for tick in place.database.ticks()].count("succeeded") >= 2)
+    place.until(lambda: place.succeeded() >= 2)
     resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
     time.sleep(0.5)  # what it was doing
     before = place.database.ticks()
@@ -595,7 +595,7 @@ def test_a_full_disk_loses_nothing(place: Place) -> None:
     resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     place.until(lambda: len(place.database.ticks()) >= len(before) + 3)
     place.database.pause("often")
-    place.until(lambda: all(tick.state not in ("waiting", "running") for tick in place.database.ticks()))
+    place.until(place.all_ended)
     assert "the schedule database can be written again" in place.log
     moments = [times.from_text(tick.planned) for tick in reversed(place.database.ticks())]
     assert {(later - sooner).total_seconds() for sooner, later in itertools.pairwise(moments)} == {1.0}
