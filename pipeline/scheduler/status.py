@@ -10,14 +10,13 @@ from pipeline.core import root_lock
 from pipeline.scheduler import times, triggers
 from pipeline.scheduler.run_process import DaemonFiles
 from pipeline.scheduler.store import ScheduleDatabase
-from pipeline.scheduler.times import Clock
 from pipeline.scheduler.types import Daemon, Planned, Schedule, Tick
 
 _SILENCE = 60.0  # seconds without a heartbeat until a daemon is silent: six heartbeats
 _FAILED = ("failed", "missed")
 
 
-def daemon(root: pathlib.Path, clock: Clock = times.now) -> Daemon:
+def daemon(root: pathlib.Path) -> Daemon:
     """Return the daemon of a root: it lives while it holds its lock. Takes no lock. Raises `UnavailableError`."""
     with ScheduleDatabase.read(root) as database:
         row = database.connection.execute("SELECT * FROM valid_daemon").fetchone()
@@ -25,7 +24,7 @@ def daemon(root: pathlib.Path, clock: Clock = times.now) -> Daemon:
         return Daemon("stopped", None, "", row["heard"] if row else "")
     if row is None:  # it has just started, or its row is damaged until its next heartbeat
         return Daemon("running", None, "", "")
-    quiet = (clock() - times.from_text(row["heard"])).total_seconds()
+    quiet = (times.now() - times.from_text(row["heard"])).total_seconds()
     state = "stopping" if row["stopping"] else "running"
     return Daemon("silent" if quiet > _SILENCE else state, row["process"], row["since"], row["heard"])
 

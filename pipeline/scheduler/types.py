@@ -196,7 +196,7 @@ class Planned:
     words: str
     next: tuple[str, ...]
     last: Tick | None
-    last_ended: Tick | None = None
+    last_ended: Tick | None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pipeline_config import SchedulePolicies
 HOW_TO_ADD = '`sae schedule add nightly --cron "0 3 * * *"` adds the first one, --root selects another root'
 
 
-def moment(text: str, zone: str = "UTC") -> str:
+def moment(text: str, zone: str) -> str:
     """Write `Tuesday, 24 November 2026, 03:00 UTC`, in `zone`; in UTC if this machine does not know the zone."""
     when = times.from_text(text)
     try:

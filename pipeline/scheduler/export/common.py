@@ -24,17 +24,15 @@ class Call:
     Attributes:
       command: the program, by its absolute path, and its arguments.
       folder: working directory, absolute: the base of relative paths in settings.
-      environment: variables that it needs, by name.
+      environment: values of the variables that it needs, by name.
     """
 
     command: tuple[str, ...]
     folder: str
-    environment: tuple[tuple[str, str], ...] = ()
+    environment: Mapping[str, str]
 
 
-def call(
-    schedule: Schedule, root: pathlib.Path, folder: pathlib.Path, by: str, environ: Mapping[str, str] = os.environ
-) -> Call:
+def call(schedule: Schedule, root: pathlib.Path, folder: pathlib.Path, by: str) -> Call:
     """Return the command that starts a schedule's runs.
 
     Args:
@@ -42,19 +40,15 @@ def call(
       root: the pipeline root, absolute.
       folder: working directory, absolute.
       by: recorded as the trigger of each run: `systemd`, `cron`.
-      environ: variables that a service does not inherit.
 
     Raises:
       UsageError: only the daemon can run the schedule, because it checks the data; or a value has a line break.
     """
     check(schedule)
     trigger = () if schedule.work.sweep else ("--trigger", f"{by} {schedule.name}")
-    found = Call(
-        (*program(), *schedule.work.command(), "--root", str(root), *trigger),
-        str(folder),
-        tuple(environment(environ).items()),
-    )
-    for text in (*found.command, found.folder, *(value for _, value in found.environment)):
+    command = (*program(), *schedule.work.command(), "--root", str(root), *trigger)
+    found = Call(command, str(folder), environment())
+    for text in (*found.command, found.folder, *found.environment.values()):
         if "\n" in text or "\r" in text:
             raise UsageError(f"schedule {schedule.name} cannot be exported: {text!r} has a line break")
     return found
@@ -69,9 +63,9 @@ def check(schedule: Schedule) -> None:
         )
 
 
-def environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return the variables that a run reads and another scheduler does not inherit."""
-    return {name: environ[name] for name in _VARIABLES if environ.get(name)}
+    return {name: os.environ[name] for name in _VARIABLES if os.environ.get(name)}
 
 
 def header(schedule: Schedule, option: str) -> Iterator[str]:

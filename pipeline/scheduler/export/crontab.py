@@ -19,7 +19,7 @@ def lines(schedule: Schedule, call: Call) -> str:
     Raises:
       UsageError: cron's fields cannot express the interval.
     """
-    variables = [f"{name}={shlex.quote(value)}" for name, value in call.environment]
+    variables = [f"{name}={shlex.quote(value)}" for name, value in call.environment.items()]
     command = " ".join([f"cd {shlex.quote(call.folder)} &&", *variables, shlex.join(call.command)])
     # cron ends a command at a % and hands over the rest as its input, also within quotes.
     command = command.replace("%", "\\%")

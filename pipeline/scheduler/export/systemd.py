@@ -37,7 +37,7 @@ def _service(schedule: Schedule, call: Call) -> str:
         "",
         "[Service]",
         "Type=oneshot",
-        *(f"Environment={_word(f'{name}={value}')}" for name, value in call.environment),
+        *(f"Environment={_word(f'{name}={value}')}" for name, value in call.environment.items()),
         f"WorkingDirectory={_specified(call.folder)}",
         f"ExecStart={' '.join(_argument(word) for word in call.command)}",
         f"# {int(ExitCode.LOCKED)}: another run holds the root, so this tick is skipped.",

@@ -7,12 +7,12 @@ import subprocess
 import pytest
 
 from pipeline.core import root_lock
-from pipeline.scheduler import process_identity, status
+from pipeline.scheduler import process_identity, status, times
 from pipeline.scheduler.run_process import DaemonFiles
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import Daemon, DaemonConfig
 from tests.builders import schedules as examples
-from tests.builders.schedules import SetClock
+from tests.builders.schedules import at
 
 
 def noted(root: pathlib.Path, process: int, stopping: int = 0) -> None:
@@ -32,10 +32,13 @@ def noted(root: pathlib.Path, process: int, stopping: int = 0) -> None:
         (0, "2026-11-24 01:00", "running"),  # the clock went back
     ],
 )
-def test_a_running_daemon(tmp_path: pathlib.Path, stopping: int, now: str, state: str) -> None:
+def test_a_running_daemon(
+    tmp_path: pathlib.Path, stopping: int, now: str, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     noted(tmp_path, os.getpid(), stopping)
+    monkeypatch.setattr(times, "now", lambda: at(now))
     with root_lock.hold(DaemonFiles(tmp_path).lock, "", ""):
-        found = status.daemon(tmp_path, SetClock(now))
+        found = status.daemon(tmp_path)
     assert found == Daemon(state, os.getpid(), "2026-11-24T01:00:00Z", "2026-11-24T02:00:00Z")
 
 

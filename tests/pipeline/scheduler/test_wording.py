@@ -26,7 +26,7 @@ def test_moments_are_written_in_the_time_zone(zone, said):
 
 
 def test_seconds_are_written_unless_0():
-    assert wording.moment("2026-11-25T03:00:07Z").endswith("03:00:07 UTC")
+    assert wording.moment("2026-11-25T03:00:07Z", "UTC").endswith("03:00:07 UTC")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pipeline.scheduler.export import common, crontab
 from pipeline.scheduler.types import CatchUp, Overlap, Timing, TimingKind
 from tests.builders import schedules as examples
 
-CALL = common.Call(("/opt/sae", "run", "--profile", "sample", "--root", "/data/root"), "/data")
+CALL = common.Call(("/opt/sae", "run", "--profile", "sample", "--root", "/data/root"), "/data", {})
 
 
 def fields(timing):
@@ -65,7 +65,7 @@ def test_another_interval_is_refused(seconds):
 def test_special_characters_of_shell_and_cron_are_quoted():
     arguments = ("run", "--set", "a=50% of 'b'", "--set", "c=$HOME")
     program = ("sh", "-c", 'printf "%s|" "$TFDS_DATA_DIR" "$@"', "sh")
-    call = common.Call((*program, *arguments), "/", (("TFDS_DATA_DIR", "/with space/100%"),))
+    call = common.Call((*program, *arguments), "/", {"TFDS_DATA_DIR": "/with space/100%"})
     command = crontab.lines(examples.schedule(), call).splitlines()[-1].removeprefix("0 3 * * * ")
     assert "%" not in command.replace("\\%", "")
     shell = command.replace("\\%", "%")  # what cron hands over

@@ -36,7 +36,7 @@ CALENDARS = {
     "0 6 */2 * mon": ("Mon *-*-01,03,05,07,09,11,13,15,17,19,21,23,25,27,29,31 06:00:00 UTC",),
     "* * * * *": ("*-*-* *:*:00 UTC",),
 }
-CALL = common.Call(("/opt/sae/bin/sae", "run", "--profile", "sample", "--root", "/data/root"), "/data")
+CALL = common.Call(("/opt/sae/bin/sae", "run", "--profile", "sample", "--root", "/data/root"), "/data", {})
 
 
 @pytest.mark.parametrize("cron", CALENDARS)
@@ -144,7 +144,7 @@ def test_special_characters_of_systemd_are_quoted():
     call = common.Call(
         ("/opt/a b/sae", "run", "--set", "data.dataset=50%", "--set", 'x="$HOME"', "--set", "back\\slash", "--set", ""),
         "/with space/%",
-        (("TFDS_DATA_DIR", "/a b%/$c"),),
+        {"TFDS_DATA_DIR": "/a b%/$c"},
     )
     service, _ = lines(examples.schedule(), call)
     assert 'Environment="TFDS_DATA_DIR=/a b%%/$c"' in service
@@ -177,10 +177,11 @@ def test_two_days_are_two_lines():
     ],
     ids=lambda schedule: schedule.name,
 )
-def test_systemd_accepts_the_units(schedule, tmp_path):
+def test_systemd_accepts_the_units(schedule, tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", "/data sets")
     root = tmp_path / "with space" / "root"
     root.mkdir(parents=True)
-    call = common.call(schedule, root, root.parent, "systemd", {"TFDS_DATA_DIR": "/data sets"})
+    call = common.call(schedule, root, root.parent, "systemd")
     paths = []
     for name, text in systemd.units(schedule, call).items():
         paths.append(tmp_path / name)
@@ -201,17 +202,16 @@ def test_systemd_accepts_the_units_in_the_documents(tmp_path, arguments):
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-def test_a_call_names_programs_and_files_by_their_absolute_paths():
+def test_a_call_names_programs_and_files_by_their_absolute_paths(monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", "/sets")
     schedule = examples.schedule(work=Work("sample", "/etc/sae.toml", ("training.epochs=5",), 3))
-    call = common.call(
-        schedule, pathlib.Path("/data/root"), pathlib.Path("/data"), "systemd", {"TFDS_DATA_DIR": "/sets", "HOME": "/"}
-    )
+    call = common.call(schedule, pathlib.Path("/data/root"), pathlib.Path("/data"), "systemd")
     assert pathlib.Path(call.command[0]).is_absolute()
     assert call.command[call.command.index("run") :] == (
         *("run", "--profile", "sample", "--config", "/etc/sae.toml", "--set", "training.epochs=5", "--seed", "3"),
         *("--root", "/data/root", "--trigger", "systemd nightly"),
     )
-    assert (call.folder, call.environment) == ("/data", (("TFDS_DATA_DIR", "/sets"),))
+    assert (call.folder, call.environment) == ("/data", {"TFDS_DATA_DIR": "/sets"})
 
 
 def test_a_schedule_that_checks_the_data_is_refused():
