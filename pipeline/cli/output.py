@@ -33,7 +33,7 @@ def write(text: str) -> None:
 
 def write_data(text: str) -> None:
     """Print text that is safe for a terminal; characters that it cannot show are escaped."""
-    _echo(printable(sys.stdout, text), color=True)  # `Screen` has decided whether there are colours
+    _echo(printable(sys.stdout, text))
 
 
 def write_json(fields: Any) -> None:
@@ -49,9 +49,9 @@ def write_result(as_json: bool, document: Any, text: Callable[[], str]) -> None:
         write(text())
 
 
-def _echo(text: str, color: bool | None = None) -> None:
+def _echo(text: str) -> None:
     with atomic_file.named_in_errors(NAME):
-        click.echo(text, color=color)
+        click.echo(text, color=True)  # `Screen` has decided whether there are colours
 
 
 def note(text: str) -> None:
