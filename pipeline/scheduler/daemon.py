@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 _OTHER = "choose another root with --root"
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_HEARTBEAT = 10.0  # seconds between heartbeats in the schedule database
 _MERGE_AFTER = 7 * 86_400.0  # seconds: older skipped ticks are merged
 _MERGE_INTERVAL = 3_600.0  # seconds
 _SMALLEST_JUMP = 1.0  # seconds; time synchronisation corrects a clock by less all the time
@@ -217,6 +218,6 @@ class _Daemon:
         )
 
     def _heartbeat(self) -> None:
-        if time.monotonic() - self._heard >= self._config.heartbeat:
+        if time.monotonic() - self._heard >= _HEARTBEAT:
             self._register()
             self._heard = time.monotonic()

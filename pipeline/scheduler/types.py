@@ -159,8 +159,8 @@ class Tick:
     manual: bool
     attempts: tuple[Attempt, ...]
     state: str
-    count: int = 1
-    since: str = ""
+    count: int
+    since: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,14 +205,12 @@ class DaemonConfig:
 
     Attributes:
       poll: between checks of the schedule database and of the run in progress.
-      heartbeat: between heartbeats in the schedule database.
       drain: how long the current run may continue after SIGTERM.
       interrupt_grace: how long an interrupted run may take to end before it is killed.
       command_timeout: how long a command after a run may take before it is killed.
     """
 
     poll: float = 2.0
-    heartbeat: float = 10.0
     drain: float = 3_600.0
     interrupt_grace: float = 20.0
     command_timeout: float = 60.0

@@ -91,7 +91,8 @@ def tick(
     name: str = "nightly",
 ) -> Tick:
     found = (attempt(),) if attempts is None else attempts
-    return Tick(name, planned, decision, "2026-11-24T03:00:01Z" if decision else "", reason, manual, found, state)
+    decided = "2026-11-24T03:00:01Z" if decision else ""
+    return Tick(name, planned, decision, decided, reason, manual, found, state, count=1, since="")
 
 
 FAILED = tick("failed", attempts=(attempt(code=1, reason="Trainer failed: no space left"),))

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from pipeline.core import root_lock
-from pipeline.scheduler import process_identity, status, times
+from pipeline.scheduler import daemon, process_identity, status, times
 from pipeline.scheduler.run_process import DaemonFiles
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import Daemon, DaemonConfig
@@ -68,7 +68,7 @@ def test_an_ended_process_does_not_live() -> None:
 
 
 def test_several_heartbeats_are_missing_before_a_daemon_is_silent() -> None:
-    assert status._SILENCE >= 3 * DaemonConfig().heartbeat >= 3 * DaemonConfig().poll
+    assert status._SILENCE >= 3 * daemon._HEARTBEAT >= 3 * DaemonConfig().poll
 
 
 ACTIVE = examples.planned()
