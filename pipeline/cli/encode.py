@@ -51,10 +51,10 @@ def encode_command(
 ) -> None:
     """Write the codes of new data to a .parquet, .npz or .csv file, without training.
 
-    INPUT is what `sae data add` takes (a folder of pictures, a .npy, .npz, .csv or .parquet file, or IDX files), or the
-    name of a prepared data set. Images are resized and converted as the training data of the model was. A model of 8-
-    or 16-bit images also takes floats in [0, 1], scaled already. Each way in which the input is unlike the training
-    data is one line on standard error.
+    INPUT is what `sae data add` takes (a picture or a folder of them, a .npy, .npz, .csv or .parquet file, or IDX
+    files), or the name of a prepared data set. Images are resized and converted as the training data of the model was.
+    A model of 8- or 16-bit images also takes floats in [0, 1], scaled already. Each way in which the input is unlike
+    the training data is one line on standard error.
     """
     pipeline = current_pipeline()
     if pipeline.encode is None:

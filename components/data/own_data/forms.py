@@ -1,4 +1,4 @@
-"""Find out what is at a path: a folder of pictures, arrays, IDX files or a table."""
+"""Find out what is at a path: pictures, arrays, IDX files or a table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from components import errors
 from components.data.own_data import arrays, idx, pictures, tables
 from components.data.own_data.records import OptionError, Options, Source
 
-FORMS = "a folder of pictures, a .npy, .npz, .csv or .parquet file, or IDX files"
+FORMS = "a picture or a folder of them, a .npy, .npz, .csv or .parquet file, or IDX files"
 _TABLES = (".csv", ".parquet")
 _AS_CSV = "save the table as a .csv file with commas between its columns, or as .parquet"
 _UNPACK = "unpack it, and give the folder or the file in it"
@@ -47,6 +47,8 @@ def open_source(path: pathlib.Path, options: Options, ignored: Sequence[str] = (
         return arrays.npz(path, options)
     if suffix in _TABLES:
         return tables.source(path, options, ignored)
+    if suffix in pictures.SUFFIXES:
+        return pictures.source(path, options)
     if idx.is_idx(path):
         return arrays.idx_file(path, options)
     raise errors.DataError(f"{path} is of no known form: {_CONVERSIONS.get(suffix, f'give {FORMS}')}")

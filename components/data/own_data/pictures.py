@@ -1,4 +1,4 @@
-"""A folder of pictures: PNG, JPEG, TIFF, BMP, WebP."""
+"""A picture, or a folder of pictures: PNG, JPEG, TIFF, BMP, WebP."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 _GREY_16 = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
-def source(folder: pathlib.Path, options: Options) -> Source:
-    """Find the pictures of a folder, at any depth.
+def source(path: pathlib.Path, options: Options) -> Source:
+    """Find the pictures of a folder, at any depth; or take a single one, by its name.
 
     Subfolders are labels, unless a file has them or there are to be none. If the folder contains `train`, `test` and
     perhaps `validation` and nothing else, these are the splits, with the labels below them.
@@ -45,7 +45,8 @@ def source(folder: pathlib.Path, options: Options) -> Source:
       errors.DataError: there is no picture, a link leads outside, or labels do not fit.
       OptionError: an option does not fit the folder.
     """
-    names, ignored = _find(folder)
+    folder = path if path.is_dir() else path.parent
+    names, ignored = _find(folder) if path.is_dir() else ([path.name], [])
     labels_file = pathlib.Path(options.labels) if options.labels else None
     if labels_file is not None and labels_file.resolve().is_relative_to(folder):
         own = str(labels_file.resolve().relative_to(folder))
@@ -71,7 +72,7 @@ def source(folder: pathlib.Path, options: Options) -> Source:
     def read() -> Iterator[Record]:
         yield from entries
 
-    return Source("folder of pictures", IMAGE, read, tuple(map(text, ignored)))
+    return Source("folder of pictures" if path.is_dir() else "picture", IMAGE, read, tuple(map(text, ignored)))
 
 
 def decode(path: pathlib.Path) -> Array:

@@ -76,6 +76,14 @@ def test_pictures_have_their_names_and_the_labels_of_their_subfolders(tmp_path: 
     np.testing.assert_array_equal(np.stack(batch.values)[..., 0], IMAGES[[2, 0, 1]])
 
 
+def test_a_single_picture_has_its_name_and_no_label(tmp_path: pathlib.Path) -> None:
+    for name, image in (("one.PNG", 0), ("other.png", 1)):
+        Image.fromarray(IMAGES[image]).save(tmp_path / name)
+    [batch] = read(tmp_path / "one.PNG", label_names=("down", "up"))
+    assert (batch.ids, batch.labels) == (["one.PNG"], None)
+    np.testing.assert_array_equal(np.stack(batch.values)[..., 0], IMAGES[[0]])
+
+
 def test_pictures_are_converted_as_those_of_the_training_data(tmp_path: pathlib.Path) -> None:
     Image.fromarray(np.full((6, 8), 7, np.uint8)).save(tmp_path / "a.png")
     Image.fromarray(np.full((4, 9, 3), 9, np.uint8)).save(tmp_path / "b.png")

@@ -78,7 +78,7 @@ def test_other_shapes_are_refused_without_that_call(tmp_path: pathlib.Path, shap
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("a.tsv", "with commas"), ("a.XLSX", "with commas"), ("a.zip", "unpack"), ("a.h5", "give a folder")],
+    [("a.tsv", "with commas"), ("a.XLSX", "with commas"), ("a.zip", "unpack"), ("a.h5", "give a picture")],
 )
 def test_the_refusal_of_another_form_says_what_to_make_of_it(tmp_path: pathlib.Path, name: str, hint: str) -> None:
     (tmp_path / name).write_bytes(b"a\t1\n")
