@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import functools
 import pathlib
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
@@ -16,7 +17,8 @@ from pipeline.inspection.views import NodeRun, Run, RunRow
 from pipeline.metadata import references
 from pipeline.metadata.types import deletion_text, restore_hint
 from pipeline.provenance import manifest
-from pipeline.terminal.table import yes_no
+from pipeline.terminal import runs as terminal_runs
+from pipeline.terminal.table import Column, Screen, yes_no
 from pipeline_config import Value
 from sae import html
 from sae.model import LoadedModel, RawData
@@ -29,9 +31,9 @@ if TYPE_CHECKING:
     from sae.root import PipelineRoot
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class RunList(Sequence[RunRow]):
-    """Runs in a list, such as those of `sae runs`.
+    """Runs in a list, such as those of `sae runs`, which is what `print` shows.
 
     Attributes:
       rows: the runs; `RunRow` has `id`, `state`, `started`, `seconds`, `dataset`, `metrics`, `blessed` and others.
@@ -39,7 +41,7 @@ class RunList(Sequence[RunRow]):
     """
 
     rows: tuple[RunRow, ...]
-    columns: tuple[Metric, ...] = dataclasses.field(repr=False)
+    columns: tuple[Metric, ...]
 
     @overload
     def __getitem__(self, index: int) -> RunRow: ...
@@ -77,6 +79,9 @@ class RunList(Sequence[RunRow]):
             index=pandas.Index([row.id for row in self.rows], name="id"),
             columns=[*fields, *names, *settings],
         )
+
+    def __repr__(self) -> str:
+        return terminal_runs.as_text(_screen(), self.rows, self.columns) or "no runs"
 
     def _repr_html_(self) -> str:
         return html.table(
@@ -146,6 +151,16 @@ class NodeList(tuple[NodeRun, ...]):
             names = [one.node for one in self]
             index = names.index(references.find_node(index, names))
         return super().__getitem__(index)
+
+    def __repr__(self) -> str:
+        columns = [Column("node"), Column("state"), Column("time", right=True), Column("error", min_width=16)]
+        rows = [(one.node, one.state.value, seconds_text(one.seconds), one.error) for one in self]
+        return "\n".join(_screen().table(columns, rows)) or "no nodes"
+
+
+def _screen() -> Screen:
+    """Return the terminal that text is printed to, without its colours: the text may be kept."""
+    return dataclasses.replace(Screen.of(sys.stdout), color=False)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -115,6 +115,16 @@ def test_a_run_has_state_metrics_and_settings(root: PipelineRoot) -> None:
     assert repr(run) == f"RecordedRun(id='{FIRST}', state='succeeded', root='{root.path}')"
 
 
+def test_lists_are_printed_as_tables(root: PipelineRoot) -> None:
+    titles, *rows = str(root.runs()).splitlines()
+    assert titles.split()[:2] == ["run", "state"]
+    assert [row.split()[:2] for row in rows] == [[FAILED, "failed"], [SECOND, "succeeded"], [FIRST, "succeeded"]]
+    assert str(root.runs()[:0]) == "no runs"
+    titles, *rows = str(root.run(FIRST).nodes).splitlines()
+    assert titles.split() == ["node", "state", "time"]
+    assert ["Trainer", "executed"] in [row.split()[:2] for row in rows]
+
+
 def test_an_unknown_name_is_an_error_that_names_what_there_is(root: PipelineRoot) -> None:
     run, row = root.run(FIRST), root.runs()[2]
     for values, name, said in (
