@@ -155,7 +155,10 @@ class _CsvCells(_Cells):
 
 def _csv(path: pathlib.Path) -> pa.Table:
     """Read a CSV file; if its first line is numbers as well, it has no line of names."""
-    table = pyarrow.csv.read_csv(path)
+    try:
+        table = pyarrow.csv.read_csv(path)
+    except pa.ArrowInvalid:  # in one thread, pyarrow's error names the row
+        table = pyarrow.csv.read_csv(path, read_options=pyarrow.csv.ReadOptions(use_threads=False))
     if not all(map(_reads_as_number, table.column_names)):
         return table
     return pyarrow.csv.read_csv(path, read_options=pyarrow.csv.ReadOptions(autogenerate_column_names=True))

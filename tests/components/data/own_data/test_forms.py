@@ -86,6 +86,12 @@ def test_the_refusal_of_another_form_says_what_to_make_of_it(tmp_path: pathlib.P
         read(tmp_path / name)
 
 
+def test_a_row_of_a_table_with_too_few_values_is_named(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "a.csv").write_text("x,y,z\n1,2,3\n1,2\n1,2,3\n")
+    with pytest.raises(errors.DataError, match=r"[Rr]ow #3.* 3 columns, got 2"):
+        read(tmp_path / "a.csv")
+
+
 def test_npz_has_labels_and_groups(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "a.npz"
     np.savez(path, x=VECTORS, y=np.array([1.0, 2.0, 1.0]), who=np.array(["p", "q", "p"]))
