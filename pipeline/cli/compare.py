@@ -6,7 +6,9 @@ import click
 
 from pipeline.cli import completion, output
 from pipeline.cli.command import command
-from pipeline.cli.options import RUN_HELP, ReadOptions, explained, node_argument, reading_options, run_argument
+from pipeline.cli.options import RUN_HELP, ReadOptions, explained, reading_options, run_argument
+from pipeline.core import shell
+from pipeline.core.errors import UsageError
 from pipeline.inspection import explain, run_diff
 from pipeline.terminal import differences as differences_text
 from pipeline.terminal import json_documents
@@ -15,10 +17,14 @@ from pipeline.terminal import why as why_text
 
 @command("why")
 @run_argument
-@node_argument
+@click.argument("node", metavar="NODE", default="", shell_complete=completion.nodes)
 @reading_options
 def why_command(options: ReadOptions, run_id: str, node: str) -> None:
     """Explain why a node was executed or cached in a run: compare its cache key with the nearest earlier execution."""
+    if not node:  # RUN:NODE, as `sae artifact` takes it
+        run_id, _, node = run_id.rpartition(":")
+        if not run_id:
+            raise UsageError(f"of which node? `sae why {shell.quoted(node)} NODE`; `sae show` lists them")
     with options.reader() as reader:
         found = explain.explain(reader.pipeline, reader.store, reader.root, run_id, node)
     output.write_result(options.as_json, found, lambda: why_text.as_text(found))

@@ -15,7 +15,7 @@ import click
 
 from components.errors import cause_text
 from pipeline.cli import output, process
-from pipeline.cli.group import sae
+from pipeline.cli.group import misplaced, sae
 from pipeline.cli.selected import Selected, selected
 from pipeline.core import parent_process
 from pipeline.core.errors import ExitCode, SaeError, UnavailableError, UsageError, advice, check_text
@@ -59,7 +59,7 @@ def _main(arguments: list[str]) -> None:
             error.show()
         else:
             command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "sae"
-            text = shortened(escaped(error.format_message().rstrip(".")))
+            text = shortened(escaped(misplaced(error, arguments) or error.format_message().rstrip(".")))
             _tell(f"error: {text}; see `{command} --help`")
         raise SystemExit(int(ExitCode.USAGE)) from None
     except (KeyboardInterrupt, click.exceptions.Abort) as error:  # click turns the former into the latter

@@ -10,7 +10,7 @@ from __future__ import annotations
 import collections
 import importlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -214,3 +214,20 @@ def cluster_command() -> None:
 
     It consists of the engine's own programs, Beam's job server, and a `sae worker` for each host.
     """
+
+
+def misplaced(error: click.ClickException, arguments: Sequence[str]) -> str:
+    """Return where an option belongs that is given after its command or before it; empty for other errors."""
+    if not isinstance(error, click.NoSuchOption):
+        return ""
+    option = error.option_name
+    if error.ctx is not None and error.ctx.command is not sae:
+        return f"{option} belongs before the command: `sae {option} ...`" if option in _options(sae) else ""
+    for word in arguments:
+        if word in sae.commands and option in _options(sae.commands[word]):
+            return f"{option} belongs after the command: `sae {word} {option} ...`"
+    return ""
+
+
+def _options(command: click.Command) -> set[str]:
+    return {option for one in command.params if isinstance(one, click.Option) for option in one.opts}

@@ -240,7 +240,6 @@ run_argument = together(explained(RUN_HELP), click.argument("run_id", metavar="R
 artifact_argument = together(
     explained(ARTIFACT_HELP), click.argument("artifact", metavar="ID", shell_complete=completion.artifacts)
 )
-node_argument = click.argument("node", metavar="NODE", shell_complete=completion.nodes)
 dataset_argument = click.argument("name", metavar="NAME", shell_complete=completion.datasets)
 data_dir_option = click.option(
     "--data-dir",

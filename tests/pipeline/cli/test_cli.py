@@ -425,6 +425,10 @@ def test_why_explains_a_node_of_a_run(sae, recorded):
     assert (code, errors) == (0, "")
     assert output.startswith("Trainer of run 20261123-143005: executed\n")
     assert json.loads(sae("why", "2026", "Trainer", "--root", "root", "--json")[1])["run_id"] == "20261123-143005"
+    assert sae("why", "latest:Trainer", "--root", "root") == (code, output, errors)
+    code, output, errors = sae("why", "latest", "--root", "root")
+    assert (code, output) == (ExitCode.USAGE, "")
+    assert "`sae why latest NODE" in errors
 
 
 def test_show_lists_the_nodes_of_a_run(sae, recorded, monkeypatch):

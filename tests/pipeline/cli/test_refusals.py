@@ -67,3 +67,19 @@ def test_an_empty_argument_is_refused(sae, words, parameter, tmp_path):
 
 def test_an_empty_pipeline_is_refused(sae):
     assert sae("--pipeline", "", "runs")[0] == ExitCode.USAGE
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("run --pipeline module:NAME", "`sae --pipeline ...`"),
+        ("--json runs", "`sae runs --json ...`"),
+        ("--root x show latest", "`sae show --root ...`"),
+        ("--nothing runs", "No such option"),
+        ("--root x schedule list", "No such option"),
+    ],
+)
+def test_an_option_on_the_wrong_side_of_its_command_is_refused_with_the_right_one(sae, words, said):
+    code, out, error = sae(*words.split())
+    assert (code, out) == (ExitCode.USAGE, "")
+    assert said in error
