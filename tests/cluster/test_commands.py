@@ -8,7 +8,6 @@ import pathlib
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +20,7 @@ from pipeline.core.errors import ExitCode
 from tests import PROJECT
 from tests.cluster import small_job
 from tests.cluster.conftest import free_ports, why_not
+from tests.waiting import lives, wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -40,14 +40,6 @@ def processes_of(folder: pathlib.Path) -> list[str]:
         if str(folder) in line and process.pid != os.getpid():
             found.append(line)
     return found
-
-
-def lives(process: int) -> bool:
-    """Return whether a process runs; process 1 may take a while to bury one that has ended."""
-    try:
-        return bool(psutil.Process(process).status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +90,7 @@ def test_a_job_runs_with_the_settings_that_status_shows(status: Any, tmp_path: p
 def test_down_leaves_nothing_also_after_a_program_was_killed(status: Any, folder: pathlib.Path) -> None:
     killed = status["programs"][1]
     os.kill(killed["process"], signal.SIGKILL)
-    while lives(killed["process"]):
-        time.sleep(0.05)
+    wait_until(lambda: not lives(killed["process"]))
     code, found = sae_cluster("status", "--folder", str(folder))
     assert code == ExitCode.ENVIRONMENT
     assert [one["name"] for one in found["programs"] if one["state"] == "ended"] == [killed["name"]]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
-import psutil
 import pytest
 
 from tests import PROJECT
 from tests.cluster import namespaces
+from tests.waiting import lives, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.skipif(bool(namespaces.why_not()), reason="needs root, Linux and ip")]
 
@@ -43,11 +42,8 @@ def test_what_a_killed_process_left_is_removed_and_what_a_running_one_uses_is_no
             name, sleeper = holder.stdout.readline().split()
             holder.kill()
             holder.wait()
-        assert psutil.pid_exists(int(sleeper))
+        assert lives(int(sleeper))
         with namespaces.made(1) as (_, [host]):
             assert host.enter[-1] == name != used.enter[-1]
-            deadline = time.monotonic() + 10
-            while psutil.pid_exists(int(sleeper)) and psutil.Process(int(sleeper)).status() != psutil.STATUS_ZOMBIE:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            wait_until(lambda: not lives(int(sleeper)), 10)
         subprocess.run([*used.enter, "true"], check=True)

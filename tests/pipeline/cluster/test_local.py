@@ -17,7 +17,6 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 
-import psutil
 import pytest
 
 from pipeline.cluster import local
@@ -29,7 +28,7 @@ from pipeline.core.suggestions import Selection
 from pipeline.scheduler import process_identity
 from pipeline.scheduler.run_process import Process
 from pipeline.terminal import cluster as cluster_text
-from tests.waiting import wait_until
+from tests.waiting import lives, wait_until
 
 # A program that ignores SIGTERM, with a child that does too.
 STUBBORN = """
@@ -52,10 +51,6 @@ def starter(tmp_path: pathlib.Path) -> Iterator[local.StartedCluster]:
     made = local.StartedCluster(FlinkPrograms(plan, "java", []))
     yield made
     made.end()
-
-
-def lives(process: int) -> bool:
-    return psutil.pid_exists(process) and psutil.Process(process).status() != psutil.STATUS_ZOMBIE
 
 
 def started(starter: local.StartedCluster, name: str, code: str) -> tuple[int, int]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
 
 from pipeline.core import parent_process
 from tests import PROJECT
+from tests.waiting import lives, wait_until
 
 CHILD = "from pipeline.core import parent_process; parent_process.end_with_parent(); print('ready', flush=True); "
 PARENT = """
@@ -21,18 +21,6 @@ child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], env=parent_process
 print(child.pid, flush=True)
 child.wait()
 """
-
-
-def ended(process: int) -> bool:
-    """Whether a process ended within five seconds."""
-    for _ in range(100):
-        try:
-            if psutil.Process(process).status() == psutil.STATUS_ZOMBIE:
-                return True
-        except psutil.NoSuchProcess:
-            return True
-        time.sleep(0.05)
-    return False
 
 
 @pytest.mark.parametrize("system", ["", "import sys; sys.platform = 'darwin'; "], ids=["here", "elsewhere"])
@@ -46,7 +34,7 @@ def test_a_child_ends_with_a_killed_parent(system: str) -> None:
     parent.wait()
     parent.stdout.close()
     try:
-        assert ended(int(lines[0]))
+        wait_until(lambda: not lives(int(lines[0])), 5)
     finally:
         if psutil.pid_exists(int(lines[0])):
             psutil.Process(int(lines[0])).kill()

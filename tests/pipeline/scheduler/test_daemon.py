@@ -33,6 +33,7 @@ from tests import PROJECT
 from tests.builders import namespaces
 from tests.builders import schedules as examples
 from tests.builders.schedules import new_schedule as schedule
+from tests.waiting import lives
 
 pytestmark = pytest.mark.component
 
@@ -174,14 +175,6 @@ def _command(process: int) -> str:
     return ""
 
 
-def _ended(process: int) -> bool:
-    """Whether a process has ended, also where the process that inherited it takes its time to reap it."""
-    try:
-        return psutil.Process(process).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
 @pytest.fixture
 def place(tmp_path: pathlib.Path, request: pytest.FixtureRequest) -> Iterator[Place]:
     found = Place(tmp_path / "root", getattr(request, "param", 1))
@@ -218,7 +211,7 @@ def test_results_of_runs(place: Place) -> None:
     first = next(line for line in place.ran() if line["id"] == attempt.run_id)
     assert first["trigger"] == f"schedule good {good.planned}"
     [child] = [line["child"] for line in place.ran() if "child" in line]
-    place.until(lambda: _ended(child))  # nothing that a run started outlives it
+    place.until(lambda: not lives(child))  # nothing that a run started outlives it
 
     assert (bad.state, [one.exit_code for one in bad.attempts]) == ("failed", [1, 1])
     assert bad.attempts[0].reason == "Trainer: it does not learn"
@@ -394,7 +387,7 @@ def test_the_next_daemon_ends_what_is_left_of_a_hook_before_it_runs_it_again(pla
                 one.kill()
     place.start()
     place.until(lambda: len(told.read_text().split()) == 2)
-    place.until(lambda: _ended(int(child)))
+    place.until(lambda: not lives(int(child)))
     place.let_runs_end(may_end=False)
     psutil.Process(int(told.read_text().split()[1])).kill()
     place.until(place.hooks_ended)
@@ -495,7 +488,7 @@ def test_runs_that_ended_without_a_daemon_are_read_from_ml_metadata(place: Place
         run = place.run_of(name)
         place.kill_daemon()
         place.let_runs_end()
-        place.until(lambda run=run: _ended(run))
+        place.until(lambda run=run: not lives(run))
         place.let_runs_end(False)
         place.start()
         assert len(place.in_state(name, state).attempts) == 1
@@ -511,7 +504,7 @@ def test_a_run_that_died_with_its_daemon_is_retried(place: Place) -> None:
     run = place.run_of("both")
     place.kill_daemon()
     os.kill(run, signal.SIGKILL)
-    place.until(lambda: _ended(run))
+    place.until(lambda: not lives(run))
     place.let_runs_end()
     place.start()
     tick = place.in_state("both", "succeeded")
