@@ -185,7 +185,8 @@ class Runs:
         if NodeState.CANCELLED in states:
             return RunState.CANCELLED
         if not states or None in states:
-            is_running = self._root is None and states and self._unrecorded.seems_to_run(context, executions)
+            may_run = states and not self._needs_lock(context)
+            is_running = may_run and self._unrecorded.seems_to_run(context, executions)
             return RunState.RUNNING if is_running else RunState.UNFINISHED
         if self._has_nodes_of_pipeline(context) and not {self._node(one) for one in executions} >= set(
             self._pipeline.names
@@ -210,6 +211,10 @@ class Runs:
         if holder is None or context.created is None or context.created < holder.since:
             return False
         return context.id == max((one.id for one in self._store.run_contexts()), default=0)
+
+    def _needs_lock(self, context: RunContext) -> bool:
+        """Return whether a run in progress would hold the root's lock: TFX's own runners have none."""
+        return self._root is not None and run_properties.START_PROPERTY in context.properties
 
     def _error(self, execution: Execution) -> str:
         """Return the error of a failed node in a line; with its name in a store without a root, where TFX wrote it."""

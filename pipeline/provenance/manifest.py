@@ -248,8 +248,8 @@ def read(root_folder: pathlib.Path, run_id: str, pipeline: Pipeline | None = Non
             manifest = _from_bytes(file.read(), str(path), pipeline)
     except FileNotFoundError as error:
         raise NotFoundError(
-            f"no manifest of run {run_id} in {path.parent}: check the id and --root; runs of an older version have no "
-            "manifest and cannot be resumed or rerun"
+            f"no manifest of run {run_id} in {path.parent}: runs of TFX's own runners and of older versions have none, "
+            "and cannot be resumed or rerun; otherwise restore the file from a backup, or check --root"
         ) from error
     except OSError as error:
         raise _damaged(str(path), str(error)) from error

@@ -109,6 +109,7 @@ class TestRuns:
 
     def test_the_run_that_holds_the_lock_is_running(self, recorded, look):
         recorded.writer.execution("before", "ExampleGen", STATE.RUNNING)
+        recorded.end("before", trigger="manual")
         with recorded.root.lock():
             lock = recorded.root.path / "lock"
             held = lock.read_text()
@@ -117,6 +118,7 @@ class TestRuns:
             lock.write_text(held)
             recorded.writer.execution("now", "ExampleGen", STATE.COMPLETE)
             recorded.writer.execution("now", "Trainer", STATE.RUNNING)
+            recorded.end("now", trigger="manual")
             rows = look().runs(limit=9)[0]
             assert [(row.id, row.state) for row in rows] == [("now", RunState.RUNNING), ("before", RunState.UNFINISHED)]
             run = look().run("now")
@@ -127,6 +129,20 @@ class TestRuns:
         states = {node.node: node.state for node in look().run("now").nodes}
         assert states["Trainer"] is NodeRunState.UNFINISHED
         assert states["Report"] is NodeRunState.NOT_RUN
+
+    def test_a_run_of_another_runner_is_running_without_the_lock(self, recorded, look):
+        recorded.run("before")
+        recorded.writer.execution("now", "ExampleGen", STATE.COMPLETE)
+        recorded.writer.execution("now", "Trainer", STATE.RUNNING)
+        rows = look().runs(limit=9)[0]
+        assert [(row.id, row.state) for row in rows] == [("now", RunState.RUNNING), ("before", RunState.SUCCEEDED)]
+        states = {node.node: node.state for node in look().run("now").nodes}
+        assert (states["Trainer"], states["Report"]) == (NodeRunState.RUNNING, NodeRunState.WAITING)
+        with recorded.root.lock() as note_holder:  # also beside a run of this project
+            note_holder("starting")
+            assert look().runs(limit=1)[0][0].state is RunState.RUNNING
+        recorded.run("after")
+        assert look().run("now").row.state is RunState.UNFINISHED
 
     def test_an_older_run_that_is_resumed_is_the_one_that_runs(self, recorded, look):
         recorded.run("older", failed="StatisticsGen")
@@ -178,6 +194,7 @@ class TestRuns:
     def test_a_run_began_before_its_context_was_made(self, recorded, look):
         """Its imports come in between; so the duration of a run does not jump when it ends."""
         recorded.writer.execution("r1", "ExampleGen", STATE.RUNNING)
+        recorded.end("r1", trigger="manual")
         made = recorded.store().run_began("r1")
         began = made - datetime.timedelta(hours=1)
         context = recorded.writer.store.get_context_by_type_and_name("pipeline_run", "r1")

@@ -242,7 +242,7 @@ def test_a_root_that_cannot_be_written(tmp_path):
 
 
 def test_a_run_without_one(tmp_path):
-    with pytest.raises(NotFoundError, match=r"\br9\b.*--root"):
+    with pytest.raises(NotFoundError, match=r"\br9\b.*TFX's own runners .*--root"):
         manifest.read(tmp_path, "r9")
 
 
