@@ -6,7 +6,8 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import SupportsIndex
 
 from components.evaluation.metrics import shown
 from pipeline.core import settings
@@ -58,17 +59,21 @@ class PipelineRoot:
         Raises:
           UsageError: there is no such state or column, or a condition is none.
         """
-        if limit is not None and limit < 1:
-            raise UsageError(f"limit {limit} is not allowed: it must be a whole number, at least 1, or None for all")
+        if limit is not None and not (isinstance(limit, SupportsIndex) and limit >= 1):
+            raise UsageError(f"limit {limit!r} is not allowed: it must be a whole number, at least 1, or None for all")
+        if not isinstance(sort, str):
+            raise UsageError(f"sort {sort!r} is not allowed: give the name of a column, such as test_bce")
         states = [one.value for one in RunState]
         if state is not None and state not in states:
             raise UsageError(f"no state {state!r} (there are: {', '.join(states)})")
-        conditions = run_filter.parse([where] if isinstance(where, str) else where)
+        given = [where] if isinstance(where, str) else list(where) if isinstance(where, Iterable) else [where]
+        if not all(isinstance(one, str) for one in given):
+            raise UsageError(f"where {where!r} is not allowed: give a condition, such as 'model.l1<1e-3', or several")
         with self.reader() as reader:
             rows, _ = reader.runs(
                 limit=limit or _ALL,
                 state=RunState(state) if state else None,
-                where=conditions,
+                where=run_filter.parse(given),
                 sort=sort,
                 ascending=ascending,
             )

@@ -103,6 +103,22 @@ def test_a_list_of_runs_refuses_other_options(root: PipelineRoot, options: dict[
         root.runs(**options)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"limit": "3"}, "limit '3' is not allowed"),
+        ({"limit": 2.0}, "limit 2.0 is not allowed"),
+        ({"sort": None}, "sort None is not allowed"),
+        ({"where": None}, "where None is not allowed"),
+        ({"where": [3]}, r"where \[3\] is not allowed"),
+        ({"where": b"state=failed"}, "where b'state=failed' is not allowed"),
+    ],
+)
+def test_arguments_of_another_type_are_refused(root: PipelineRoot, options: dict[str, object], named: str) -> None:
+    with pytest.raises(sae.UsageError, match=named):
+        root.runs(**options)  # type: ignore[arg-type]
+
+
 def test_a_run_has_state_metrics_and_settings(root: PipelineRoot) -> None:
     run = root.run(FIRST)
     assert (run.state, run.dataset, run.seconds, run.blessed, run.error) == ("succeeded", "mnist 3.0.1", 68.9, True, "")
