@@ -156,7 +156,7 @@ class _Site:
             place.pipeline,
             Query(request.query_params.multi_items()),
             self._metrics,
-            selected=place.selected,
+            place.selected,
         )
 
     def health(self, request: Request) -> Response:

@@ -27,7 +27,7 @@ class SchedulerHealth:
     heard: str
     schedules: int
     failing: tuple[str, ...]
-    unreadable: tuple[str, ...] = ()
+    unreadable: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)

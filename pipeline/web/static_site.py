@@ -196,7 +196,7 @@ class _Export:
         rows = len(self._run_ids) if name == "runs" else _MOST_ROWS
         place = self._place
         request = PageRequest(
-            self._reader, place.root, place.name, place.pipeline, Query(query), self._metrics, rows, place.selected
+            self._reader, place.root, place.name, place.pipeline, Query(query), self._metrics, place.selected, rows
         )
         view = page.build(request, **dict(parts))
         to = Links(lambda target: self._link(target, file, request), live=False)

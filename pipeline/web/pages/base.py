@@ -62,8 +62,8 @@ class PageRequest:
       pipeline: declares how runs are shown.
       query: the query parameters.
       metrics: that the pipeline declares.
-      rows: rows of a list on one page; None: the page's default.
       selected: what commands on the page must select.
+      rows: rows of a list on one page; None: the page's default.
     """
 
     reader: Reader | None
@@ -72,8 +72,8 @@ class PageRequest:
     pipeline: Pipeline
     query: Query
     metrics: DeclaredMetrics
+    selected: Selection
     rows: int | None = None
-    selected: Selection = dataclasses.field(default_factory=Selection)
 
     @property
     def open_reader(self) -> Reader:

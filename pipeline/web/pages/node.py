@@ -36,8 +36,8 @@ class NodeView:
     log: tuple[str, ...]
     log_cut: int
     has_log: bool
-    log_after: int = 0
-    error_line: int | None = None
+    log_after: int
+    error_line: int | None
 
 
 def build(request: PageRequest, run: str, node: str) -> NodeView:

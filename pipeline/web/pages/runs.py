@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pipeline.core import shell
 from pipeline.core.serialization import INLINE
 from pipeline.inspection import run_filter
-from pipeline.inspection.views import RunRow, RunState, SessionRow
+from pipeline.inspection.views import RunRow, RunState
 from pipeline.web import formatting
 from pipeline.web.charts.runs_chart import Panel, RunPoint, runs_chart
 from pipeline.web.formatting import DeclaredMetrics
@@ -83,16 +83,6 @@ class RunsView:
         """The data set of the runs shown; empty if they have several or none."""
         found = {row.dataset for row in self.runs} - {""}
         return found.pop() if len(found) == 1 else ""
-
-    @property
-    def has_sessions(self) -> bool:
-        """Whether a session of a notebook is shown."""
-        return any(isinstance(row, SessionRow) for row in self.runs)
-
-    @property
-    def has_errors(self) -> bool:
-        """Whether a run shown has an error."""
-        return any(row.error for row in self.runs)
 
 
 def build(request: PageRequest) -> RunsView:

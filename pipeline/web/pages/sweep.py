@@ -50,7 +50,7 @@ class MetricColumn:
 
     name: str
     declared: str
-    only_test: bool = False
+    only_test: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,12 +102,6 @@ class SweepView:
     images: tuple[ComparedImage, ...]
     missing: tuple[str, ...]
     titles: Mapping[int, str]
-
-    @property
-    def method_of(self) -> Mapping[int, int]:
-        """Return by the number of a combination the place of its method, from 1."""
-        methods = self.frontier.methods if self.frontier else ()
-        return {one.combination: place for place, method in enumerate(methods, 1) for one in method.points}
 
 
 def build(request: PageRequest, sweep: str) -> SweepView:
@@ -357,15 +351,15 @@ def parallel_of(view: SweepView, to: Links, metrics: DeclaredMetrics) -> tuple[l
     The lines of a method have one colour; with one method, those of a combination.
     """
     points = [one for one in view.sweep.points if one.state == PointState.SUCCEEDED and one.metrics]
-    several = view.frontier is not None and len(view.frontier.methods) > 1
     methods = dict(enumerate(view.frontier.methods, 1)) if view.frontier else {}
+    method_of = {one.combination: place for place, method in methods.items() for one in method.points}
     colors = {one.number: place for place, one in enumerate(view.sweep.combinations, 1)}
     few = len(view.sweep.combinations) <= _COLORED
     lines = []
     for one in points:
         name = f"{view.titles[one.combination]}, point {one.number}"
-        if several:
-            color = view.method_of.get(one.combination, 1)
+        if len(methods) > 1:
+            color = method_of.get(one.combination, 1)
             lines.append(ParallelLine(name, to.run(one.run), color, method_title(view, methods[color])))
         else:
             group = view.titles[one.combination] if few else "points"
