@@ -79,6 +79,7 @@ def _environment() -> jinja2.Environment:
         shorten=formatting.cut,
         error_line=error_line,
         words=formatting.words,
+        capitalized=formatting.capitalized,
         insentence=formatting.in_sentence,
         reworded=reworded,
         commands=_commands,
