@@ -1,4 +1,7 @@
-"""The pages, one module each. It is imported when the page is first asked for, so that a server starts quickly."""
+"""The pages, one module each, with a function `build`, and a function `draw` if it has charts.
+
+A module is imported when its page is first asked for, so that a server starts quickly.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,8 @@ PATHS = {
 
 def named(name: str) -> Page:
     """Return the page of a module, one of `PATHS`."""
-    page: Page = importlib.import_module(f"{__name__}.{name}").PAGE
-    return page
+    module = importlib.import_module(f"{__name__}.{name}")
+    return Page(name, module.build, getattr(module, "draw", lambda view, to, metrics: {}))
 
 
 __all__ = ["PATHS", "MovedError", "Page", "PageRequest", "Query", "named"]

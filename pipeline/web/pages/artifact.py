@@ -10,7 +10,7 @@ from pipeline.artifacts.sections import Preview
 from pipeline.inspection.views import ArtifactDetails
 from pipeline.metadata.properties import CONTENT_DIGEST, MODEL_DIGEST, RAW_DIGEST
 from pipeline.metadata.types import deletion_text, restore_hint
-from pipeline.web.pages.base import Page, PageRequest, find_artifact, served_version
+from pipeline.web.pages.base import PageRequest, find_artifact, served_version
 
 _DIGESTS = (CONTENT_DIGEST, RAW_DIGEST, MODEL_DIGEST)
 
@@ -80,6 +80,3 @@ def _missing(request: PageRequest, found: ArtifactDetails, preview: Preview | No
         "There is no preview of this artifact: `sae run` writes one when it executes the node. "
         "Properties and files are shown."
     )
-
-
-PAGE = Page("artifact", build)

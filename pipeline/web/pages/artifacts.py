@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from pipeline.inspection.views import ARTIFACT_STATES, ArtifactRow
-from pipeline.web.pages.base import Page, PageRequest, previous_start, run_named
+from pipeline.web.pages.base import PageRequest, previous_start, run_named
 
 ROWS = 50  # artifacts on a page; the producer of each takes a look-up of its own
 
@@ -66,6 +66,3 @@ def build(request: PageRequest) -> ArtifactsView:
         states=ARTIFACT_STATES,
         empty=not rows and not (start or type_name or node or run_id or state),
     )
-
-
-PAGE = Page("artifacts", build)

@@ -107,7 +107,7 @@ class Page:
 
     name: str
     build: Callable[..., Any]
-    draw: Callable[[Any, Links, DeclaredMetrics], Drawings] = lambda view, to, metrics: {}
+    draw: Callable[[Any, Links, DeclaredMetrics], Drawings]
 
 
 def previous_start(start: int, limit: int) -> str | None:

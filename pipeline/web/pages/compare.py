@@ -19,7 +19,7 @@ from pipeline.web.charts.line_chart import Series, line_chart
 from pipeline.web.charts.parallel_coordinates import ParallelAxis, ParallelLine, parallel_coordinates
 from pipeline.web.charts.scatter import ScatterPoint, scatter
 from pipeline.web.formatting import DeclaredMetrics, in_sentence, run_metric_title
-from pipeline.web.pages.base import DELETED, Drawings, Page, PageRequest, run_named
+from pipeline.web.pages.base import DELETED, Drawings, PageRequest, run_named
 from pipeline.web.pages.charts import HALF_PAGE, setting_axis
 from pipeline.web.urls import Links
 
@@ -299,6 +299,3 @@ def _parallel(view: CompareView, to: Links, metrics: DeclaredMetrics) -> Drawing
 
 def _group_name(group: RunGroup) -> str:
     return f"{group.name or 'all runs'} ({counted(group.seeds, 'seed')})"
-
-
-PAGE = Page("compare", build, draw)

@@ -8,7 +8,7 @@ from pipeline.inspection.lineage import Lineage
 from pipeline.web import formatting
 from pipeline.web.charts.dag import GraphNode, dag
 from pipeline.web.formatting import DeclaredMetrics
-from pipeline.web.pages.base import Drawings, Page, PageRequest, find_artifact
+from pipeline.web.pages.base import Drawings, PageRequest, find_artifact
 from pipeline.web.urls import Links
 
 _LABEL = 40  # characters of a run's id in a box
@@ -55,6 +55,3 @@ def _artifact(view: LineageView, number: int, to: Links) -> GraphNode:
         kind="artifact",
         current=number == view.lineage.center,
     )
-
-
-PAGE = Page("lineage", build, draw)

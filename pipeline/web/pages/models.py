@@ -10,7 +10,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.registry import listing, model_states
 from pipeline.registry.listing import DecisionRow, ModelRow
 from pipeline.registry.model_states import ModelState
-from pipeline.web.pages.base import Page, PageRequest, previous_start
+from pipeline.web.pages.base import PageRequest, previous_start
 
 ROWS = 50  # versions on a page
 DECISIONS = 50  # newest decisions on the page
@@ -95,6 +95,3 @@ def _commands(root: Root, found: listing.Models) -> Mapping[str, str]:
         commands[f"roll back to the model of version {found.back_to}"] = f"sae rollback {rest}"
     commands["promote the blessed model of a run"] = f"sae promote RUN {rest}"
     return commands
-
-
-PAGE = Page("models", build)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import pathlib
 
 from pipeline.core.errors import SaeError
+from pipeline.core.pipeline_root import Root
 from pipeline.inspection import logs
 from pipeline.inspection.views import NodeRun, NodeRunState, Run, RunRow
 from pipeline.metadata import references
 from pipeline.web import urls
 from pipeline.web.formatting import cut
-from pipeline.web.pages.base import Page, PageRequest, find_run, run_file_path
+from pipeline.web.pages.base import PageRequest, find_run, run_file_path
 
 LINES = 40  # of the log: about as long as a traceback of the libraries
 _BEFORE = 5  # lines before an error
@@ -45,27 +47,22 @@ def build(request: PageRequest, run: str, node: str) -> NodeView:
     found = find_run(request.open_reader, run, "nodes", node)
     by_name = {one.node: one for one in found.nodes}
     one = by_name[references.find_node(urls.name_of(node, lambda: by_name), list(by_name))]
-    has_log = run_file_path(request.root, "logs", f"{found.row.id}.log") is not None
-    lines = _log(request, found, one.node) if has_log and one.execution else []
+    log = run_file_path(request.root, "logs", f"{found.row.id}.log")
+    lines = _log(request.root, log, found, one.node) if request.root and log and one.execution else []
     error = logs.first_error(lines) if one.state == NodeRunState.FAILED else None
     start = max(0, len(lines) - LINES) if error is None else max(0, error - _BEFORE)
     shown = tuple(lines[start : start + LINES])
     after = len(lines) - start - len(shown)
-    return NodeView(found.row, one, shown, start, has_log, after, None if error is None else error - start)
+    return NodeView(found.row, one, shown, start, log is not None, after, None if error is None else error - start)
 
 
-def _log(request: PageRequest, run: Run, node: str) -> list[str]:
+def _log(root: Root, log: pathlib.Path, run: Run, node: str) -> list[str]:
     """Return the lines of a node; none if the log is too large or cannot be read."""
-    assert request.root is not None
     try:
-        path = logs.path_of(request.root, run.row.id)
-        if path.stat().st_size > _LARGEST_LOG:
+        if log.stat().st_size > _LARGEST_LOG:
             return []
-        own = logs.lines(path, logs.span_of(request.root, run, node))
-        found = itertools.chain(own, logs.worker_lines(request.root, run.row.id, node))
+        own = logs.lines(log, logs.span_of(root, run, node))
+        found = itertools.chain(own, logs.worker_lines(root, run.row.id, node))
         return [cut(line, _LONGEST_LINE) for line in found]
     except (SaeError, OSError):
         return []
-
-
-PAGE = Page("node", build)

@@ -24,7 +24,7 @@ from pipeline.web.charts.dag import GraphNode, dag
 from pipeline.web.charts.gantt import Span, gantt
 from pipeline.web.formatting import DeclaredMetrics
 from pipeline.web.pages import charts as drawn
-from pipeline.web.pages.base import DELETED, Drawings, Page, PageRequest, find_run, run_file_path, served_version
+from pipeline.web.pages.base import DELETED, Drawings, PageRequest, find_run, run_file_path, served_version
 from pipeline.web.urls import Links
 from pipeline_config import LOCAL_RUNNER, Configuration
 
@@ -293,6 +293,3 @@ def _detail(state: NodeRunState, seconds: float | None) -> str:
     if state in (NodeRunState.EXECUTED, NodeRunState.FAILED, NodeRunState.RUNNING, NodeRunState.CANCELLED):
         return f"{state.value} · {formatting.duration(seconds)}"
     return "" if state == NodeRunState.CACHED else state.value
-
-
-PAGE = Page("run", build, draw)

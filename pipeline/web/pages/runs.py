@@ -12,7 +12,7 @@ from pipeline.inspection.views import RunRow, RunState
 from pipeline.web import formatting
 from pipeline.web.charts.runs_chart import Panel, RunPoint, runs_chart
 from pipeline.web.formatting import DeclaredMetrics
-from pipeline.web.pages.base import Drawings, Page, PageRequest, previous_start
+from pipeline.web.pages.base import Drawings, PageRequest, previous_start
 from pipeline.web.urls import Links
 
 ROWS = 50  # runs on a page
@@ -171,6 +171,3 @@ def draw(view: RunsView, to: Links, metrics: DeclaredMetrics) -> Drawings:
     *names, last = [panel.name for panel in panels]
     title = formatting.capitalized(f"{', '.join(names)} and {last} over runs" if names else f"{last} over runs")
     return {"history": runs_chart(points, panels, title=title, width=_WIDTH)}
-
-
-PAGE = Page("runs", build, draw)

@@ -14,7 +14,7 @@ from pipeline.scheduler import history, status, times, wording
 from pipeline.scheduler.history import TickGroup
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import Daemon, Planned
-from pipeline.web.pages.base import Page, PageRequest
+from pipeline.web.pages.base import PageRequest
 
 NEXT = 5  # next times of each schedule
 ROWS = 10  # rows of its history
@@ -143,6 +143,3 @@ def _start_commands(root: Root, selected: Selection) -> Mapping[str, str]:
         "a run whenever the data changed": f"{sae} schedule add fresh --on-data-change --root {folder}",
         "the daemon that starts them": f"{sae} schedule run --root {folder}",
     }
-
-
-PAGE = Page("schedules", build)

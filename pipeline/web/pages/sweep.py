@@ -26,7 +26,7 @@ from pipeline.web.charts.parallel_coordinates import ParallelAxis, ParallelLine,
 from pipeline.web.charts.scales import number
 from pipeline.web.formatting import DeclaredMetrics, in_sentence
 from pipeline.web.pages import compare
-from pipeline.web.pages.base import Drawings, MovedError, Page, PageRequest
+from pipeline.web.pages.base import Drawings, MovedError, PageRequest
 from pipeline.web.pages.charts import setting_axis
 from pipeline.web.pages.compare import ComparedImage, ComparedRun
 from pipeline.web.urls import Links
@@ -380,6 +380,3 @@ def draw_parallel(view: SweepView, to: Links, metrics: DeclaredMetrics) -> Drawi
     if not lines or len(axes) < 2:
         return None
     return parallel_coordinates(lines, axes, title="Settings and metrics of each point", width=_WIDTH)
-
-
-PAGE = Page("sweep", build, draw)

@@ -7,7 +7,7 @@ import dataclasses
 from pipeline.core import shell
 from pipeline.sweeps import results
 from pipeline.sweeps.views import SweepRow
-from pipeline.web.pages.base import Page, PageRequest
+from pipeline.web.pages.base import PageRequest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +36,3 @@ def build(request: PageRequest) -> SweepsView:
     found = results.rows(root, request.pipeline, request.reader, damaged.append)
     command = shell.joined(("sweep", "run", "NAME", "--over", "SETTING=VALUE,VALUE", "--root", str(root.path)))
     return SweepsView(str(root.path), tuple(found), f"{request.selected.command} {command}", tuple(damaged))
-
-
-PAGE = Page("sweeps", build)
