@@ -154,11 +154,13 @@ def datasets(ctx: click.Context) -> Iterator[_Word]:
 
 @_safe
 def columns(ctx: click.Context) -> Iterator[_Word]:
-    """Complete columns to sort runs by."""
+    """Complete columns and settings to sort runs by."""
     from pipeline.cli.options import current_pipeline
     from pipeline.inspection.views import sort_columns
 
-    return ((name, "") for name in sort_columns(current_pipeline().declared_metrics))
+    found = current_pipeline()
+    settings = [name for name, one in found.configuration.settings().items() if one.affects_results]
+    return ((name, "") for name in (*sort_columns(found.declared_metrics), *settings))
 
 
 @_safe

@@ -46,7 +46,7 @@ _STATES = [state.value for state in RunState]
     show_default=True,
     metavar="COLUMN",
     shell_complete=completion.columns,
-    help="Sort by started, seconds, id, a metric or a setting (completion lists columns): newest or largest first.",
+    help="Sort by started, seconds, id, a metric or a setting (completion lists them): newest or largest first.",
 )
 @click.option(
     "--ascending",

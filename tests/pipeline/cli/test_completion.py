@@ -59,7 +59,8 @@ def test_artifacts_are_completed_by_id_and_by_node(recorded):
 
 def test_types_columns_states_and_profiles_are_completed():
     assert offered("artifacts", "--type", "model") == ["Model", "ModelBlessing", "ModelEvaluation", "ModelRun"]
-    assert offered("runs", "--sort", "t") == ["test_bce", "test_mse"]
+    assert offered("runs", "--sort", "te") == ["test_bce", "test_mse"]
+    assert offered("runs", "--sort", "training.e") == ["training.epochs"]
     assert offered("runs", "--state", "f") == ["failed"]
     assert offered("run", "--profile", "s") == ["sample", "sample_sparse", "sample_overcomplete"]
 
