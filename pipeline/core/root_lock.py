@@ -42,8 +42,9 @@ _HELD = re.compile(r"process (\d+) since (\S+ [^\s,]+)(?:, run ([^\s,]+))?")
 # The second line. Earlier versions did not write it, and read the first line only.
 _PLACE = re.compile(r"^host (\S*), boot (\S*), lock (file description|flock)$", re.MULTILINE)
 _REFUSED = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)  # another process has the lock
+_FLOCK = struct.Struct("hhqqi4x")  # `struct flock` of 64-bit Linux
 # The byte that is locked is behind the text: some file systems do not let others read a locked byte.
-_LOCKED_BYTE = 1 << 30
+_BYTE_LOCK = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 1 << 30, 1, 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -381,17 +382,12 @@ def _boot() -> str:
     return ""
 
 
-def _byte_range(kind: int) -> bytes:
-    """Return a `struct flock` of 64-bit Linux."""
-    return struct.pack("hhqqi4x", kind, os.SEEK_SET, _LOCKED_BYTE, 1, 0)
-
-
 def _lock_description(file: TextIO) -> bool:
     """Lock a byte for the open file description. Returns False where the system has no such locks."""
     if sys.platform != "linux":
         return False
     try:
-        fcntl.fcntl(file, fcntl.F_OFD_SETLK, _byte_range(fcntl.F_WRLCK))
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, _BYTE_LOCK)
     except OSError as error:
         if error.errno in _REFUSED:  # `flock` may be local to a host where this lock is not
             raise
@@ -404,10 +400,10 @@ def _is_description_locked(file: TextIO) -> bool | None:
     if sys.platform != "linux":
         return None
     try:
-        answer = fcntl.fcntl(file, fcntl.F_OFD_GETLK, _byte_range(fcntl.F_WRLCK))
+        answer = fcntl.fcntl(file, fcntl.F_OFD_GETLK, _BYTE_LOCK)
     except OSError:
         return None
-    return bool(struct.unpack("hhqqi4x", answer)[0] != fcntl.F_UNLCK)
+    return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
 
 
 @contextlib.contextmanager
