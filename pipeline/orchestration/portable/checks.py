@@ -93,16 +93,12 @@ def _flink(engine: EngineConfig) -> ClusterFinding:
     except SaeError as error:
         return ClusterFinding("Flink", str(error), "start it, or set engine.flink_master; docs/cluster.md shows how")
     slots = f"{overview.free_slots} of {overview.slots} slots on {overview.task_managers} task managers are free"
-    found = f"Flink {overview.version} at {master.url}: {slots}"
+    advice = ""
     if overview.slots < engine.parallelism:
-        return ClusterFinding(
-            "Flink", found, f"add task managers, or set engine.parallelism to at most {overview.slots}"
-        )
-    if overview.free_slots < engine.parallelism:
-        return ClusterFinding(
-            "Flink", found, f"engine.parallelism needs {engine.parallelism}: wait for other jobs to end"
-        )
-    return ClusterFinding("Flink", found)
+        advice = f"add task managers, or set engine.parallelism to at most {overview.slots}"
+    elif overview.free_slots < engine.parallelism:
+        advice = f"engine.parallelism needs {engine.parallelism}: wait for other jobs to end"
+    return ClusterFinding("Flink", f"Flink {overview.version} at {master.url}: {slots}", advice)
 
 
 def _job_server(engine: EngineConfig) -> ClusterFinding:
@@ -139,29 +135,31 @@ def _workers(
             "worker", f"the workers at {host}:{port}, as executors see them, cannot be checked from here"
         )
         return
-    addresses = [f"{one}:{port}" for one in hosts or [host]]
     identity = worker_identity.here(pipeline)
     with _token(root, write) as token:
-        for address in addresses:
-            try:
-                answer = worker_identity.ask(address, token)
-            except UnavailableError as error:
-                advice = f"`sae worker --host {address.rpartition(':')[0]}` beside each task manager"
-                yield ClusterFinding("worker", str(error), advice)
+        for one in hosts or [host]:
+            found, advice = _worker(one, port, identity, root, token)
+            yield ClusterFinding("worker", found, advice)
+            if advice:
                 return
-            who = f"the worker of host {answer.host} ({address})"
-            if different := worker_identity.differences(identity, answer.identity):
-                advice = "install the same code and lock there, and restart `sae worker`"
-                yield ClusterFinding("worker", f"{who} differs: {different}", advice)
-                return
-            if token is not None and answer.file != file_digests.of_file(token):
-                reason = answer.reason or "another file is there"
-                found = f"{who} does not see the pipeline root {root.path} ({reason})"
-                yield ClusterFinding("worker", found, "choose a root with --root in a folder that all hosts share")
-                return
-            yield ClusterFinding(
-                "worker", f"{who} has the same code and packages" + ", and sees the root" * (token is not None)
-            )
+
+
+def _worker(
+    host: str, port: str, identity: worker_identity.Identity, root: Root, token: pathlib.Path | None
+) -> tuple[str, str]:
+    """Return what is found of the worker of a host, and what to do; the latter is empty if the worker can be used."""
+    address = f"{host}:{port}"
+    try:
+        answer = worker_identity.ask(address, token)
+    except UnavailableError as error:
+        return str(error), f"`sae worker --host {host}` beside each task manager"
+    who = f"the worker of host {answer.host} ({address})"
+    if different := worker_identity.differences(identity, answer.identity):
+        return f"{who} differs: {different}", "install the same code and lock there, and restart `sae worker`"
+    if token is not None and answer.file != file_digests.of_file(token):
+        found = f"{who} does not see the pipeline root {root.path} ({answer.reason or 'another file is there'})"
+        return found, "choose a root with --root in a folder that all hosts share"
+    return f"{who} has the same code and packages" + ", and sees the root" * (token is not None), ""
 
 
 def _is_unknown(host: str) -> bool:
