@@ -155,17 +155,14 @@ def assignments(resolved: Settings) -> tuple[str, ...]:
     )
 
 
-def declaration(name: str, option: str, config_type: type[Configuration] = PipelineConfig) -> Setting:
+def declaration(name: str, option: str, config_type: type[Configuration]) -> Setting:
     """Return the declaration of a setting that an option names. Raises `UsageError` with the closest name."""
     return config_type.settings()[_known(name, option, config_type)]
 
 
 def value(setting: Setting, text: str, option: str) -> Value:
     """Return the value of a setting that a text of an option stands for. Raises `UsageError` if it is not allowed."""
-    try:
-        return setting.check(_from_text(text, type(setting.default)))
-    except ValueError as error:
-        raise UsageError(f"{error} ({option})") from error
+    return _check(setting, _from_text(text, type(setting.default)), option)
 
 
 def _build(values: Mapping[str, Value], config_type: type[Configuration]) -> Any:
@@ -217,17 +214,21 @@ def _known(name: str, origin: str, config_type: type[Configuration]) -> str:
 
 
 def _checked(name: str, raw: object, origin: str, config_type: type[Configuration]) -> Value:
-    setting = config_type.settings()[_known(name, origin, config_type)]
-    try:
-        value = setting.check(raw)
-    except ValueError as error:
-        raise UsageError(f"{error} ({origin})") from error
+    setting = declaration(name, origin, config_type)
+    value = _check(setting, raw, origin)
     if not (setting.is_folder and isinstance(value, str)):
         return value
     try:
         return local_path(value)
     except ValueError as error:
         raise UsageError(f"{name} = {value!r} is not allowed: {error} ({origin})") from error
+
+
+def _check(setting: Setting, raw: object, origin: str) -> Value:
+    try:
+        return setting.check(raw)
+    except ValueError as error:
+        raise UsageError(f"{error} ({origin})") from error
 
 
 def _parse_assignment(text: str, config_type: type[Configuration]) -> tuple[str, object]:
