@@ -71,10 +71,10 @@ def _follow(center: int, steps_of: StepsOf, beyond: Callable[[Step], tuple[int, 
     layer = {center}
     while layer:
         steps = [step for step in steps_of(layer) if step.execution not in found]
-        if len(found) + len(steps) > _MOST_STEPS:
-            found.update({step.execution: step for step in steps[: _MOST_STEPS - len(found)]})
+        room = _MOST_STEPS - len(found)
+        found.update({step.execution: step for step in steps[:room]})
+        if len(steps) > room:
             return tuple(found.values()), True
-        found.update({step.execution: step for step in steps})
         layer = {number for step in steps for number in beyond(step)} - seen
         seen |= layer
     return tuple(found.values()), False

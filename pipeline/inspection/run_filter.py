@@ -104,13 +104,9 @@ def check(name: str, rows: Sequence[RunRow], metrics: Sequence[Metric]) -> None:
 
 def by_value(rows: Sequence[RunRow], name: str, ascending: bool) -> list[RunRow]:
     """Return runs sorted by a field, metric or setting: numbers before texts; those without a value come last."""
-    values = [(value_of(row, name), row) for row in rows]
-    with_value = sorted(
-        ((value, row) for value, row in values if value is not None),
-        key=lambda one: _sort_key(one[0]),
-        reverse=not ascending,
-    )
-    return [row for _, row in with_value] + [row for value, row in values if value is None]
+    with_value = [row for row in rows if value_of(row, name) is not None]
+    with_value.sort(key=lambda row: _sort_key(value_of(row, name)), reverse=not ascending)
+    return with_value + [row for row in rows if value_of(row, name) is None]
 
 
 def _sort_key(value: Any) -> tuple[bool, Any]:
