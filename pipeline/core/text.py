@@ -52,6 +52,11 @@ def shortened(text: str) -> str:
     return re.sub(rf"\S{{{_LONGEST_WORD + 1},}}", cut, text)
 
 
+def beginning(text: str, most: int) -> str:
+    """Return the first characters of a text, at most this number, and `...` in place of the rest."""
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
 def error_line(error: str) -> str:
     """Return the line of Python's traceback that names the exception; any other text as it is."""
     if _TRACEBACK not in error:

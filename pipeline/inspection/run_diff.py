@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.core.errors import SaeError
+from pipeline.core.text import beginning
 from pipeline.definition.spec import Pipeline, RecordedInputs
 from pipeline.inspection import run_filter, run_groups
 from pipeline.inspection.reader import Reader
@@ -348,9 +349,7 @@ def _taken(run: Run, node: NodeRun) -> dict[str, str]:
 
 
 def _short(value: str | None) -> str:
-    if value is None:
-        return _ABSENT
-    return value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}..."
+    return _ABSENT if value is None else beginning(value, _LONGEST_VALUE)
 
 
 def _key_changes(reader: Reader, first: Run, other: Run, name: str) -> tuple[str, ...]:

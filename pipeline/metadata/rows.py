@@ -12,6 +12,8 @@ import pathlib
 import sqlite3
 from collections.abc import Iterator, Mapping
 
+from pipeline.core.text import beginning
+
 _NODES = ("Artifact", "Execution", "Context")
 # Columns with the id of a row in another table, and that table.
 REFERENCES = {
@@ -138,8 +140,7 @@ def _found(opened: sqlite3.Connection, check: _Check, columns: Mapping[str, tupl
     key = "id" if "id" in columns else next(name for name in columns if name.endswith("_id"))
     wanted = f"SELECT {key}, {check.column} FROM {check.table} WHERE {check.where} LIMIT 1"
     for number, value in opened.execute(wanted):
-        shown = _text(value)
-        shown = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."
+        shown = beginning(_text(value), _LONGEST)
         place = f"table {check.table}, {key} {_text(number)}"
         yield f"{place}: {check.column} is {shown!r}, {check.allowed} is expected"
 

@@ -15,7 +15,7 @@ import enum
 import functools
 from collections.abc import Mapping
 
-from pipeline.core.text import escaped
+from pipeline.core.text import beginning, escaped
 from pipeline_config import EngineConfig
 
 _MAX_VALUE = 60  # characters shown of a value
@@ -156,4 +156,4 @@ def _value(name: str, value: str) -> str:
     declared = _declaration(name)
     if declared is not None and declared.name == "TF_*":
         return ""
-    return f"={value}" if len(value) <= _MAX_VALUE else f"={value[:_MAX_VALUE]}..."
+    return f"={beginning(value, _MAX_VALUE)}"

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from pipeline.core.errors import ExitCode
-from pipeline.core.text import signal_name
+from pipeline.core.text import beginning, signal_name
 
 # Failures that may be transient. Gates, wrong usage and missing things fail again.
 TRANSIENT = {ExitCode.NODE_FAILED, ExitCode.LOCKED, ExitCode.ENVIRONMENT}
@@ -84,5 +84,4 @@ def last_error(output: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _MAX_REASON else f"{line[:_MAX_REASON]}..."
+    return beginning(" ".join(text.split()), _MAX_REASON)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.core.text import counted
+from pipeline.core.text import beginning, counted
 
 SHOWN = 60  # characters of a text
 
@@ -77,8 +77,7 @@ def _index(place: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = "nothing" if value is None else repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+    return "nothing" if value is None else beginning(repr(value), SHOWN)
 
 
 def common_length(one: Any, other: Any) -> int:

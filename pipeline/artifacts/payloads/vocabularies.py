@@ -7,6 +7,7 @@ import pathlib
 from pipeline.artifacts.payloads import files, tfrecords
 from pipeline.artifacts.payloads.files import UnreadableFileError
 from pipeline.artifacts.sections import Table, Value, columns
+from pipeline.core.text import beginning
 
 _FOLDER = "assets"
 _RECORDS = ".tfrecord.gz"  # TFT's other format
@@ -38,9 +39,5 @@ def _row(path: pathlib.Path) -> tuple[Value, ...]:
         return path.name, None, str(error)
     if any(b"\0" in entry for entry in entries[:_FIRST]):
         return path.name, None, "not text"
-    return path.name, len(entries), ", ".join(map(_text, entries[:_FIRST]))
-
-
-def _text(entry: bytes) -> str:
-    text = entry.decode(errors="replace")
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    first = ", ".join(beginning(one.decode(errors="replace"), _LONGEST) for one in entries[:_FIRST])
+    return path.name, len(entries), first

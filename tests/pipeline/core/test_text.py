@@ -1,8 +1,8 @@
-"""Escaped characters."""
+"""Escaped and shortened texts."""
 
 import pytest
 
-from pipeline.core.text import escaped, escaped_lines, last_line
+from pipeline.core.text import beginning, escaped, escaped_lines, last_line
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,7 @@ def test_in_one_line_nothing_of_them_stays():
 def test_the_last_line_is_not_blank_and_begins_with_nothing_that_is_ignored():
     text = "first\n  second \n\tat some.Place\n\n"
     assert [last_line(text), last_line(text, ("at ",)), last_line(" \n")] == ["at some.Place", "second", ""]
+
+
+def test_a_text_that_is_cut_says_so():
+    assert [beginning("abc", 3), beginning("abcd", 3)] == ["abc", "abc..."]
