@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from components.evaluation.thresholds import OVERALL as OVERALL  # also for those who show a comparison
 from pipeline.core.errors import SaeError
 from pipeline.core.text import beginning
 from pipeline.definition.spec import Pipeline, RecordedInputs
@@ -19,7 +20,6 @@ from pipeline.provenance import manifest_diff
 from pipeline.provenance.manifest import Manifest
 from pipeline_config import Configuration
 
-OVERALL = "overall"
 _ABSENT = "not there"
 _LONGEST_VALUE = 60  # characters of a property in the reason of a difference
 _ROOT = "paths.root"  # runs compared are in one root, however each gave its path
