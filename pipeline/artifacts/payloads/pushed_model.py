@@ -5,25 +5,25 @@ from __future__ import annotations
 import os
 import pathlib
 
+from components.push.serving_dir import PUSHED, PUSHED_DESTINATION, PUSHED_VERSION
 from pipeline.artifacts.payloads import saved_model
 from pipeline.artifacts.sections import Pairs, Preview, Section, Table, Text, Value, columns
 from pipeline.artifacts.types import PNGs, StoredArtifact
 
-_PUSHED, _DESTINATION, _VERSION = "pushed", "pushed_destination", "pushed_version"
 _TITLE = "push"
 _MOST_VERSIONS = 100
 
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
     """Return the preview; None if no property says whether the model was pushed."""
-    if _PUSHED not in artifact.properties:
+    if PUSHED not in artifact.properties:
         return None
-    if not artifact.properties[_PUSHED]:
+    if not artifact.properties[PUSHED]:
         return Preview(_TITLE, (Text("the model was not pushed", "not pushed", False, title=_TITLE),)), {}
-    destination = str(artifact.properties.get(_DESTINATION, ""))
+    destination = str(artifact.properties.get(PUSHED_DESTINATION, ""))
     facts: dict[str, Value] = {
         name: value
-        for name, value in (("destination", destination), ("version", artifact.properties.get(_VERSION)))
+        for name, value in (("destination", destination), ("version", artifact.properties.get(PUSHED_VERSION)))
         if value
     }
     sections: list[Section] = [Text("", "pushed", True, title=_TITLE), *([Pairs("pushed to", facts)] if facts else [])]
