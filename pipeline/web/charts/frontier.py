@@ -203,9 +203,9 @@ def _bars(one: FrontierMark, color: int, x_scale: Scale, y_scale: Scale) -> str:
 def _baselines(
     lines: Sequence[BaselineLine], scale: Scale, left: float, right: float, points: Sequence[tuple[float, float]]
 ) -> Iterator[str]:
-    wishes = sorted((scale(one.value) - 5, one) for one in lines) if lines else []
-    places = scales.spread([y for y, _ in wishes], [14.0 * place for place in range(len(wishes))], TOP + 4, scale.start)
-    for y, (_, one) in zip(places, wishes, strict=True):
+    lines = sorted(lines, key=lambda one: scale(one.value))
+    wishes, offsets = [scale(one.value) - 5 for one in lines], [14.0 * place for place in range(len(lines))]
+    for y, one in zip(scales.spread(wishes, offsets, TOP + 4, scale.start), lines, strict=True):
         text = f"{one.name} {scales.number(one.value)}"
         yield horizontal("limit", left, right, scale(one.value))
         yield _label(text, y, left, right, points)

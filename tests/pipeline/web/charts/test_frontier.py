@@ -56,6 +56,15 @@ def test_points_are_where_their_values_are_and_intervals_end_at_the_scales():
     assert limit.number("y1") == 384  # the floor, 0
 
 
+def test_baselines_with_the_same_value_are_named_side_by_side():
+    shape = read(frontier(two_groups(), [BaselineLine("most frequent", 0.3), BaselineLine("pixels", 0.3)], **LABELS))
+    first, second = shape.all("line", "limit")
+    assert first.number("y1") == second.number("y1")
+    names = [text for text in shape.all("text", "chart-label") if text.text in ("most frequent 0.3", "pixels 0.3")]
+    assert [text.text for text in names] == ["most frequent 0.3", "pixels 0.3"]
+    assert names[1].number("y") - names[0].number("y") == 14  # a line of text
+
+
 def test_a_baseline_far_from_the_points_is_named_and_does_not_squeeze_them():
     near = [BaselineLine("floor", 0.0)]
     shape = read(frontier(two_groups(), [*near, BaselineLine("mean image", 2.0)], **LABELS))
