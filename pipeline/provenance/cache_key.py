@@ -17,10 +17,9 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from pipeline.core import file_digests
-from pipeline.definition.spec import Node
 from pipeline.metadata.node_key import REQUIRED, CacheKey
 from pipeline.provenance import numeric_variables, packages, source_code
 from pipeline_config import EngineConfig
@@ -29,8 +28,25 @@ from pipeline_config import EngineConfig
 _MAX_FILES = 100
 
 
+class KeyedNode(Protocol):
+    """What the key reads of a node's declaration; `pipeline.definition.spec.Node` has the same attributes."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def code(self) -> str: ...
+    @property
+    def steps(self) -> tuple[str, ...]: ...
+    @property
+    def packages(self) -> tuple[str, ...]: ...
+    @property
+    def threads(self) -> bool: ...
+    @property
+    def batches(self) -> bool: ...
+
+
 def of_node(
-    node: Node,
+    node: KeyedNode,
     parameters: Mapping[str, Any],
     contents: Mapping[str, str],
     inputs: Mapping[str, str],
@@ -65,35 +81,35 @@ def of_node(
     )
 
 
-def packages_of(node: Node) -> dict[str, str]:
+def packages_of(node: KeyedNode) -> dict[str, str]:
     """Return the versions, by name, of the distributions that a node imports and of everything that these require."""
     return packages.closure(_imported(node))
 
 
-def _imported(node: Node) -> set[str]:
+def _imported(node: KeyedNode) -> set[str]:
     return {*node.packages, *(name for module in _modules(node) for name in source_code.distributions(module))}
 
 
-def code_of_nodes(nodes: Iterable[Node]) -> dict[str, dict[str, str]]:
+def code_of_nodes(nodes: Iterable[KeyedNode]) -> dict[str, dict[str, str]]:
     """Return the digest of each file of one's own that a node runs, by node; nodes of TFX alone are left out."""
     return {node.name: code for node in nodes if (code := _code(node))}
 
 
-def check_code(nodes: Iterable[Node]) -> None:
+def check_code(nodes: Iterable[KeyedNode]) -> None:
     """Check that the modules exist that nodes declare as their code. Raises `UsageError`."""
     for module in dict.fromkeys(module for node in nodes for module in _modules(node)):
         source_code.check(module)
 
 
-def _code(node: Node) -> dict[str, str]:
+def _code(node: KeyedNode) -> dict[str, str]:
     return {path: digest for module in _modules(node) for path, digest in source_code.files(module).items()}
 
 
-def _modules(node: Node) -> tuple[str, ...]:
+def _modules(node: KeyedNode) -> tuple[str, ...]:
     return (node.code, *node.steps) if node.code else node.steps
 
 
-def _packages(node: Node) -> dict[str, str]:
+def _packages(node: KeyedNode) -> dict[str, str]:
     names = _imported(node)
     everything = packages.closure(names)
     direct = {name: everything[name] for name in sorted(names & everything.keys())}

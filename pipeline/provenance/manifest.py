@@ -10,7 +10,7 @@ import os
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from components import atomic_file, json_text
 from components.errors import cause_text
@@ -19,16 +19,29 @@ from pipeline.core.dataset import Dataset
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.text import short_digest
 from pipeline.provenance import environment, numeric_variables, packages, source_code
-from pipeline_config import Value
-
-if TYPE_CHECKING:  # the daemon of schedules reads manifests, and loads no pipeline
-    from pipeline.definition.spec import Pipeline
+from pipeline_config import Configuration, Value
 
 SCHEMA_VERSION = 1
 
 # Beam's runners, by the value of engine.runner.
 _RUNNERS = {"local": "FnApiRunner", "dataflow": "DataflowRunner"}
 _PORTABLE_RUNNER = "PortableRunner"
+
+
+class _DataSource(Protocol):
+    @property
+    def dataset(self) -> type[Dataset]: ...
+
+
+class RecordedPipeline(Protocol):
+    """What the manifest reads of a pipeline; `pipeline.definition.spec.Pipeline` has the same attributes."""
+
+    @property
+    def location(self) -> str: ...
+    @property
+    def configuration(self) -> type[Configuration]: ...
+    @property
+    def data(self) -> _DataSource: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +108,7 @@ def collect(
     configuration: Mapping[str, Value],
     data: Dataset,
     code: Mapping[str, Mapping[str, str]],
-    pipeline: Pipeline,
+    pipeline: RecordedPipeline,
     trigger: str = "manual",
 ) -> Manifest:
     """Return the manifest of a run that begins here and now.
@@ -159,7 +172,7 @@ def to_json(manifest: Manifest) -> str:
     return json.dumps(values, indent=2, allow_nan=False, default=dataclasses.asdict) + "\n"
 
 
-def from_json(text: str, name: str = "the manifest", pipeline: Pipeline | None = None) -> Manifest:
+def from_json(text: str, name: str = "the manifest", pipeline: RecordedPipeline | None = None) -> Manifest:
     """Return the manifest that `to_json` wrote, without fields that this version does not know.
 
     Args:
@@ -191,7 +204,7 @@ def from_json(text: str, name: str = "the manifest", pipeline: Pipeline | None =
     return dataclasses.replace(manifest, configuration=configuration, data=data)
 
 
-def _parse_infinity(pipeline: Pipeline | None, name: str, value: Value) -> Value:
+def _parse_infinity(pipeline: RecordedPipeline | None, name: str, value: Value) -> Value:
     declared = pipeline.configuration.settings().get(name) if pipeline else None
     is_number = pipeline is None or (declared is not None and isinstance(declared.default, float))
     return math.inf if value == serialization.INFINITY and is_number else value
@@ -233,7 +246,7 @@ def write(root_folder: pathlib.Path, manifest: Manifest) -> pathlib.Path:
     return path
 
 
-def read(root_folder: pathlib.Path, run_id: str, pipeline: Pipeline | None = None) -> Manifest:
+def read(root_folder: pathlib.Path, run_id: str, pipeline: RecordedPipeline | None = None) -> Manifest:
     """Return the stored manifest of a run.
 
     Raises:
@@ -258,12 +271,12 @@ def read(root_folder: pathlib.Path, run_id: str, pipeline: Pipeline | None = Non
     return manifest
 
 
-def from_file(path: pathlib.Path, pipeline: Pipeline | None = None) -> Manifest:
+def from_file(path: pathlib.Path, pipeline: RecordedPipeline | None = None) -> Manifest:
     """Return the manifest in a file. Raises `OSError`, or `UnavailableError` like `from_json`."""
     return _from_bytes(path.read_bytes(), str(path), pipeline)  # also from a pipe: `--like <(command)`
 
 
-def _from_bytes(content: bytes, name: str, pipeline: Pipeline | None) -> Manifest:
+def _from_bytes(content: bytes, name: str, pipeline: RecordedPipeline | None) -> Manifest:
     try:
         return from_json(content.decode("utf-8"), name, pipeline)
     except UnicodeDecodeError as error:
