@@ -20,7 +20,6 @@ from pipeline.cli.options import (
     root_option,
 )
 from pipeline.core import garbage_collector
-from pipeline.core.errors import UsageError
 from pipeline.core.text import counted, escaped
 from pipeline.inspection.file_places import parse_map
 from pipeline.inspection.locations import open_location
@@ -55,8 +54,6 @@ def serve_command(
 ) -> None:
     """Serve web pages about runs, artifacts and lineage on this machine until interrupted; read only."""
     with open_location(current_pipeline(), metadata, resolve_root(root), [parse_map(one) for one in maps]) as place:
-        if place.root is not None and place.root.path.is_file():
-            raise UsageError(f"the root {place.name} is a file: name a folder with --root")
         place.is_expected = root is not None
         if path is None:
             place.read_ahead()

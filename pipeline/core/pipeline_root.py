@@ -14,11 +14,12 @@ from collections.abc import Callable
 
 from components import atomic_file, json_text
 from components.errors import cause_text
-from pipeline.core import local_path, regular_file, root_lock
+from pipeline.core import local_path, regular_file, root_lock, shell
 from pipeline.core.errors import UnavailableError, UsageError, advice, check_text
 
 _FORMAT = 1  # of a root whose store is an SQLite file in it
 FORMAT = 2  # of one whose store is elsewhere; increased when an older version would misread the layout
+SQLITE_MAGIC = b"SQLite format 3\0"  # how such a file begins
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -58,8 +59,12 @@ class Root:
         """Return the root in a folder, without links in its path.
 
         Where two paths name the folder, such as those of a bind mount, it has the path that ML Metadata contains.
+
+        Raises:
+          UsageError: it is a file, or below one.
         """
         root = cls(folder.resolve())
+        _check_no_file(root.path)
         with contextlib.suppress(UnavailableError, OSError, ValueError):  # a damaged file is reported when it is used
             recorded = root._read().get("path")
             if isinstance(recorded, str) and os.path.isabs(recorded) and os.path.samefile(recorded, root.path):
@@ -271,6 +276,19 @@ class Root:
         return root_lock.hold(
             self.lock_file, f"another run holds {self.path}", "wait for it to end, or choose another root with --root"
         )
+
+
+def _check_no_file(folder: pathlib.Path) -> None:
+    """Raise `UsageError` if a folder that may not exist yet is a file, or below one."""
+    existing = next(one for one in (folder, *folder.parents) if os.path.exists(one))
+    if existing.is_dir():
+        return
+    is_store = False
+    with contextlib.suppress(OSError), regular_file.opened(existing) as file:
+        is_store = file.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
+    what = "a file" if existing == folder else f"below the file {existing}"
+    other = f", or read this store with `sae runs --metadata {shell.quoted(str(existing))}`" if is_store else ""
+    raise UsageError(f"the root {folder} is {what}: name a folder with --root{other}")
 
 
 def refused(*paths: pathlib.Path) -> str:

@@ -46,7 +46,7 @@ class Selection:
 
     def _options(self, command: str) -> str:
         name = command.split()[0]
-        if name in WITHOUT_SELECTION or re.search(r"(^| )--(root|data-dir|help)\b", command):
+        if name in WITHOUT_SELECTION or re.search(r"(^| )--(root|metadata|data-dir|help)\b", command):
             return ""
         if name in WITHOUT_ROOT:
             return f" --data-dir {shell.quoted(self.data_dir)}" if self.data_dir else ""

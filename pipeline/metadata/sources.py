@@ -33,6 +33,7 @@ from ml_metadata.proto.metadata_store_pb2 import SqliteMetadataSourceConfig
 
 from components.errors import cause_text
 from pipeline.core.errors import NotFoundError, UnavailableError
+from pipeline.core.pipeline_root import SQLITE_MAGIC
 from pipeline.metadata import database_stores, isolation, rows, sqlite
 from pipeline.metadata.client import (
     BusyStoreError,
@@ -47,7 +48,6 @@ from pipeline.metadata.sqlite import BusyError
 
 T = TypeVar("T")
 
-_MAGIC = b"SQLite format 3\0"
 _HEADER = 100  # bytes
 _READ_VERSION = 19  # offset in the header of the byte that is _WAL_MODE for a file in WAL mode
 _WAL_MODE = 2
@@ -332,7 +332,7 @@ def _header(path: pathlib.Path) -> bytes:
         ) from error
     if not header:
         raise UnavailableError(f"{path} is empty: nothing was recorded in it; {_ADVICE}")
-    if len(header) < _HEADER or not header.startswith(_MAGIC):
+    if len(header) < _HEADER or not header.startswith(SQLITE_MAGIC):
         raise UnavailableError(f"{path} is damaged, or no SQLite file: {_ADVICE}, or an earlier copy of it")
     return header
 

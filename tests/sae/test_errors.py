@@ -34,6 +34,9 @@ def test_options_become_arguments_but_in_commands(text: str, shown: str) -> None
 def test_every_error_of_a_root_names_arguments(tmp_path: pathlib.Path) -> None:
     with pytest.raises(sae.NotFoundError, match=r"makes the first one, root= names another folder"):
         sae.open(tmp_path / "none")
+    (tmp_path / "metadata.sqlite").write_bytes(b"SQLite format 3\0")
+    with pytest.raises(sae.UsageError, match=r"is a file: name a folder with root=, or .* `sae runs --metadata \S+`$"):
+        sae.open(tmp_path / "metadata.sqlite")
     for call in (lambda: sae.open("gs://bucket"), lambda: sae.run(root="gs://bucket")):
         with pytest.raises(sae.UsageError, match=r"gs://bucket.*\(root=\)"):
             call()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 DIGITS = "9" * 5_000
@@ -40,6 +42,38 @@ PATH_OPTIONS = [
     ("export", "airflow", "--root", "PATH"),
     ("export", "airflow", "--config", "PATH"),
 ]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run",),
+        ("plan",),
+        ("resume",),
+        ("runs",),
+        ("serve", "--get", "/runs.json"),
+        ("doctor",),
+        ("gc",),
+        ("sweep", "run", "l1", "--over", "model.l1=0,1"),
+        ("schedule", "add", "n", "--every", "1h"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("name", ["file", "file/root", "metadata.sqlite"])
+def test_a_root_that_is_a_file_or_below_one_is_refused_by_every_command(refused, folder, command, name):
+    (folder / "file").touch()
+    (folder / "metadata.sqlite").write_bytes(b"SQLite format 3\0 and more")
+    words = {
+        "file": "a file: name a folder with --root",
+        "file/root": f"below the file {folder / 'file'}: name a folder with --root",
+        "metadata.sqlite": (
+            "a file: name a folder with --root, or read this store with "
+            f"`sae runs --metadata {folder / 'metadata.sqlite'}`"
+        ),
+    }
+    found = refused(2, *command, "--root", name)
+    assert re.sub("`.* runs", "`sae runs", found) == f"error: the root {folder / name} is {words[name]}\n"
+    assert sorted(one.name for one in folder.iterdir()) == ["file", "metadata.sqlite"]
 
 
 @pytest.mark.parametrize("arguments", PATH_OPTIONS, ids=" ".join)

@@ -59,12 +59,6 @@ def test_a_root_that_does_not_exist_is_warned_of_and_waited_for(environment, tmp
     assert not root.exists()
 
 
-def test_a_root_that_is_a_file_is_refused(sae, tmp_path):
-    (tmp_path / "file").touch()
-    code, _, errors = sae("serve", "--get", "/runs.json", "--root", str(tmp_path / "file"))
-    assert (code, errors) == (2, f"error: the root {tmp_path / 'file'} is a file: name a folder with --root\n")
-
-
 def test_pages_are_exported_as_files(sae, recorded, tmp_path):
     folder = tmp_path / "site"
     code, output, errors = sae("export", str(folder), "--limit", "1", "--root", str(recorded.root.path))

@@ -11,6 +11,7 @@ from pipeline.core.suggestions import Selection
         (Selection(), "see `sae runs`", "see `sae runs`"),
         (Selection(root="/a b"), "`sae runs`; `sae show 1`", "`sae runs --root '/a b'`; `sae show 1 --root '/a b'`"),
         (Selection(root="/a"), "`sae run --root /other`", "`sae run --root /other`"),
+        (Selection(root="/a"), "`sae runs --metadata b.sqlite`", "`sae runs --metadata b.sqlite`"),
         (Selection(root="/a"), "see `sae run --help`", "see `sae run --help`"),
         (Selection(root="/a"), "--root /a: `sae --help`, `id`, sae runs", "--root /a: `sae --help`, `id`, sae runs"),
         (Selection(root="/a"), "a lone ` sae runs `", "a lone ` sae runs `"),
