@@ -362,6 +362,11 @@ class Pipeline:
             earlier[node.name] = frozenset(earlier)
 
     @property
+    def options(self) -> tuple[str, ...]:
+        """Return the options of `sae` that select it; none for the default pipeline."""
+        return ("--pipeline", self.location) if self.location else ()
+
+    @property
     def headline(self) -> Metric | None:
         """Return the metric that stands for a model in lists of models; None if no metric has a column."""
         return next(iter(self.columns), None)

@@ -83,8 +83,7 @@ def dag(pipeline: Pipeline, request: DagRequest) -> str:
             f"a DAG cannot be called {request.name!r}: an id has 1 to 250 letters, digits, '-', '_' and '.'; give "
             "another one with --name"
         )
-    selected = ("--pipeline", pipeline.location) if pipeline.location else ()
-    command = (*common.program(), *selected, *request.work.command(), "--root", str(request.root))
+    command = (*common.program(), *pipeline.options, *request.work.command(), "--root", str(request.root))
     nodes, whole = tasks_of(pipeline)
     policies, zone = request.policies, _zone(request.timing)
     start = request.start.astimezone(triggers.zone_of(zone))

@@ -146,8 +146,7 @@ def _memory(text: str) -> dict[str, str | float]:
 
 def _steps(pipeline: Pipeline, request: KfpRequest) -> list[_Step]:
     """Return the tasks, each after the one before it too."""
-    selected = ("--pipeline", pipeline.location) if pipeline.location else ()
-    run = ("sae", *selected, *request.work.command(), "--root", request.root)
+    run = ("sae", *pipeline.options, *request.work.command(), "--root", request.root)
     for word in run:
         if _PLACEHOLDER in word:
             raise UsageError(f"{word!r} cannot be exported: Kubeflow replaces texts that begin with {_PLACEHOLDER}")

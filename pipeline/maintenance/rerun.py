@@ -111,8 +111,7 @@ def rerun(
     """
     like = place.path / "manifest.json"
     atomic_file.write(like, manifest.to_json(recorded))
-    command = [sys.executable, "-m", "pipeline", *(["--pipeline", pipeline.location] if pipeline.location else [])]
-    command += ["run", "--json", "--no-cache", "--like", str(like)]
+    command = [sys.executable, "-m", "pipeline", *pipeline.options, "run", "--json", "--no-cache", "--like", str(like)]
     command += ["--profile", recorded.profile, "--root", str(place.path), "--set", f"engine.beam_workers={workers}"]
     # Results do not depend on the runner, and a cluster may neither be there nor see the separate root.
     command += ["--set", f"engine.runner={LOCAL_RUNNER}"]
