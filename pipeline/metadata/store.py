@@ -39,19 +39,17 @@ class Store(Contexts):
 
     def executions(self, run_id: str) -> dict[str, Execution]:
         """Return the newest execution of each node of a run, by node."""
-        context = self.run_context(run_id)
-        found = ((self.owner(one.id).node, one) for one in (self.executions_of_run(context) if context else ()))
+        found = ((self.owner(one.id).node, one) for one in self.executions_of_run(self.run_context(run_id)))
         # Verifications and decisions are in the run's context, but belong to no node.
         return {node: execution for node, execution in found if node}
 
-    def executions_of_run(self, context: RunContext) -> list[Execution]:
+    def executions_of_run(self, context: RunContext | None) -> list[Execution]:
         """Return all executions in a run's context, oldest first, including verifications and decisions."""
-        return _by_id(map(execution_of, self._client.get_executions_by_context(context.id)))
+        return _by_id(map(execution_of, self._client.get_executions_by_context(context.id))) if context else []
 
     def executions_of(self, run_id: str, node: str) -> list[int]:
         """Return the ids of a node's executions in a run, oldest first; several if the run was resumed."""
-        context = self.run_context(run_id)
-        found = self.executions_of_run(context) if context else []
+        found = self.executions_of_run(self.run_context(run_id))
         return [one.id for one in found if self.owner(one.id).node == node]
 
     def execution(self, execution_id: int) -> Execution:

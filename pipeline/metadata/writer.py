@@ -162,8 +162,7 @@ class MetadataWriter:
                 remove_outputs(self._root, self._store.owner(execution.id).node, execution.id)
 
     def _executions_of(self, run_id: str) -> list[Execution]:
-        context = self._store.run_context(run_id)
-        return self._store.executions_of_run(context) if context else []
+        return self._store.executions_of_run(self._store.run_context(run_id))
 
     def mark_deleted(self, artifact_ids: Collection[int]) -> None:
         """Record that the files of these artifacts are deleted, so that nothing uses them."""

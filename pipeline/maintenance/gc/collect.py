@@ -242,8 +242,7 @@ def _folders(root: Root, one: Victim) -> list[pathlib.Path]:
 
 def _artifacts_of_run(store: Store, run_id: str) -> set[int]:
     """Return the ids of all inputs and outputs of a run's executions."""
-    context = store.run_context(run_id)
-    executions = store.executions_of_run(context) if context else []
+    executions = store.executions_of_run(store.run_context(run_id))
     return {event.artifact for event in store.events_of_executions([one.id for one in executions])}
 
 
