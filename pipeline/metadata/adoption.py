@@ -130,8 +130,7 @@ class _Adoption:
         known = self._artifacts.get(artifact.id, artifact.id)
         candidates = list(self._to.get_artifacts_by_id([known]))
         if not any(_is_same(one, artifact) for one in candidates):
-            of_type = {one.name for one in self._to.get_artifact_types()}
-            candidates = self._to.get_artifacts_by_type(artifact.type) if artifact.type in of_type else []
+            candidates = self._to.get_artifacts_by_type(artifact.type)
         return next((one for one in reversed(candidates) if _is_same(one, artifact)), None)
 
     def _link(self, artifact: pb.Artifact, execution: int) -> pb.Artifact:

@@ -143,8 +143,7 @@ class Store(Contexts):
 
     def artifacts_of_type(self, type_name: str) -> list[Artifact]:
         """Return all artifacts of a type, oldest first; none if the type is unknown."""
-        known = type_name in self.artifact_types()
-        found = self._artifacts(self._client.get_artifacts_by_type(type_name) if known else [])
+        found = self._artifacts(self._client.get_artifacts_by_type(type_name))
         return sorted(found, key=lambda one: one.id)  # PostgreSQL returns a row that was changed last
 
     def artifacts_of_context(self, context_id: int, limit: int | None = None) -> list[Artifact]:
