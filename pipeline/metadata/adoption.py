@@ -157,9 +157,8 @@ class _Adoption:
     def _type(self, kind: str, number: int) -> int:
         """Return the id in the target of a type of the source; `kind`: `artifact`, `execution` or `context`."""
         [found] = getattr(self._from, f"get_{kind}_types_by_id")([number])
-        known = {one.name: one.id for one in getattr(self._to, f"get_{kind}_types")()}
         found.ClearField("id")
-        return int(known.get(found.name) or getattr(self._to, f"put_{kind}_type")(found))
+        return int(getattr(self._to, f"put_{kind}_type")(found, can_add_fields=True, can_omit_fields=True))  # as TFX
 
     def _context(self, context: pb.Context, without: set[str] | None = None) -> pb.Context:
         """Return the context of the target of the same type and name; make it, without some custom properties."""

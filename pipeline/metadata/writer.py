@@ -305,8 +305,8 @@ class MetadataWriter:
         """
         [execution] = self._client.get_executions_by_id([execution_id])
         execution.last_known_state = pb.Execution.COMPLETE
-        known = {one.name: one.id for one in self._client.get_artifact_types()}
-        kind = known.get(names.PUSHED_MODEL) or self._client.put_artifact_type(pb.ArtifactType(name=names.PUSHED_MODEL))
+        # A type that is there may have more properties.
+        kind = self._client.put_artifact_type(pb.ArtifactType(name=names.PUSHED_MODEL), can_omit_fields=True)
         exists = folder.is_dir()
         pushed = pb.Artifact(type_id=kind, uri=str(folder), state=pb.Artifact.LIVE if exists else pb.Artifact.DELETED)
         files = {} if names.FILES in properties else _files_of(folder)
