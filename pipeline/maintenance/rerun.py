@@ -22,7 +22,7 @@ from pipeline.definition.spec import Pipeline
 from pipeline.metadata import root_store
 from pipeline.metadata.properties import MANIFEST_DIGEST
 from pipeline.metadata.store import Store
-from pipeline.metadata.types import Artifact, restore_hint
+from pipeline.metadata.types import restore_hint
 from pipeline.metadata.writer import rewrite_moved_uris
 from pipeline.orchestration import partial_run
 from pipeline.orchestration.resume import current_manifest
@@ -32,7 +32,6 @@ from pipeline.provenance.manifest_diff import Difference
 from pipeline_config import LOCAL_RUNNER, Configuration, EngineConfig
 
 SCRATCH = "scratch"  # folder of the root with the separate root
-RunOutputs = Mapping[tuple[str, str], Artifact]  # by node and output key
 _NO_NODE_FAILED = (ExitCode.DONE, ExitCode.GATE_FAILED)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from components import atomic_file
 from pipeline.core import file_digests, root_lock, serialization
@@ -18,7 +18,6 @@ from pipeline.core.pipeline_root import Root, stamp
 from pipeline.core.text import counted
 from pipeline.definition.spec import Pipeline
 from pipeline.maintenance import rerun
-from pipeline.maintenance.rerun import RunOutputs
 from pipeline.metadata import references, root_store, run_properties
 from pipeline.metadata.properties import MODEL_DIGEST, RAW_DIGEST
 from pipeline.metadata.store import Store, open_store
@@ -30,6 +29,7 @@ from pipeline.provenance.manifest import Manifest
 from pipeline.provenance.manifest_diff import Difference, Group
 
 _VERDICT_FILE = "verdict.json"
+_Outputs = Mapping[tuple[str, str], Artifact]  # of a run, by node and output key
 
 
 class ArtifactVerdict(str, enum.Enum):
@@ -186,7 +186,7 @@ def _check_complete(pipeline: Pipeline, root: Root, store: Store, run_id: str, n
 
 
 def _compare(
-    pipeline: Pipeline, names: list[str], ours: RunOutputs, theirs: RunOutputs, root: Root, recorded: Manifest
+    pipeline: Pipeline, names: list[str], ours: _Outputs, theirs: _Outputs, root: Root, recorded: Manifest
 ) -> Iterator[ArtifactComparison]:
     same: dict[str, str] = {}  # recorded content digests of artifacts with the same content, by the regenerated digest
     for name in names:
