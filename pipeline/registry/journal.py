@@ -6,12 +6,13 @@ or restore gives each of the two the decisions that it lacks.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import json
 import os
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from components.errors import cause_text
 from components.push import serving_dir
@@ -19,8 +20,8 @@ from pipeline.core import serialization
 from pipeline.core.errors import UnavailableError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import properties
-from pipeline.metadata.store import Store
+from pipeline.metadata import properties, root_store
+from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.types import Execution
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.registry import decision_log, versions
@@ -85,8 +86,7 @@ def record(root: Root, store: Store) -> None:
     Raises:
       UnavailableError: the file cannot be read or written; the next call appends them.
     """
-    known = read(root)
-    states = {one.name: one.state for one in known.values()}
+    states = {name: one.state for name, one in read(root).items()}
     missing = [
         one for one in _entries(store) if one.name not in states or (states[one.name] == _OPEN and one.state != _OPEN)
     ]
@@ -94,27 +94,31 @@ def record(root: Root, store: Store) -> None:
         _append(root, missing)
 
 
-def replay(root: Root, store: Store) -> tuple[Entry, ...]:
-    """Record in ML Metadata the decisions of the file that it lacks, as after a copy was restored; return them.
+def reconcile(root: Root, store: Store) -> tuple[Entry, ...]:
+    """Give ML Metadata and the file the decisions that they lack; return those that ML Metadata lacked.
 
-    Decisions about runs or models that ML Metadata does not contain stay in the file: see `lost`.
+    It lacks some after a copy was restored. Those about runs or models that it does not contain stay in the file: see
+    `lost`.
     """
-    known = {one.name: one for kind in DecisionType for one in store.executions_of_type(kind.value)}
+    known = {one.name: one for one in decision_log.decisions(store)}
     replayed = []
     for entry in read(root).values():
-        execution = known.get(entry.name)
-        is_behind = execution is not None and execution.state is None and entry.state != _OPEN
-        if is_behind or (execution is None and is_known(store, entry)):
-            _replay(root, store, entry, execution.id if execution else None)
+        found = known.get(entry.name)
+        is_behind = found is not None and found.open and entry.state != _OPEN
+        if is_behind or (found is None and is_known(store, entry)):
+            _replay(root, store, entry, found.execution if found else None)
             replayed.append(entry)
+    record(root, store)
     return tuple(replayed)
 
 
-def reconcile(root: Root, store: Store) -> tuple[Entry, ...]:
-    """Give ML Metadata and the file the decisions that they lack; return those that ML Metadata lacked."""
-    replayed = replay(root, store)
-    record(root, store)
-    return replayed
+@contextlib.contextmanager
+def locked(root: Root) -> Iterator[Store]:
+    """Lock a root, and yield its store, which has the decisions of the file. Raises as `root_store.lock` does."""
+    with root_store.lock(root):
+        store = open_store(root)
+        reconcile(root, store)
+        yield store
 
 
 def lost(root: Root, store: Store) -> list[Entry]:
@@ -131,12 +135,12 @@ def lost(root: Root, store: Store) -> list[Entry]:
 
 def pinned_runs(root: Root, store: Store) -> list[str]:
     """Return the ids of pinned runs, also of those that only the file names as pinned."""
-    steps = [(one.name, one.kind, one.run) for one in read(root).values()]
-    names = {name for name, _, _ in steps}
+    entries = read(root)
     recorded = decision_log.decisions(store, (DecisionType.PIN, DecisionType.UNPIN))
-    steps += [(one.name, one.kind.value, one.run_id) for one in recorded if one.name not in names]
+    steps = [(one.kind, one.run) for one in entries.values()]
+    steps += [(one.kind.value, one.run_id) for one in recorded if one.name not in entries]
     found: dict[str, None] = {}
-    for _, kind, run_id in steps:
+    for kind, run_id in steps:
         if kind == DecisionType.PIN:
             found[run_id] = None
         elif kind == DecisionType.UNPIN:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import root_store
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.registry import decision_log, journal, versions
@@ -55,9 +54,7 @@ def _outputs(store: Store, run_id: str) -> tuple[tuple[str, ...], bool]:
 def unpin(root: Root, wanted: str, reason: str) -> str:
     """Undo a pin, record why, and return the run's id. Raises as `pin` does."""
     open_store(root, read_only=True)
-    with root_store.lock(root):
-        store = open_store(root)
-        journal.reconcile(root, store)
+    with journal.locked(root) as store:
         # ML Metadata does not contain these runs since a copy of it was restored.
         if wanted in [one.run for one in journal.lost(root, store) if one.kind == DecisionType.PIN]:
             journal.record_unpin(root, wanted, reason)
@@ -76,9 +73,7 @@ def _recorded(
     """Yield the run and the pinned runs; record the decision unless the block raises."""
     run_id = open_store(root, read_only=True).find_run(wanted)
     recorded = decision_log.common_properties(run_id, reason)
-    with root_store.lock(root):
-        store = open_store(root)
-        journal.reconcile(root, store)
+    with journal.locked(root) as store:
         yield run_id, decision_log.pinned(store)
         model = versions.output_of_type(store, run_id, versions.MODEL)
         MetadataWriter(root).record_decision(kind.value, run_id, recorded, {"model": model.id} if model else {})

@@ -7,15 +7,16 @@ the files of its model are missing.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from components.push import serving_dir
 from pipeline.core import file_digests
 from pipeline.core.errors import ExitCode, NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import properties, root_store
+from pipeline.metadata import properties
 from pipeline.metadata.run_properties import Scalar
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.types import Artifact, restore_hint
@@ -63,8 +64,7 @@ def promote(root: Root, wanted: str, reason: str, note: Callable[[str], None]) -
     """
     decision_log.common_properties(wanted, reason)
     open_store(root, read_only=True)
-    with root_store.lock(root):
-        store = _open(root, note)
+    with _locked(root, note) as store:
         run_id = store.find_run(wanted)
         model = _blessed_model(store, run_id)
         served = versions.served_push(root, versions.pushes(store, root))
@@ -84,8 +84,7 @@ def rollback(root: Root, reason: str, note: Callable[[str], None]) -> ServingCha
     """
     decision_log.common_properties("", reason)
     open_store(root, read_only=True)
-    with root_store.lock(root):
-        store = _open(root, note)
+    with _locked(root, note) as store:
         pushes = versions.pushes(store, root)
         served = versions.served_push(root, pushes)
         if served is None:
@@ -106,14 +105,14 @@ def rollback(root: Root, reason: str, note: Callable[[str], None]) -> ServingCha
         return _decide(root, store, DecisionType.ROLLBACK, *found, served, reason)
 
 
-def _open(root: Root, note: Callable[[str], None]) -> Store:
-    """Open the store, and carry out or cancel interrupted decisions."""
-    store = open_store(root)
-    journal.reconcile(root, store)
-    superseded.rebuild(root, store)
-    for record in decision_log.open_decisions(store):
-        note(_finish(root, store, record))
-    return store
+@contextlib.contextmanager
+def _locked(root: Root, note: Callable[[str], None]) -> Iterator[Store]:
+    """Lock a root, carry out or cancel interrupted decisions, and yield its store."""
+    with journal.locked(root) as store:
+        superseded.rebuild(root, store)
+        for record in decision_log.open_decisions(store):
+            note(_finish(root, store, record))
+        yield store
 
 
 def _blessed_model(store: Store, run_id: str) -> Artifact:

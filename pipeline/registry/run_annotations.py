@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pipeline.core.errors import UsageError
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import root_store
 from pipeline.metadata.store import Store, open_store
 from pipeline.registry import decision_log
 from pipeline.registry.decision_log import DecisionType
@@ -79,9 +78,7 @@ def _record(root: Root, wanted: str, needed: _Needed) -> tuple[str, Annotation]:
     from pipeline.registry import journal
 
     run_id = open_store(root, read_only=True).find_run(wanted)
-    with root_store.lock(root):
-        store = open_store(root)
-        journal.reconcile(root, store)
+    with journal.locked(root) as store:
         writer = MetadataWriter(root)
         for kind, text in needed(of_runs(store).get(run_id, Annotation())):
             writer.record_decision(kind.value, run_id, decision_log.common_properties(run_id, text, optional=True), {})

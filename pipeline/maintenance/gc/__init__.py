@@ -10,7 +10,6 @@ from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
 from pipeline.maintenance.gc import collect
 from pipeline.maintenance.gc.collect import Collected
-from pipeline.metadata import root_store
 from pipeline.metadata.store import open_store
 from pipeline.registry import journal
 from pipeline_config import RetentionConfig
@@ -39,7 +38,5 @@ def apply(pipeline: Pipeline, root: Root, policy: RetentionConfig) -> Collected:
       OSError: something cannot be deleted.
     """
     open_store(root, read_only=True)
-    with root_store.lock(root):
-        store = open_store(root)
-        journal.reconcile(root, store)
+    with journal.locked(root) as store:
         return collect.delete(root, store, collect.plan(pipeline, root, store, policy))
