@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 
-from components.push import serving_dir
 from pipeline.core.errors import SaeError
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import backup, properties, sqlite
@@ -53,11 +52,8 @@ def restore(root: Root, wanted: str) -> RestoredStore:
     MetadataWriter(root).carry_over(changed)
     replayed = journal.reconcile(root, store)
     superseded.rebuild(root, store)
-    newest = serving_dir.newest_version(root.serving)
-    is_unknown = newest is not None and versions.served_push(root, versions.pushes(store, root)) is None
-    return RestoredStore(
-        restored, replayed, tuple(journal.lost(root, store)), int(newest.name) if newest and is_unknown else 0
-    )
+    unknown = versions.unknown_version(root, versions.pushes(store, root))
+    return RestoredStore(restored, replayed, tuple(journal.lost(root, store)), int(unknown.name) if unknown else 0)
 
 
 def _save(root: Root) -> list[Artifact]:

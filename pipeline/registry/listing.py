@@ -8,7 +8,7 @@ import enum
 from collections.abc import Mapping, Sequence
 
 from components.evaluation.metrics import Metric
-from components.push import decision, serving_dir
+from components.push import decision
 from pipeline.core.pipeline_root import Root
 from pipeline.core.serialization import INLINE
 from pipeline.metadata.run_properties import headline_of
@@ -143,7 +143,7 @@ def list_models(
         )
 
     earlier = next(versions.rollback_targets(pushes, served, rolled_back), None) if served else None
-    newest = serving_dir.newest_version(root.serving)
+    unknown = versions.unknown_version(root, pushes)
     return Models(
         models=tuple(map(row, listed)),
         decisions=tuple(
@@ -155,7 +155,7 @@ def list_models(
         total=len(pushes),
         served=row(served) if served else None,
         back_to=earlier.version if earlier else 0,
-        unknown=int(newest.name) if newest and not served else 0,
+        unknown=int(unknown.name) if unknown else 0,
     )
 
 

@@ -67,6 +67,11 @@ def served_push(root: Root, known: Collection[Push]) -> Push | None:
     return next((push for push in known if push.version == number), None)
 
 
+def unknown_version(root: Root, known: Collection[Push]) -> pathlib.Path | None:
+    """Return the folder of the served version if its push is not in `known`; else None."""
+    return None if served_push(root, known) else serving_dir.newest_version(root.serving)
+
+
 def find_served_push(store: Store, root: Root) -> Push | None:
     """Return the push of the served version as `served_push` does; look among the newest artifacts first."""
     newest = serving_dir.newest_version(root.serving)

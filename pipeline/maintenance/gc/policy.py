@@ -5,10 +5,8 @@ from __future__ import annotations
 import dataclasses
 import enum
 import itertools
-import pathlib
 from collections.abc import Iterator, Sequence
 
-from components.push import serving_dir
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.maintenance.fsck import missing_rows
@@ -106,16 +104,11 @@ def _kept_pushes(
 
 def _served_by_bytes(root: Root, store: Store, pushes: Sequence[Push]) -> Iterator[str]:
     """Yield the runs that made or reused the served model, if ML Metadata does not contain its push."""
-    if (newest := unknown_version(root, pushes)) is None:
+    if (newest := versions.unknown_version(root, pushes)) is None:
         return
     for model in store.artifacts_of_type(versions.MODEL):
         if versions.has_bytes_of(newest, model):
             yield from filter(None, (store.owner(one).run for one in store.makers(model.id)))
-
-
-def unknown_version(root: Root, pushes: Sequence[Push]) -> pathlib.Path | None:
-    """Return the folder of the served version if ML Metadata does not contain its push; else None."""
-    return None if versions.served_push(root, pushes) else serving_dir.newest_version(root.serving)
 
 
 def contradictions(root: Root, store: Store, pushes: Sequence[Push]) -> tuple[str, ...]:
@@ -131,7 +124,7 @@ def contradictions(root: Root, store: Store, pushes: Sequence[Push]) -> tuple[st
         return ()
     found = [f"{one}, but ML Metadata does not contain that run" for one in journal.lost(root, store)
              if one.kind == DecisionType.PIN]  # fmt: skip
-    if newest := unknown_version(root, pushes):
+    if newest := versions.unknown_version(root, pushes):
         found.append(f"version {newest.name} is served, but ML Metadata does not contain its push")
     return tuple(found)
 
