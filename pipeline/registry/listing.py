@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from components.evaluation.metrics import Metric
 from components.push import decision
@@ -13,7 +13,9 @@ from pipeline.core.pipeline_root import Root
 from pipeline.core.serialization import INLINE
 from pipeline.metadata.run_properties import headline_of
 from pipeline.metadata.store import Store
+from pipeline.metadata.types import Maker, Owner
 from pipeline.registry import decision_log, versions
+from pipeline.registry.decision_log import DecisionRecord
 from pipeline.registry.versions import Push
 
 
@@ -111,23 +113,49 @@ def list_models(
       limit: maximum number of versions; None: all.
     """
     decisions = decision_log.decisions(store, decision_log.ON_MODELS)
-    by_execution = {record.execution: record for record in decisions}
     # A version may have several pushes: the later ones found it served already.
     pushes = list({push.version: push for push in versions.pushes(store, root)}.values())
     served = versions.served_push(root, pushes)
-    rolled_back = decision_log.rolled_back(store)
-    pinned = decision_log.pinned(store)
     listed = pushes[start : None if limit is None else start + limit]
-    makers = _makers(store, [*listed, *([served] if served else [])])
-    gate_reasons = _gate_reasons(store, makers)
+    rows = _rows(store, root, headlines, {*listed, *([served] if served else [])}, served, decisions)
+    targets = versions.rollback_targets(pushes, served, decision_log.rolled_back(store))
+    earlier = next(targets, None) if served else None
+    unknown = versions.unknown_version(root, pushes)
+    return Models(
+        models=tuple(rows[push] for push in listed),
+        decisions=tuple(
+            DecisionRow(
+                one.kind.past, one.run_id, one.when, one.who, one.reason, one.carried_out, one.open, one.cancelled
+            )
+            for one in reversed(decisions)
+        ),
+        total=len(pushes),
+        served=rows[served] if served else None,
+        back_to=earlier.version if earlier else 0,
+        unknown=int(unknown.name) if unknown else 0,
+    )
 
-    def row(push: Push) -> ModelRow:
-        execution = makers.get(push.artifact, 0)
-        run = store.owner(execution).run if execution else ""
+
+def _rows(
+    store: Store,
+    root: Root,
+    headlines: Sequence[Metric],
+    pushes: Collection[Push],
+    served: Push | None,
+    decisions: Iterable[DecisionRecord],
+) -> dict[Push, ModelRow]:
+    makers = store.makers_of(store.artifacts_by_id([push.artifact for push in pushes]))
+    gate_reasons = _gate_reasons(store, {maker.execution for maker in makers.values()})
+    by_execution = {record.execution: record for record in decisions}
+    rolled_back, pinned = decision_log.rolled_back(store), decision_log.pinned(store)
+    rows = {}
+    for push in pushes:
+        maker = makers.get(push.artifact, Maker(0, "", Owner()))
+        run = maker.owner.run
         metrics = headline_of(store.run_properties(run)).metrics if run else {}
-        record = by_execution.get(execution)
+        record = by_execution.get(maker.execution)
         exists = (root.serving / str(push.version)).is_dir()
-        return ModelRow(
+        rows[push] = ModelRow(
             version=push.version,
             artifact=push.artifact,
             state=VersionState.SERVED if push == served else VersionState.KEPT if exists else VersionState.DELETED,
@@ -136,38 +164,17 @@ def list_models(
             metrics={one.run_key: metrics.get(one.run_key) for one in headlines},
             model=push.model,
             how=record.kind.past if record else "pushed",
-            reason=record.reason if record else gate_reasons.get(execution, ""),
+            reason=record.reason if record else gate_reasons.get(maker.execution, ""),
             who=record.who if record else "",
             withdrawn=push.model in rolled_back,
             pinned=run in pinned,
         )
-
-    earlier = next(versions.rollback_targets(pushes, served, rolled_back), None) if served else None
-    unknown = versions.unknown_version(root, pushes)
-    return Models(
-        models=tuple(map(row, listed)),
-        decisions=tuple(
-            DecisionRow(
-                one.kind.past, one.run_id, one.when, one.who, one.reason, one.carried_out, one.open, one.cancelled
-            )
-            for one in reversed(decisions)
-        ),
-        total=len(pushes),
-        served=row(served) if served else None,
-        back_to=earlier.version if earlier else 0,
-        unknown=int(unknown.name) if unknown else 0,
-    )
+    return rows
 
 
-def _makers(store: Store, pushes: list[Push]) -> dict[int, int]:
-    """Return the first execution that wrote each pushed model; later ones were cached."""
-    wrote = [event for event in store.events_of_artifacts([push.artifact for push in pushes]) if event.wrote]
-    return {event.artifact: event.execution for event in sorted(wrote, key=lambda event: -event.execution)}
-
-
-def _gate_reasons(store: Store, makers: Mapping[int, int]) -> dict[int, str]:
+def _gate_reasons(store: Store, executions: Collection[int]) -> dict[int, str]:
     """Return the push gate's reason, by the execution that pushed the model: a property of one of its inputs."""
-    read = [event for event in store.events_of_executions(sorted(set(makers.values()))) if not event.wrote]
+    read = [event for event in store.events_of_executions(executions) if not event.wrote]
     artifacts = store.artifacts_by_id(sorted({event.artifact for event in read}))
     reasons = {one.id: str(one.properties[decision.REASON]) for one in artifacts if decision.REASON in one.properties}
     return {event.execution: reasons[event.artifact] for event in read if event.artifact in reasons}
