@@ -11,12 +11,11 @@ from pipeline.core import file_digests
 from pipeline.core.pipeline_root import Root
 from pipeline.maintenance.fsck import files
 from pipeline.maintenance.fsck.findings import Checked, Finding, FindingKind
-from pipeline.metadata.properties import EARLIER_FILES, FILES
+from pipeline.metadata.properties import FILES
 from pipeline.metadata.store import Store
 from pipeline.registry import superseded, versions
 from pipeline.registry.versions import Push
 
-_MODEL_INPUT = "model"  # key under which a Pusher reads what it pushes
 _SERVED = files.Messages("has other bytes than in the pushed model", "is not in the pushed model")
 
 
@@ -60,7 +59,7 @@ def superseded_list(root: Root, store: Store) -> Iterator[Finding]:
 
 def _compare(folder: pathlib.Path, push: Push, is_served: bool, store: Store, checked: Checked) -> Iterator[Finding]:
     try:
-        pushed = _pushed_files(push.artifact, store, folder)
+        pushed = _pushed_files(push, store, folder)
     except (ValueError, OSError) as error:
         sentence = f"{folder} cannot be compared with the pushed model: {error}"
         yield Finding(FindingKind.UNVERIFIED, sentence, str(folder), push.artifact)
@@ -71,23 +70,19 @@ def _compare(folder: pathlib.Path, push: Push, is_served: bool, store: Store, ch
         yield dataclasses.replace(fault, kind=kind, artifact=push.artifact)
 
 
-def _pushed_files(artifact_id: int, store: Store, version: pathlib.Path) -> file_digests.Files:
-    """Return the files of the pushed model, by their names in the version. Raises `ValueError` or `OSError`.
-
-    Cached executions read the same content, so the first execution that has the model is enough.
-    """
-    model = next((store.inputs(execution).get(_MODEL_INPUT) for execution in store.makers(artifact_id)), None)
-    if model is None:
+def _pushed_files(push: Push, store: Store, version: pathlib.Path) -> file_digests.Files:
+    """Return the files of the pushed model, by their names in the version. Raises `ValueError` or `OSError`."""
+    known = versions.run_and_model(store, push)
+    if known is None:
         raise ValueError("ML Metadata does not contain that model")
-    folder = f"{serving_dir.MODEL}/"
+    _, model = known
     if FILES in model.properties:
-        recorded = files.recorded_files(model.properties)
-        found = {name[len(folder) :]: state for name, state in recorded.items() if name.startswith(folder)}
-        if EARLIER_FILES in model.properties:  # the model may have been pushed before it was restored with other bytes
+        files.recorded_files(model.properties)  # checks them
+        found, *earlier = versions.served_files(model)
+        if earlier:  # the model may have been pushed before it was restored with other bytes
             held = file_digests.of_folder(version).items()
             found = max(
-                versions.served_files(model),
-                key=lambda one: sum((name, state.digest) in held for name, state in one.items()),
+                (found, *earlier), key=lambda one: sum((name, state.digest) in held for name, state in one.items())
             )
     else:
         found = file_digests.scan(pathlib.Path(model.uri) / serving_dir.MODEL)
