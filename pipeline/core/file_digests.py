@@ -115,5 +115,5 @@ def from_text(text: str) -> Files:
     try:
         return {str(name): FileState(int(size), int(mtime), str(digest)) for name, (size, mtime, digest)
                 in json_text.parse(text).items()}  # fmt: skip
-    except (AttributeError, TypeError) as error:
+    except (AttributeError, OverflowError, TypeError) as error:
         raise ValueError(f"no list of files: {text[:60]!r}") from error

@@ -81,7 +81,7 @@ class Artifact:
         """Its files as published; None if they were not recorded."""
         try:
             return file_digests.from_text(str(self.properties[names.FILES]))
-        except (KeyError, ValueError, TypeError):
+        except (KeyError, ValueError):
             return None
 
     @property
@@ -229,7 +229,7 @@ def json_of(value: object, kind: type[T]) -> T:
     """Parse a property that contains JSON; return an empty `kind` if the value is of another type or no JSON."""
     try:
         found = json_text.parse(str(value))
-    except (ValueError, RecursionError):
+    except ValueError:
         return kind()
     return found if isinstance(found, kind) else kind()
 

@@ -206,7 +206,7 @@ def test_files_are_stored_as_json_sorted_by_name():
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[]", "5", "null", '{"a": 1}', '{"a": [1, 2]}', '{"a": [1, 2, "x", 4]}', '{"a": ["x", 2, "d"]}',
-     '{"a": [null, 2, "d"]}'],
+     '{"a": [null, 2, "d"]}', '{"a": [Infinity, 2, "d"]}'],
 )  # fmt: skip
 def test_text_that_is_not_a_list_of_files_is_refused(text):
     with pytest.raises(ValueError, match=r"."):
