@@ -139,22 +139,20 @@ def plan(
     contradictions = retention.contradictions(root, store, pushes)
     orphaned = () if contradictions or is_written else _orphaned(root, store, uris)
     leftovers = tuple(_left_over(root, orphaned, is_written))
-    pushed = {push.version for push in pushes}
-    served = serving_dir.versions(root.serving)
+    pushed = {push.version for push in pushes}.intersection(serving_dir.versions(root.serving))
     while True:
         kept_ids = set().union(*(of_run[run.id] for run in kept.runs))
         victims = [one for one in candidates if one.marked or one.id not in kept_ids]
-        deleted_versions = [one for one in served if one in pushed and one not in kept.versions]
+        deleted_versions = sorted(pushed - kept.versions)
         freed = collections.Counter[str]()
         for one in victims:
             freed.update(sizes[one.id])
-        for version in deleted_versions:
-            freed[root.serving.name] += _size(root.serving / str(version))
+        freed[root.serving.name] += sum(_size(root.serving / str(version)) for version in deleted_versions)
         for folder in leftovers:
             place = pathlib.Path(folder.path).relative_to(root.path)
             freed[place.parts[0] if place.parts[0] in before else _ROOT_FILES] += folder.bytes
         fewer = retention.without_oldest(kept)
-        size = sum(before.values()) - sum(freed.values())
+        size = sum(before.values()) - freed.total()
         if fewer is None or not policy.max_mib or size <= policy.max_mib * _MIB:
             break
         kept = fewer
@@ -163,13 +161,12 @@ def plan(
         root=str(root.path),
         deleted=False,
         bytes=sum(before.values()),
-        freed=sum(freed.values()),
+        freed=freed.total(),
         limit=policy.max_mib * _MIB,
         directories=tuple(Directory(name, size, freed[name]) for name, size in before.items()),
         kept=kept.runs,
         artifacts=tuple(
-            dataclasses.replace(one, run=runs.get(one.id, ""), bytes=sum(sizes[one.id].values()))
-            for one in sorted(victims, key=lambda one: one.id)
+            dataclasses.replace(one, run=runs.get(one.id, ""), bytes=sum(sizes[one.id].values())) for one in victims
         ),
         versions=tuple(deleted_versions),
         left_over=leftovers,
