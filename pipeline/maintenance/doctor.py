@@ -158,7 +158,8 @@ def processor() -> Check:
         text = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return Check("processor", True, platform.machine())
-    flags = set(re.search(r"^flags\s*:(.*)$", text, re.MULTILINE).group(1).split()) if "flags" in text else set()  # type: ignore[union-attr]
+    match = re.search(r"^flags\s*:(.*)$", text, re.MULTILINE)
+    flags = match.group(1).split() if match else []
     found = [flag for flag in wanted if flag in flags]
     if platform.machine() == "x86_64" and "avx" not in flags:
         return Check("processor", False, "no AVX", "TensorFlow needs a processor with AVX: use another machine")
@@ -184,6 +185,7 @@ def root(place: Root, metadata: str = "") -> Check:
     """Check that the root has a known format, is writable and can be locked, and that its store answers."""
     try:
         place.check_path()
+        dataset = place.dataset()
     except SaeError as error:
         return Check("root", False, str(place.path), str(error), error.exit_code)
     if not place.path.exists():
@@ -191,10 +193,6 @@ def root(place: Root, metadata: str = "") -> Check:
         if not (existing.is_dir() and os.access(existing, os.W_OK)):
             return Check("root", False, f"{existing} is not a writable folder", "choose another root with --root")
         return _store(place, metadata, f"{place.path} does not exist yet; the first run creates it")
-    try:
-        dataset = place.dataset()
-    except SaeError as error:
-        return Check("root", False, str(place.path), str(error), error.exit_code)
     if refused := place.refused():
         return Check("root", False, str(place.path), refused)
     try:
