@@ -61,7 +61,7 @@ def _save(root: Root) -> list[Artifact]:
 
     Do nothing if the store is missing or damaged.
     """
-    if root.metadata.exists() and not sqlite.check(root.metadata):
+    if not sqlite.check(root.metadata):
         try:
             store = open_store(root, read_only=True)
             journal.record(root, store)

@@ -179,9 +179,9 @@ def _run_ids(path: pathlib.Path) -> list[str]:
 
 
 def _known_runs(root: Root) -> set[str]:
-    """Return the ids of the root's runs, from their manifests and from the store unless it is damaged."""
+    """Return the ids of the root's runs, from their manifests and from the store unless it is missing or damaged."""
     runs = {path.stem for path in root.manifests.glob("*.json")}
-    if root.metadata.exists() and not sqlite.check(root.metadata):
+    if not sqlite.check(root.metadata):
         try:
             runs.update(_run_ids(root.metadata))
         except SaeError as error:

@@ -121,7 +121,10 @@ def in_child(function: Callable[..., object], *arguments: Any) -> str:
 
 
 def check(path: pathlib.Path) -> str:
-    """Roll back what a killed writer left, then return SQLite's description of the damage; empty if there is none."""
+    """Roll back what a killed writer left, then return SQLite's description of the damage; empty if there is none.
+
+    A missing file is damage.
+    """
     try:
         with contextlib.closing(_connect(path, "rw")) as database:
             _check(database)
