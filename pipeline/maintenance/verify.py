@@ -62,7 +62,7 @@ class ArtifactComparison:
     verdict: ArtifactVerdict
     recorded: str
     again: str
-    difference: str = ""
+    difference: str
 
 
 @dataclasses.dataclass(frozen=True)

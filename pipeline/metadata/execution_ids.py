@@ -13,8 +13,6 @@ from pipeline.core.pipeline_root import Root
 from pipeline.metadata import root_store
 from pipeline.metadata.store import Store
 
-_TABLE = "Execution"  # of ML Metadata
-
 
 def reserve(root: Root, store: Store) -> None:
     """Let the store assign only ids of executions that no folder of the root has in its name.
@@ -30,7 +28,7 @@ def reserve(root: Root, store: Store) -> None:
     highest = max((number for number in _in_names(root) if number <= found.largest_id), default=0)
     if highest <= store.newest_execution():
         return
-    if reason := found.raise_last_ids({_TABLE: highest}):
+    if reason := found.raise_last_ids({"Execution": highest}):
         raise UnavailableError(
             f"{found.name} cannot be written ({reason}): without it, a run would overwrite folders of execution "
             f"{highest} and others, which ML Metadata does not contain"

@@ -70,13 +70,13 @@ class DecisionRecord:
     reason: str
     who: str
     when: datetime.datetime | None
-    model: str = ""
-    replaced: str = ""
-    replaced_version: int = 0
-    carried_out: bool = True
-    open: bool = False
-    cancelled: str = ""
-    name: str = ""
+    model: str
+    replaced: str
+    replaced_version: int
+    carried_out: bool
+    open: bool
+    cancelled: str
+    name: str
 
     def __str__(self) -> str:
         return f"run {self.run_id}, {self.kind.past} for {self.reason!r}"

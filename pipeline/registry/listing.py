@@ -76,8 +76,8 @@ class DecisionRow:
     who: str
     reason: str
     carried_out: bool
-    open: bool = False
-    cancelled: str = ""
+    open: bool
+    cancelled: str
 
 
 @dataclasses.dataclass(frozen=True)

@@ -56,7 +56,7 @@ class Victim:
     run: str
     path: str
     bytes: int
-    marked: bool = False
+    marked: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,8 +104,8 @@ class Collected:
     artifacts: tuple[Victim, ...]
     versions: tuple[int, ...]
     left_over: tuple[LeftOver, ...]
-    contradictions: tuple[str, ...] = ()
-    newest: int = 0
+    contradictions: tuple[str, ...]
+    newest: int
 
     def reason_text(self, reason: Reason) -> str:
         """Return why a run is kept, in words."""
