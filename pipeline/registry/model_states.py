@@ -13,7 +13,7 @@ from components import int64
 from components.push import serving_dir
 from pipeline.metadata.properties import PUSHED_MODEL
 from pipeline.metadata.store import Store
-from pipeline.metadata.types import Artifact, Event
+from pipeline.metadata.types import Artifact
 from pipeline.registry.versions import MODEL, MODEL_BLESSING
 
 _BLESSED, _ABOUT = "blessed", "current_model_id"  # properties that TFX's Evaluator sets
@@ -112,7 +112,8 @@ def list_states(store: Store, start: int = 0, limit: int | None = None) -> Model
 
 def _about(store: Store, models: Iterable[Artifact]) -> Mapping[int, list[Artifact]]:
     """Return what executions wrote that had read each model, newest first, by the model."""
-    read = [one for one in store.events_of_artifacts([model.id for model in models]) if _is_read(one)]
+    events = store.events_of_artifacts([model.id for model in models])
+    read = [one for one in events if not one.wrote and not one.key.startswith(_BASELINE)]
     written: dict[int, set[int]] = {}
     for event in store.events_of_executions({one.execution for one in read}):
         if event.wrote:
@@ -124,10 +125,6 @@ def _about(store: Store, models: Iterable[Artifact]) -> Mapping[int, list[Artifa
             if number in outputs and outputs[number].published and _is_about(outputs[number], event.artifact):
                 found.setdefault(event.artifact, set()).add(number)
     return {model: [outputs[number] for number in sorted(made, reverse=True)] for model, made in found.items()}
-
-
-def _is_read(event: Event) -> bool:
-    return not event.wrote and not event.key.startswith(_BASELINE)
 
 
 def _is_about(output: Artifact, model: int) -> bool:

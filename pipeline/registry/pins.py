@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata.store import Store, open_store
+from pipeline.metadata.store import open_store
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.registry import decision_log, journal, versions
 from pipeline.registry.decision_log import DecisionRecord, DecisionType
@@ -36,19 +36,14 @@ def pin(root: Root, wanted: str, reason: str) -> Pinned:
                 f"run {run_id} is pinned already: {pinned[run_id].reason!r}; undo it with "
                 f"`sae unpin {run_id} --reason TEXT`"
             )
-        deleted, are_others = _outputs(open_store(root, read_only=True), run_id)
-        if deleted and not are_others:
+        outputs = open_store(root, read_only=True).outputs_of_run(run_id)
+        deleted = tuple(f"{node}:{key}" for (node, key), output in outputs.items() if output.deleted)
+        if deleted and len(deleted) == len(outputs):
             raise NotFoundError(
                 f"nothing of run {run_id} is left to protect: `sae gc` deleted {', '.join(deleted)}; regenerate what "
                 f"you need with `sae restore {run_id}:{deleted[0]}`, then pin the run"
             )
     return Pinned(run_id, deleted)
-
-
-def _outputs(store: Store, run_id: str) -> tuple[tuple[str, ...], bool]:
-    """Return a run's outputs whose files `sae gc` deleted, as `NODE:KEY`; and whether there are others."""
-    outputs = {f"{node}:{key}": bool(one.deleted) for (node, key), one in store.outputs_of_run(run_id).items()}
-    return tuple(name for name, is_deleted in outputs.items() if is_deleted), not all(outputs.values())
 
 
 def unpin(root: Root, wanted: str, reason: str) -> str:
