@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components import atomic_file
-from pipeline.core import event_log, file_digests, pipeline_root
+from pipeline.core import event_log, file_digests
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import execution_ids, root_store, run_properties
 from pipeline.metadata import properties as names
-from pipeline.metadata.protobuf import artifact_of, properties_of
+from pipeline.metadata.protobuf import artifact_of, move_paths, properties_of
 from pipeline.metadata.store import Store
 
 _OUTPUT = (pb.Event.OUTPUT, pb.Event.DECLARED_OUTPUT)
@@ -102,10 +102,8 @@ class _Adoption:
         adopted.CopyFrom(execution)
         adopted.ClearField("id")
         adopted.type_id = self._type("execution", execution.type_id)
-        for values in (adopted.properties, adopted.custom_properties):
-            for value in values.values():
-                if value.WhichOneof("value") == "string_value":
-                    value.string_value = self._place(value.string_value)
+        for properties in (adopted.properties, adopted.custom_properties):
+            move_paths(properties, str(self._source.path), str(self._target.path))
         contexts = [self._context(one) for one in self._from.get_contexts_by_execution(execution.id)]
         if not new:
             self._put(adopted, known, contexts)
@@ -150,9 +148,6 @@ class _Adoption:
         made.type_id = self._type("artifact", artifact.type_id)
         made.uri = str(self._target.artifacts / place)
         return made
-
-    def _place(self, text: str) -> str:
-        return pipeline_root.moved_path(text, str(self._source.path), str(self._target.path))
 
     def _type(self, kind: str, number: int) -> int:
         """Return the id in the target of a type of the source; `kind`: `artifact`, `execution` or `context`."""

@@ -105,6 +105,13 @@ def set_properties(target: MutableMapping[str, pb.Value], properties: Mapping[st
             target[name].double_value = value
 
 
+def move_paths(properties: Mapping[str, pb.Value], old: str, new: str) -> None:
+    """Replace paths below the folder `old` in texts, as `moved_path` does."""
+    for value in properties.values():
+        if value.WhichOneof("value") == "string_value":
+            value.string_value = moved_path(value.string_value, old, new)
+
+
 def time_of(milliseconds: int) -> datetime.datetime | None:
     """Return a time of ML Metadata in UTC; None for 0 and for a time out of range."""
     try:

@@ -15,12 +15,12 @@ from collections.abc import Collection, Mapping, Sequence
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components import json_text
-from pipeline.core import file_digests, pipeline_root
+from pipeline.core import file_digests
 from pipeline.core.events import NodeState
-from pipeline.core.pipeline_root import Root
+from pipeline.core.pipeline_root import Root, moved_path
 from pipeline.metadata import node_key, root_store, run_properties
 from pipeline.metadata import properties as names
-from pipeline.metadata.protobuf import artifact_of, properties_of, set_properties
+from pipeline.metadata.protobuf import artifact_of, move_paths, properties_of, set_properties
 from pipeline.metadata.run_properties import Scalar
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import Artifact, Execution
@@ -423,8 +423,6 @@ def rewrite_moved_uris(root: Root) -> pathlib.Path | None:
 def _rewrite_uris(artifact: pb.Artifact, old: str, new: str) -> bool:
     """Replace paths below the old root, and return whether there were any."""
     before = artifact.SerializeToString(deterministic=True)
-    artifact.uri = pipeline_root.moved_path(artifact.uri, old, new)
-    for value in artifact.custom_properties.values():
-        if value.WhichOneof("value") == "string_value":
-            value.string_value = pipeline_root.moved_path(value.string_value, old, new)
+    artifact.uri = moved_path(artifact.uri, old, new)
+    move_paths(artifact.custom_properties, old, new)
     return bool(artifact.SerializeToString(deterministic=True) != before)
