@@ -11,7 +11,6 @@ import json
 import os
 import pathlib
 import shutil
-from collections.abc import Sequence
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
@@ -22,6 +21,7 @@ from pipeline.metadata import execution_ids, root_store, run_properties
 from pipeline.metadata import properties as names
 from pipeline.metadata.protobuf import artifact_of, move_paths, properties_of
 from pipeline.metadata.store import Store
+from pipeline.metadata.writer import put_execution
 
 _OUTPUT = (pb.Event.OUTPUT, pb.Event.DECLARED_OUTPUT)
 
@@ -106,22 +106,14 @@ class _Adoption:
             move_paths(properties, str(self._source.path), str(self._target.path))
         contexts = [self._context(one) for one in self._from.get_contexts_by_execution(execution.id)]
         if not new:
-            self._put(adopted, known, contexts)
+            put_execution(self._to, adopted, known, contexts)
             return
         adopted.last_known_state = pb.Execution.RUNNING  # its outputs are removed if this is interrupted
-        adopted.id = self._put(adopted, known, contexts)[0]
-        outputs = [(self._link(artifact, int(adopted.id)), event) for artifact, event in new]
+        adopted.id, _ = put_execution(self._to, adopted, known, contexts)
+        outputs = [(self._link(artifact, adopted.id), event) for artifact, event in new]
         adopted.last_known_state = pb.Execution.COMPLETE if is_cached else execution.last_known_state
-        _, made = self._put(adopted, outputs, contexts)
+        _, made = put_execution(self._to, adopted, outputs, contexts)
         self._artifacts.update(zip([artifact.id for artifact, _ in new], made, strict=True))
-
-    def _put(
-        self, execution: pb.Execution, pairs: Sequence[tuple[pb.Artifact, pb.Event]], contexts: Sequence[pb.Context]
-    ) -> tuple[int, list[int]]:
-        number, artifacts, _ = self._to.put_execution(
-            execution, pairs, contexts, reuse_context_if_already_exist=True, force_reuse_context=True
-        )
-        return int(number), list(artifacts)
 
     def _find(self, artifact: pb.Artifact) -> pb.Artifact | None:
         """Return the artifact of the target with the same content; None if it has none that is in use."""

@@ -12,6 +12,7 @@ import shutil
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 
+import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components import json_text
@@ -84,13 +85,7 @@ class MetadataWriter:
         execution.last_known_state = pb.Execution.CACHED
         used = cached.used
         by_id = {artifact.id: artifact for artifact in self._client.get_artifacts_by_id([one.id for one, _ in used])}
-        self._client.put_execution(
-            execution,
-            [(by_id[one.id], event) for one, event in used],
-            contexts,
-            reuse_context_if_already_exist=True,
-            force_reuse_context=True,
-        )
+        put_execution(self._client, execution, [(by_id[one.id], event) for one, event in used], contexts)
 
     def record_all_cached(self, pipeline: str, run_id: str, nodes: Sequence[CachedNode]) -> dict[str, int]:
         """Record cached executions of several nodes in a run, in three transactions, and return their ids by node.
@@ -336,14 +331,7 @@ class MetadataWriter:
             last_known_state=state,
         )
         set_properties(execution.custom_properties, properties)
-        execution_id, _, _ = self._client.put_execution(
-            execution,
-            pairs,
-            [context],
-            reuse_context_if_already_exist=True,
-            force_reuse_context=True,
-        )
-        return int(execution_id)
+        return put_execution(self._client, execution, pairs, [context])[0]
 
     def _context(self, kind: str, name: str, properties: Mapping[str, Scalar] | None = None) -> pb.Context:
         context = self._client.get_context_by_type_and_name(kind, name)
@@ -352,6 +340,19 @@ class MetadataWriter:
             set_properties(context.custom_properties, properties or {})
             [context.id] = self._client.put_contexts([context])
         return context
+
+
+def put_execution(
+    client: mlmd.MetadataStore,
+    execution: pb.Execution,
+    pairs: Sequence[tuple[pb.Artifact, pb.Event]],
+    contexts: Sequence[pb.Context],
+) -> tuple[int, list[int]]:
+    """Store an execution, with its artifacts and their events, in contexts that exist; return its id and theirs."""
+    number, artifacts, _ = client.put_execution(
+        execution, pairs, contexts, reuse_context_if_already_exist=True, force_reuse_context=True
+    )
+    return int(number), list(artifacts)
 
 
 def _contexts_of(pipeline: str, run_id: str, node: str) -> list[tuple[str, str]]:
