@@ -369,12 +369,18 @@ class Recorded:
         """Records a run in which these nodes were cached."""
         recorder = MetadataWriter(self.root)
         recorder.begin_run(PIPELINE.name, run_id, {})
+        for cached in self.cached_nodes(*assignments, names=names):
+            recorder.record_cached(PIPELINE.name, run_id, cached)
+
+    def cached_nodes(self, *assignments: str, names: Collection[str] = PIPELINE.names) -> list[CachedNode]:
+        """Returns what a run records of these nodes if all of them are cached."""
         made = self.decisions(*assignments)
+        nodes = []
         for name in names:
             one = made[name]
             inputs = {key: made[node].outputs[out] for key, (node, out) in PIPELINE.by_name[name].inputs.items()}
-            cached = CachedNode(name, one.key, one.execution_id, inputs, one.outputs, one.runtime_properties)
-            recorder.record_cached(PIPELINE.name, run_id, cached)
+            nodes.append(CachedNode(name, one.key, one.execution_id, inputs, one.outputs, one.runtime_properties))
+        return nodes
 
 
 def event(key: str, event_type: int) -> pb.Event:

@@ -367,16 +367,6 @@ class _KilledError(Exception):
     """Stands for the end of the process."""
 
 
-def _all_cached(recorded):
-    made = recorded.decisions()
-    nodes = []
-    for node in PIPELINE.nodes:
-        one = made[node.name]
-        inputs = {key: made[source].outputs[output] for key, (source, output) in node.inputs.items()}
-        nodes.append(CachedNode(node.name, one.key, one.execution_id, inputs, one.outputs, one.runtime_properties))
-    return nodes
-
-
 def _recorded_of(store, run_id):
     """Return what is recorded of a run's executions, without ids, names and times."""
     executions = store.get_executions_by_context(run_context(store)(run_id).id)
@@ -385,10 +375,10 @@ def _recorded_of(store, run_id):
         events = [
             (event.artifact_id, event.type, steps(event)) for event in store.get_events_by_execution_ids([one.id])
         ]
-        contexts = {(context.type, context.name) for context in store.get_contexts_by_execution(one.id)}
+        contexts = contexts_of(store, one.id) - {("pipeline_run", run_id)}
         custom = {name: protobuf.value_of(value) for name, value in one.custom_properties.items()}
         declared = {name: protobuf.value_of(value) for name, value in one.properties.items()}
-        found.append((one.type, one.last_known_state, declared, custom, events, contexts - {("pipeline_run", run_id)}))
+        found.append((one.type, one.last_known_state, declared, custom, events, contexts))
     return found
 
 
@@ -406,7 +396,7 @@ def test_hits_recorded_together_are_recorded_like_hits_one_by_one(recorded, reco
     recorded.replay("r2")
     separately, of_contexts = _recorded_of(store, "r2"), _artifacts_by_context(store, "r2")
     recorder.begin_run(PIPELINE.name, "r3", {})
-    recorder.record_all_cached(PIPELINE.name, "r3", _all_cached(recorded))
+    recorder.record_all_cached(PIPELINE.name, "r3", recorded.cached_nodes())
     assert len(separately) == len(PIPELINE.names)
     assert _recorded_of(store, "r3") == separately
     assert _artifacts_by_context(store, "r3") == of_contexts
@@ -430,7 +420,7 @@ def test_hits_whose_recording_was_interrupted_are_closed(recorded, recorder, sto
                 raise _KilledError
         return call(method, *arguments, **options)
 
-    nodes = _all_cached(recorded)
+    nodes = recorded.cached_nodes()
     recorded_store = root_store.of(recorded.root)
     missing = recorded_store.query(missing_rows.found)
     with monkeypatch.context() as patched:
