@@ -62,9 +62,7 @@ def promote(root: Root, wanted: str, reason: str, note: Callable[[str], None]) -
       LockedError: a run is in progress.
       UnavailableError: the model has no content digest: plain TFX made it.
     """
-    decision_log.common_properties(wanted, reason)
-    open_store(root, read_only=True)
-    with _locked(root, note) as store:
+    with _locked(root, reason, note) as store:
         run_id = store.find_run(wanted)
         model = _blessed_model(store, run_id)
         served = versions.served_push(root, versions.pushes(store, root))
@@ -82,9 +80,7 @@ def rollback(root: Root, reason: str, note: Callable[[str], None]) -> ServingCha
       LockedError: a run is in progress.
       UnavailableError: one of the models has no content digest: plain TFX pushed it.
     """
-    decision_log.common_properties("", reason)
-    open_store(root, read_only=True)
-    with _locked(root, note) as store:
+    with _locked(root, reason, note) as store:
         pushes = versions.pushes(store, root)
         served = versions.served_push(root, pushes)
         if served is None:
@@ -106,8 +102,10 @@ def rollback(root: Root, reason: str, note: Callable[[str], None]) -> ServingCha
 
 
 @contextlib.contextmanager
-def _locked(root: Root, note: Callable[[str], None]) -> Iterator[Store]:
-    """Lock a root, carry out or cancel interrupted decisions, and yield its store."""
+def _locked(root: Root, reason: str, note: Callable[[str], None]) -> Iterator[Store]:
+    """Check the reason, lock a root, carry out or cancel interrupted decisions, and yield its store."""
+    decision_log.common_properties("", reason)
+    open_store(root, read_only=True)
     with journal.locked(root) as store:
         superseded.rebuild(root, store)
         for record in decision_log.open_decisions(store):
