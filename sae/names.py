@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from pipeline.core.errors import NotFoundError
-from pipeline.core.text import closest
+from pipeline.core.text import closest, first_of
 
 Value = TypeVar("Value")
 _MOST = 40  # names that an error lists
@@ -48,5 +48,4 @@ class ByName(dict[str, Value]):
             return f"no {self._what} {name!r}: {self._of} has none"
         ends = [one for one in known if one.rpartition(".")[2] == name]  # of a setting without its section
         near = f"; did you mean {ends[0]}?" if ends else closest(str(name), known)
-        more = f" and {len(known) - _MOST} more" if len(known) > _MOST else ""
-        return f"no {self._what} {name!r} of {self._of}{near} (there are: {', '.join(known[:_MOST])}{more})"
+        return f"no {self._what} {name!r} of {self._of}{near} (there are: {first_of(known, _MOST)})"

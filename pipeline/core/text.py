@@ -119,6 +119,12 @@ def short_digest(digest: str, with_type: bool = False) -> str:
     return (form + colon if with_type else "") + digits[:_DIGITS]
 
 
+def first_of(words: Sequence[str], most: int, separator: str = ", ") -> str:
+    """Write the first of many words: `a, b and 3 more`."""
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return separator.join(words[:most]) + more
+
+
 def closest(word: str, known: Sequence[str], similarity: float = 0.5) -> str:
     """Write `; did you mean X?` for the known word closest to `word`, ignoring case; empty if none is close.
 

@@ -16,6 +16,7 @@ from pipeline.core import file_system, root_lock, tfx_versions
 from pipeline.core.errors import ExitCode, SaeError, UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.project import LOCK
+from pipeline.core.text import first_of
 from pipeline.definition.spec import DataLookup
 from pipeline.metadata import root_store
 from pipeline_config import Configuration, EngineConfig
@@ -112,8 +113,7 @@ def packages() -> Check:
         if installed not in versions:
             wrong.append(f"{name} {installed or 'missing'} (locked: {', '.join(sorted(versions)) or 'none'})")
     if wrong:
-        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        return Check("packages", False, "; ".join(wrong[:3]) + more, "install the locked versions with `make setup`")
+        return Check("packages", False, first_of(wrong, 3, "; "), "install the locked versions with `make setup`")
     return Check("packages", True, f"{len(locked)} packages as locked")
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
+from pipeline.core.text import first_of
 from pipeline.metadata import rows
 from pipeline.metadata.properties import CACHE, CONTENT_DIGEST, KEY, NODE, PIPELINE_RUN, RAW_DIGEST
 from pipeline.metadata.run_properties import START_PROPERTY
@@ -108,8 +109,7 @@ def _referred_to(opened: sqlite3.Connection) -> Iterator[str]:
         if other == "Artifact" and "Event" in by_table:
             query = "SELECT DISTINCT execution_id FROM Event WHERE artifact_id = ? ORDER BY execution_id"
             ids = [str(one) for [one] in opened.execute(query, (number,))]
-            more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
-            sentence += f"; named by executions {', '.join(ids[:_SHOWN])}{more}"
+            sentence += f"; named by executions {first_of(ids, _SHOWN)}"
         yield sentence
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from components import int64
 from pipeline.core import shell
 from pipeline.core.errors import NotFoundError
-from pipeline.core.text import closest
+from pipeline.core.text import closest, first_of
 
 LATEST = "latest"
 _BACK = re.compile(rf"{LATEST}(?:~([0-9]+))?")
@@ -42,9 +42,8 @@ def find_run(wanted: str, run_ids: Sequence[str]) -> str:
     if len(found) == 1:
         return found[0]
     if found:
-        shown = ", ".join(sorted(found)[:_SHOWN])
-        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        raise NotFoundError(f"run {wanted}: {len(found)} ids start with it: {shown}{more}; give more of the id")
+        shown = first_of(sorted(found), _SHOWN)
+        raise NotFoundError(f"run {wanted}: {len(found)} ids start with it: {shown}; give more of the id")
     if ":" in wanted and not any(":" in run_id for run_id in run_ids):  # ids of notebooks are times with colons
         find_run(wanted.partition(":")[0], run_ids)  # else these commands would fail as well
         run, node = map(shell.quoted, wanted.split(":")[:2])

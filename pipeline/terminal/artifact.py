@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.artifacts import types
 from pipeline.artifacts.sections import Preview
-from pipeline.core.text import bytes_text, counted, escaped, short_digest, when_text
+from pipeline.core.text import bytes_text, counted, escaped, first_of, short_digest, when_text
 from pipeline.inspection.views import (
     UNFINISHED_STATES,
     ArtifactDetails,
@@ -140,11 +140,7 @@ def _by_node(uses: Sequence[ExecutionUse]) -> list[list[Cell | str]]:
     runs: dict[tuple[str, str], list[str]] = {}
     for use in uses:
         runs.setdefault((_name(use), use.key), []).append(use.run)
-    rows: list[list[Cell | str]] = []
-    for (node, key), found in runs.items():
-        more = len(found) - _MAX_RUNS
-        rows.append([node, key, ", ".join(found[:_MAX_RUNS]) + (f" and {more} more" if more > 0 else "")])
-    return rows
+    return [[node, key, first_of(found, _MAX_RUNS)] for (node, key), found in runs.items()]
 
 
 def list_text(screen: Screen, rows: Sequence[ArtifactRow]) -> str:

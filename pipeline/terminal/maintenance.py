@@ -6,7 +6,7 @@ import collections
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.core.text import bytes_text, counted, escaped
+from pipeline.core.text import bytes_text, counted, escaped, first_of
 from pipeline.metadata.types import restore_hint
 
 if TYPE_CHECKING:
@@ -149,8 +149,7 @@ def restore_metadata(result: RestoredStore) -> str:
     if found.kept:
         lines.append(f"the previous store is now {found.kept}")
     if found.lost:
-        more = f" and {len(found.lost) - _MAX_RUNS} more" if len(found.lost) > _MAX_RUNS else ""
-        lines.append(f"lost {counted(len(found.lost), 'run')} made since: {', '.join(found.lost[:_MAX_RUNS])}{more}")
+        lines.append(f"lost {counted(len(found.lost), 'run')} made since: {first_of(found.lost, _MAX_RUNS)}")
         lines.append("`sae fsck` lists their artifacts as orphaned; `sae run` regenerates what it needs")
     lines += [f"decision made since, recorded again: {one}" for one in result.replayed]
     lines += [f"decision lost, because the copy does not contain its run: {one}" for one in result.lost]
