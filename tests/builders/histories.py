@@ -17,11 +17,6 @@ from tests.builders.roots import Recorded, Writer
 DATA = PIPELINE.names[:6]
 
 
-@pytest.fixture
-def recorded(tmp_path):
-    return Recorded(tmp_path)
-
-
 def nightly(recorded: Recorded, run_id: str, seed: int, blessed: bool = True, state: str = "succeeded") -> None:
     """A run that makes a model of its own from the data that the first one read."""
     names = [name for name in PIPELINE.names if not (name in DATA and recorded.store().run_ids())]

@@ -1,10 +1,19 @@
-"""The command in the process of a test."""
+"""What the tests of the pipeline share."""
 
 from __future__ import annotations
+
+import pathlib
 
 import pytest
 
 from pipeline import cli
+from tests.builders.roots import Recorded
+
+
+@pytest.fixture
+def recorded(tmp_path: pathlib.Path) -> Recorded:
+    """Return a root in which runs are recorded without being executed."""
+    return Recorded(tmp_path)
 
 
 @pytest.fixture

@@ -15,15 +15,10 @@ from pipeline.metadata.store import open_store
 from pipeline.provenance import manifest, packages, source_code
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal import why
-from tests.builders.roots import STATE, Recorded, tree
+from tests.builders.roots import STATE, tree
 from tests.pipeline.provenance.test_manifest import RECORDED
 
 TO_TRAINER = ("ExampleGen", "SchemaGen", "Transform", "Trainer")  # the others take as long to record, each
-
-
-@pytest.fixture
-def recorded(tmp_path):
-    return Recorded(tmp_path)
 
 
 def explained(recorded, run_id, node):

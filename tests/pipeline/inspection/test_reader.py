@@ -29,11 +29,6 @@ from pipeline.terminal.table import Screen
 from tests.builders.roots import METRICS, STATE, Recorded, Writer, event, set_properties, tree
 
 
-@pytest.fixture
-def recorded(tmp_path):
-    return Recorded(tmp_path)
-
-
 @pytest.fixture(scope="module")
 def one_run(tmp_path_factory):
     """A root with one run, and a reader of it; tests only read them."""

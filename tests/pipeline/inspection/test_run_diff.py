@@ -19,13 +19,8 @@ from pipeline.inspection.run_diff import (
 )
 from pipeline.provenance import manifest
 from pipeline.sparse_autoencoder.definition import PIPELINE
-from tests.builders.roots import METRICS, Recorded
+from tests.builders.roots import METRICS
 from tests.pipeline.provenance.test_manifest import RECORDED, changed
-
-
-@pytest.fixture
-def recorded(tmp_path):
-    return Recorded(tmp_path)
 
 
 def compared(recorded, *run_ids, metadata=None):

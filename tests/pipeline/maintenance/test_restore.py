@@ -23,11 +23,11 @@ from pipeline.registry import promotion
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline_config import RetentionConfig
 from tests import metadata_stores
-from tests.builders.histories import four, made_once, recorded
+from tests.builders.histories import four, made_once
 from tests.builders.roots import change_bytes, set_properties, tree, write
 from tests.pipeline.provenance.test_manifest import RECORDED
 
-__all__ = ["four", "made_once", "recorded"]
+__all__ = ["four", "made_once"]
 
 
 @pytest.fixture

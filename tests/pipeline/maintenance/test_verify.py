@@ -17,11 +17,6 @@ from tests.builders.roots import Recorded
 from tests.pipeline.provenance.test_manifest import RECORDED
 
 
-@pytest.fixture
-def recorded(tmp_path: pathlib.Path) -> Recorded:
-    return Recorded(tmp_path)
-
-
 def check(recorded: Recorded, node: str = "") -> SaeError:
     with pytest.raises(SaeError) as raised:
         verify.verify(PIPELINE, recorded.root, "r1", node, print, print)

@@ -15,12 +15,7 @@ from pipeline.metadata.sources import connect_read_only
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.writer import rewrite_moved_uris
 from pipeline.terminal import maintenance as maintenance_text
-from tests.builders.roots import Recorded, Writer, tree
-
-
-@pytest.fixture
-def recorded(tmp_path):
-    return Recorded(tmp_path)
+from tests.builders.roots import Writer, tree
 
 
 def names(root):

@@ -14,11 +14,6 @@ from pipeline.orchestration import run
 from tests.builders.roots import STATE, Recorded
 
 
-@pytest.fixture
-def recorded(tmp_path):
-    return Recorded(tmp_path)
-
-
 def next_id(recorded):
     return recorded.writer.execution("later", "Trainer", STATE.COMPLETE)
 

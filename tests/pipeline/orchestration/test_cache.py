@@ -21,14 +21,9 @@ from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration.cache import CacheVerdict
 from pipeline.sparse_autoencoder.definition import PIPELINE, PUSHER
 from tests.builders import roots
-from tests.builders.roots import STATE, Recorded, change_bytes, tree
+from tests.builders.roots import STATE, change_bytes, tree
 
 RUN, CACHED, DEPENDS = CacheVerdict.RUN, CacheVerdict.CACHED, CacheVerdict.DEPENDS
-
-
-@pytest.fixture
-def recorded(tmp_path):
-    return Recorded(tmp_path)
 
 
 @pytest.fixture

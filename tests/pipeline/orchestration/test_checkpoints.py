@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import os
 
-import pytest
-
 from components.model import checkpoints as of_node
 from pipeline.orchestration import checkpoints
 from pipeline.sparse_autoencoder.definition import PIPELINE
-from tests.builders.roots import Recorded
-
-
-@pytest.fixture
-def recorded(tmp_path):
-    return Recorded(tmp_path)
 
 
 def put(root, key, when):

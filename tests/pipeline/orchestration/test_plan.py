@@ -23,7 +23,7 @@ from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal import plan as text
 from pipeline_config import EngineConfig
 from tests import PROJECT
-from tests.builders.roots import Recorded, change_bytes, tree
+from tests.builders.roots import change_bytes, tree
 
 HEAVY = ("tensorflow", "tfx", "apache_beam", "tensorflow_datasets")
 # Each takes longer to import than a plan takes.
@@ -35,11 +35,6 @@ def environment(tmp_path, monkeypatch):
     for name in ("SAE_ROOT", "TFDS_DATA_DIR", *numeric_variables.ignored(os.environ, EngineConfig())):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-
-
-@pytest.fixture
-def recorded(tmp_path):
-    return Recorded(tmp_path)
 
 
 @pytest.fixture

@@ -20,12 +20,6 @@ from pipeline.orchestration.recorder import RunRecorder
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import RunResult
 from pipeline.sparse_autoencoder.definition import PIPELINE
-from tests.builders.roots import Recorded
-
-
-@pytest.fixture
-def recorded(tmp_path):
-    return Recorded(tmp_path)
 
 
 class OneRun:

@@ -12,12 +12,7 @@ from pipeline.metadata.store import open_store
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import recovery
 from pipeline.sparse_autoencoder.definition import PIPELINE
-from tests.builders.roots import STATE, Recorded, tree
-
-
-@pytest.fixture
-def recorded(tmp_path):
-    return Recorded(tmp_path)
+from tests.builders.roots import STATE, tree
 
 
 def begin(recorded, run_id):

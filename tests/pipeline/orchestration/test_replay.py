@@ -10,12 +10,7 @@ from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import partial_run, replay
 from pipeline.sparse_autoencoder.definition import PIPELINE
-from tests.builders.roots import Recorded, change_bytes
-
-
-@pytest.fixture
-def recorded(tmp_path):
-    return Recorded(tmp_path)
+from tests.builders.roots import change_bytes
 
 
 def replayed(recorded, run_id):

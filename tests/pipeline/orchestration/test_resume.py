@@ -16,12 +16,6 @@ from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import resume
 from pipeline.provenance import cache_key, manifest, packages, source_code
 from pipeline.sparse_autoencoder.definition import PIPELINE
-from tests.builders.roots import Recorded
-
-
-@pytest.fixture
-def recorded(tmp_path):
-    return Recorded(tmp_path)
 
 
 def record(recorded, run_id, state="failed", options=None, run_trigger="manual", **changes):

@@ -17,7 +17,6 @@ from pipeline.orchestration import summary as summaries
 from pipeline.registry import promotion
 from pipeline.sparse_autoencoder import definition
 from pipeline.sparse_autoencoder.definition import PIPELINE
-from tests.builders import roots
 from tests.pipeline.terminal.examples import FAILED, NOT_BLESSED, summary
 
 NODES = tuple(
@@ -58,11 +57,6 @@ def test_the_headline_of_an_interrupted_run_has_its_state():
 
 
 # --- from ML Metadata --------------------------------------------------------------------------
-
-
-@pytest.fixture
-def recorded(tmp_path):
-    return roots.Recorded(tmp_path)
 
 
 def of_run(recorded, run_id, *assignments, exit_code=ExitCode.DONE, error="", hint="", executions=None, kind="image"):

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.builders.histories import four, made_once, recorded, sae
+from tests.builders.histories import four, made_once, sae
 
-__all__ = ["four", "made_once", "recorded", "sae"]
+__all__ = ["four", "made_once", "sae"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.builders.histories import four, made_once, recorded, sae
+from tests.builders.histories import four, made_once, sae
 
-__all__ = ["four", "made_once", "recorded", "sae"]
+__all__ = ["four", "made_once", "sae"]
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,6 @@ from components.data import sample_path
 from pipeline.core import file_digests, settings
 from pipeline.core.pipeline_root import Root
 from pipeline.sparse_autoencoder import dataset_cache
-from tests.builders.roots import Recorded
 
 
 @pytest.fixture(autouse=True)
@@ -22,11 +21,6 @@ def home(tmp_path, monkeypatch):
     monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     return tmp_path / "home"
-
-
-@pytest.fixture
-def recorded(tmp_path):
-    return Recorded(tmp_path)
 
 
 def recall(recorded, *assignments):

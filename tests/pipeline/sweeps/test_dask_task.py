@@ -41,11 +41,6 @@ def short_poll(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_task, "_POLL", 0.02)
 
 
-@pytest.fixture
-def recorded(tmp_path: pathlib.Path) -> Recorded:
-    return Recorded(tmp_path)
-
-
 def ended(recorded: Recorded, state: str | None) -> None:
     """Record the run r1; without a state it was killed."""
     recorded.run("r1", names=("SchemaGen",))

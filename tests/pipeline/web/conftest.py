@@ -12,11 +12,6 @@ from tests.builders import pages as content
 from tests.builders.roots import Recorded
 
 
-@pytest.fixture
-def recorded(tmp_path):
-    return Recorded(tmp_path)
-
-
 @pytest.fixture(scope="session")
 def filled(tmp_path_factory):
     """A root that no test changes: `good` and `better` succeeded, `bad` failed, `again` is all cached."""
