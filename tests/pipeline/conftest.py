@@ -7,6 +7,7 @@ import pathlib
 import pytest
 
 from pipeline import cli
+from tests.builders import pages
 from tests.builders.roots import Recorded
 
 
@@ -14,6 +15,14 @@ from tests.builders.roots import Recorded
 def recorded(tmp_path: pathlib.Path) -> Recorded:
     """Return a root in which runs are recorded without being executed."""
     return Recorded(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """Return a root that no test changes: `good` and `better` succeeded, `bad` failed, `again` is all cached."""
+    recorded = Recorded(tmp_path_factory.mktemp("filled"))
+    pages.fill(recorded)
+    return recorded
 
 
 @pytest.fixture

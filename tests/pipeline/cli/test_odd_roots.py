@@ -42,19 +42,12 @@ class Stream(io.StringIO):
         return self._terminal
 
 
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    recorded = Recorded(tmp_path_factory.mktemp("pristine"))
-    content.fill(recorded)
-    return recorded
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_every_command_shows_the_root_escaped(
-    pristine: Recorded, tmp_path: pathlib.Path, name: str, capfd: pytest.CaptureFixture[str]
+    filled: Recorded, tmp_path: pathlib.Path, name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    root = shutil.copytree(pristine.root.path, tmp_path / name, symlinks=True)
-    model = content.artifact_of(pristine, "good", "Trainer", "model")
+    root = shutil.copytree(filled.root.path, tmp_path / name, symlinks=True)
+    model = content.artifact_of(filled, "good", "Trainer", "model")
     suggested = set()
     for command in COMMANDS:
         capfd.readouterr()

@@ -25,13 +25,6 @@ from tests.builders.pages import TYPES
 from tests.builders.roots import Recorded
 
 
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    recorded = Recorded(tmp_path_factory.mktemp("pristine"))
-    content.fill(recorded)
-    return recorded
-
-
 def delete(root: pathlib.Path, *numbers: int, properties: bool = False) -> None:
     with contextlib.closing(sqlite3.connect(root / "metadata.sqlite")) as database:
         for number in numbers:
@@ -42,13 +35,13 @@ def delete(root: pathlib.Path, *numbers: int, properties: bool = False) -> None:
 
 
 @pytest.fixture
-def copied(pristine: Recorded, tmp_path: pathlib.Path) -> pathlib.Path:
-    return pathlib.Path(shutil.copytree(pristine.root.path, tmp_path / "root", symlinks=True))
+def copied(filled: Recorded, tmp_path: pathlib.Path) -> pathlib.Path:
+    return pathlib.Path(shutil.copytree(filled.root.path, tmp_path / "root", symlinks=True))
 
 
 @pytest.fixture
-def examples(pristine: Recorded) -> int:
-    return content.artifact_of(pristine, "good", "ExampleGen", "examples")
+def examples(filled: Recorded) -> int:
+    return content.artifact_of(filled, "good", "ExampleGen", "examples")
 
 
 @pytest.fixture(params=[False, True], ids=["properties left", "properties deleted"])
@@ -69,16 +62,16 @@ def test_a_run_shows_it_as_removed(reader: Reader, examples: int) -> None:
     assert lines == [["output", "examples", str(examples), "artifact", "removed"]]
 
 
-def test_lineage_shows_it_as_removed(reader: Reader, examples: int, pristine: Recorded) -> None:
-    model = content.artifact_of(pristine, "good", "Trainer", "model")
+def test_lineage_shows_it_as_removed(reader: Reader, examples: int, filled: Recorded) -> None:
+    model = content.artifact_of(filled, "good", "Trainer", "model")
     found = reader.lineage(model)
     assert found.artifacts[examples].state == "removed"
     assert "ExampleGen" in [step.node for step in found.up]
     assert f"artifact {examples}, removed, examples of ExampleGen, run good" in lineage.as_text(Screen(), found)
 
 
-def test_runs_that_are_compared_name_it(copied: pathlib.Path, pristine: Recorded) -> None:
-    model = content.artifact_of(pristine, "good", "Trainer", "model")
+def test_runs_that_are_compared_name_it(copied: pathlib.Path, filled: Recorded) -> None:
+    model = content.artifact_of(filled, "good", "Trainer", "model")
     with open_reader(PIPELINE, str(copied / "metadata.sqlite"), Root(copied)) as reader:
         before = {(one.node, one.key) for one in run_diff.compare(reader, ["good", "better"]).outputs}
     assert ("Trainer", "model") in before
@@ -103,8 +96,8 @@ def test_it_is_reported_by_each_of_its_names(reader: Reader, examples: int, want
             ask(reader.find_artifact(wanted.format(examples)))
 
 
-def test_a_node_whose_output_was_removed_keeps_its_state(copied: pathlib.Path, pristine: Recorded) -> None:
-    delete(copied, *(content.artifact_of(pristine, "good", node, key) for node, key in TYPES))
+def test_a_node_whose_output_was_removed_keeps_its_state(copied: pathlib.Path, filled: Recorded) -> None:
+    delete(copied, *(content.artifact_of(filled, "good", node, key) for node, key in TYPES))
     with open_reader(PIPELINE, str(copied / "metadata.sqlite"), Root(copied)) as reader:
         found = {node.node: node.state.value for node in reader.run("good").nodes}
     assert {found[node] for node, _ in TYPES} == {"executed"}
@@ -136,12 +129,12 @@ def some(number: int) -> tuple[list[str], ...]:
 )
 def test_no_command_fails_unexpectedly(
     copied: pathlib.Path,
-    pristine: Recorded,
+    filled: Recorded,
     output: tuple[str, str],
     commands: tuple[list[str], ...],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    delete(copied, content.artifact_of(pristine, "better", *output), properties=True)
+    delete(copied, content.artifact_of(filled, "better", *output), properties=True)
     for command in commands:
         with pytest.raises(SystemExit) as ended:
             entry.main([*command, "--root", str(copied)])

@@ -26,23 +26,13 @@ from pipeline.metadata.store import Store, open_store
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests import PROJECT
 from tests.builders import foreign_stores, store_commands
-from tests.builders import pages as content
-from tests.builders.roots import Recorded
 
 STATUSES = (200, 404, 503)  # of pages
 
 
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory):
-    """A root with four runs; tests change copies of it."""
-    recorded = Recorded(tmp_path_factory.mktemp("pristine"))
-    content.fill(recorded)
-    return recorded.root
-
-
 @pytest.fixture
-def root(pristine, tmp_path):
-    return pathlib.Path(shutil.copytree(pristine.path, tmp_path / "root", symlinks=True))
+def root(filled, tmp_path):
+    return pathlib.Path(shutil.copytree(filled.root.path, tmp_path / "root", symlinks=True))
 
 
 @pytest.fixture(autouse=True)
@@ -87,10 +77,10 @@ def serving(*options):
 
 
 @pytest.fixture(scope="module")
-def stores(pristine, tmp_path_factory):
+def stores(filled, tmp_path_factory):
     """The store of the root and those of strangers, in one folder."""
     folder = tmp_path_factory.mktemp("stores")
-    shutil.copyfile(pristine.metadata, folder / "root.sqlite")
+    shutil.copyfile(filled.root.metadata, folder / "root.sqlite")
     for name, make in foreign_stores.STORES.items():
         make(folder / f"{name}.sqlite")
     return folder
@@ -167,8 +157,8 @@ def test_a_deleted_artifact_is_reported_as_deleted(root):
             reader.find_artifact("999")
 
 
-def test_a_store_without_damage_has_no_problem(pristine):
-    assert rows.first_problem(pristine.metadata) == ""
+def test_a_store_without_damage_has_no_problem(filled):
+    assert rows.first_problem(filled.root.metadata) == ""
 
 
 def test_a_store_with_such_a_row_is_not_opened_to_write(root):

@@ -1,4 +1,4 @@
-"""A root with runs and previews in it, and a client that asks for pages without a server."""
+"""Clients that ask for pages without a server."""
 
 import contextlib
 
@@ -8,16 +8,6 @@ from starlette.testclient import TestClient
 from pipeline.inspection.locations import open_location
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.web import app
-from tests.builders import pages as content
-from tests.builders.roots import Recorded
-
-
-@pytest.fixture(scope="session")
-def filled(tmp_path_factory):
-    """A root that no test changes: `good` and `better` succeeded, `bad` failed, `again` is all cached."""
-    recorded = Recorded(tmp_path_factory.mktemp("filled"))
-    content.fill(recorded)
-    return recorded
 
 
 @pytest.fixture

@@ -22,26 +22,19 @@ from tests.builders.roots import Recorded, tree
 pytestmark = pytest.mark.sqlite_file  # which it damages
 
 
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    recorded = Recorded(tmp_path_factory.mktemp("pristine"))
-    content.fill(recorded)
-    return recorded
+@pytest.fixture
+def root(filled: Recorded, tmp_path: pathlib.Path) -> Root:
+    return Root(shutil.copytree(filled.root.path, tmp_path / "root", symlinks=True))
 
 
 @pytest.fixture
-def root(pristine: Recorded, tmp_path: pathlib.Path) -> Root:
-    return Root(shutil.copytree(pristine.root.path, tmp_path / "root", symlinks=True))
+def model(filled: Recorded) -> int:
+    return content.artifact_of(filled, "good", "Trainer", "model")
 
 
 @pytest.fixture
-def model(pristine: Recorded) -> int:
-    return content.artifact_of(pristine, "good", "Trainer", "model")
-
-
-@pytest.fixture
-def trainer(pristine: Recorded, model: int) -> int:
-    return pristine.store().makers(model)[0]
+def trainer(filled: Recorded, model: int) -> int:
+    return filled.store().makers(model)[0]
 
 
 def change(root: Root, *statements: str, **values: object) -> None:
@@ -122,10 +115,10 @@ def test_rows_of_a_store_in_wal_mode_are_read_in_a_copy(root: Root, model: int) 
     assert tree(root.path) == before
 
 
-def orphan(root: Root, pristine: Recorded, model: int, trainer: int) -> pathlib.Path:
+def orphan(root: Root, filled: Recorded, model: int, trainer: int) -> pathlib.Path:
     """Moves the folder of the model to where TFX puts it: NODE/OUTPUT/EXECUTION."""
-    [artifact] = pristine.store().artifacts_by_id([model])
-    place = pathlib.Path(artifact.uri).relative_to(pristine.root.artifacts)
+    [artifact] = filled.store().artifacts_by_id([model])
+    place = pathlib.Path(artifact.uri).relative_to(filled.root.artifacts)
     target = root.artifacts / place.parent / str(trainer)
     (root.artifacts / place).rename(target)
     return target
@@ -133,9 +126,9 @@ def orphan(root: Root, pristine: Recorded, model: int, trainer: int) -> pathlib.
 
 @pytest.mark.parametrize("traces", [True, False], ids=["events left", "no row names it"])
 def test_gc_does_not_delete_the_folder_of_an_artifact_whose_row_is_missing(
-    root: Root, pristine: Recorded, model: int, trainer: int, traces: bool, capfd: pytest.CaptureFixture[str]
+    root: Root, filled: Recorded, model: int, trainer: int, traces: bool, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    folder = orphan(root, pristine, model, trainer)
+    folder = orphan(root, filled, model, trainer)
     change(root, "DELETE FROM Artifact WHERE id = :id", id=model)
     if not traces:
         change(root, "DELETE FROM EventPath WHERE event_id IN (SELECT id FROM Event WHERE artifact_id = :id)",
@@ -163,8 +156,8 @@ def test_the_folder_of_an_execution_that_failed_is_still_a_leftover(
     assert [one["path"] for one in json.loads(capfd.readouterr().out)["left_over"]] == [str(folder)]
 
 
-def test_a_sentence_names_a_few_of_many_executions(root: Root, pristine: Recorded) -> None:
-    store = pristine.store()
+def test_a_sentence_names_a_few_of_many_executions(root: Root, filled: Recorded) -> None:
+    store = filled.store()
     number = max((one.id for one in store.all_artifacts()), key=lambda one: len(store.events_of_artifacts([one])))
     change(root, "DELETE FROM Artifact WHERE id = :id", id=number)
     [sentence] = [one for one in missing_rows.found(root.metadata) if one.startswith(f"artifact {number} ")]
