@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from pipeline.core.errors import UsageError
 from pipeline.core.pipeline_root import Root
@@ -15,7 +15,7 @@ from pipeline.registry.decision_log import DecisionType
 
 LONGEST_NOTE = 2_000  # characters
 _TAG = re.compile(r"[^\W_][\w.:/+-]{0,59}")
-_Needed = Callable[["Annotation"], Iterator[tuple[DecisionType, str]]]
+_Needed = Callable[["Annotation"], list[tuple[DecisionType, str]]]
 _KINDS = (DecisionType.TAG, DecisionType.UNTAG, DecisionType.NOTE)
 
 
@@ -51,13 +51,8 @@ def tag(root: Root, wanted: str, tags: Sequence[str], remove: bool = False) -> t
                 f"{one!r} is no tag: use up to 60 letters, digits and _ . : / + -, a letter or digit first"
             )
     kind = DecisionType.UNTAG if remove else DecisionType.TAG
-
-    def needed(found: Annotation) -> Iterator[tuple[DecisionType, str]]:
-        for one in dict.fromkeys(tags):
-            if (one in found.tags) == remove:
-                yield kind, one
-
-    return _record(root, wanted, needed)
+    given = dict.fromkeys(tags)
+    return _record(root, wanted, lambda found: [(kind, one) for one in given if (one in found.tags) == remove])
 
 
 def note(root: Root, wanted: str, text: str) -> tuple[str, Annotation]:
@@ -65,12 +60,7 @@ def note(root: Root, wanted: str, text: str) -> tuple[str, Annotation]:
     text = text.strip()
     if len(text) > LONGEST_NOTE:
         raise UsageError(f"the note has {len(text):,} characters: use at most {LONGEST_NOTE:,}")
-
-    def needed(found: Annotation) -> Iterator[tuple[DecisionType, str]]:
-        if text != found.note:
-            yield DecisionType.NOTE, text
-
-    return _record(root, wanted, needed)
+    return _record(root, wanted, lambda found: [(DecisionType.NOTE, text)] if text != found.note else [])
 
 
 def _record(root: Root, wanted: str, needed: _Needed) -> tuple[str, Annotation]:
