@@ -46,7 +46,11 @@ def _run_request(request: settings.Request, no_cache: bool, verify_cache: bool, 
 @command("run")
 @setting_options
 @part_options
-@path_option("--like", help="Rerun the run of this manifest, `manifests/RUN.json` in its root.")
+@path_option(
+    "--like",
+    help="Rerun the run of this manifest, `manifests/RUN.json` in its root, with its settings and data. It also names "
+    "the root, unless --root or SAE_ROOT does.",
+)
 @click.option(
     "--trigger", default="manual", show_default=True, metavar="TEXT", help="Cause of the run, recorded with it."
 )

@@ -49,6 +49,8 @@ def run(request: RunRequest, display: Display) -> Summary:
     url = resolved.config.paths.metadata
     root_store.given(root, url)  # raises before anything is written
     if not _has_store(root):
+        if request.like:
+            request.pipeline.data.refresh(request.like.data)
         partial_run.with_base(request, root, None)
     root.create()
     with root_store.lock(root, url) as record_holder:

@@ -267,7 +267,7 @@ def test_verbose_shows_the_traceback_before_the_error(sae, arguments):
 
 
 def test_a_root_that_cannot_be_made_is_unavailable(refused):
-    errors = refused(6, "run", "--root", "key.toml/root")
+    errors = refused(6, "run", "--root", "/proc/root")
     assert errors.startswith("error: cannot write to the pipeline root ")
 
 

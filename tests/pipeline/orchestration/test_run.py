@@ -15,7 +15,7 @@ from pipeline.core.errors import UnavailableError
 from pipeline.metadata import client
 from pipeline.orchestration import imports, process_setup, run, session
 from pipeline.orchestration.request import RunRequest
-from pipeline.provenance import cache_key, source_code
+from pipeline.provenance import cache_key, manifest, source_code
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal.progress import display
 from tests.builders.roots import Recorded
@@ -106,6 +106,23 @@ def test_the_time_of_a_run_contains_what_precedes_its_first_node(tmp_path, monke
     summary = run.run(RunRequest(PIPELINE, settings.Request(root=str(recorded.root.path))), display)
     assert 1_000 <= summary.seconds <= time.monotonic() - begun
     assert recorded.store().run_properties(summary.run_id)["sae_seconds"] == summary.seconds
+
+
+def test_a_run_like_one_whose_data_is_gone_makes_no_root(tmp_path, monkeypatch):
+    monkeypatch.delenv("SAE_ROOT", raising=False)
+    gone, new = tmp_path / "gone", tmp_path / "new"
+    earlier = manifest.collect(
+        run_id="a",
+        command=(),
+        profile="mnist",
+        configuration={**PIPELINE.configuration().recorded(), "paths.root": str(new)},
+        data=Recorded(tmp_path).source(builder_dir=str(gone)),
+        code={},
+        pipeline=PIPELINE,
+    )
+    with pytest.raises(UnavailableError, match=f"is no longer in {gone}"):
+        run.run(RunRequest(PIPELINE, settings.Request(), like=earlier), display)
+    assert not new.exists()
 
 
 def test_a_log_has_each_line_once_though_a_library_logs_to_standard_error(root):
