@@ -22,6 +22,7 @@ from pipeline.core.settings import Request, Settings
 from pipeline.definition.spec import FoundDataset
 from pipeline.sparse_autoencoder import dataset_folder
 from pipeline.sparse_autoencoder.image_dataset import ImageDataset
+from pipeline_config import DataConfig
 
 _MAX_ENTRIES = 50
 # Placeholders for the root and for the package with the curated schemas, so that either can be moved.
@@ -95,20 +96,23 @@ def is_sample(described: ImageDataset) -> bool:
 def refresh(recorded: ImageDataset) -> ImageDataset:
     """Return a recorded data set with the present digests of its files.
 
+    If its folder is gone, the same version is looked for in the folder of prepared data sets.
+
     Raises:
       UnavailableError: the data set is gone.
     """
-    folder = pathlib.Path(recorded.builder_dir)
     if is_sample(recorded):
-        files = sample_files()
-    elif folder.is_dir():
-        files = file_digests.of_folder(folder)
-    else:
-        raise UnavailableError(
-            f"data set {recorded.name} {recorded.version} is no longer in {folder}: restore it, or name its folder of "
-            "prepared data sets with --set data.data_dir=DIR"
-        )
-    return dataclasses.replace(recorded, files=files)
+        return dataclasses.replace(recorded, files=sample_files())
+    folder = pathlib.Path(recorded.builder_dir)
+    if not folder.is_dir():
+        prepared = dataset_folder.data_folder(DataConfig())
+        folder = (prepared / recorded.name / recorded.version).resolve()
+        if not folder.is_dir():
+            raise UnavailableError(
+                f"data set {recorded.name} {recorded.version} is no longer in {recorded.builder_dir}, nor in "
+                f"{prepared}: restore it, or set TFDS_DATA_DIR to its folder of prepared data sets"
+            )
+    return dataclasses.replace(recorded, builder_dir=str(folder), files=file_digests.of_folder(folder))
 
 
 def sample_files() -> dict[str, str]:

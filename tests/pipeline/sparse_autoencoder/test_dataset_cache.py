@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -11,6 +12,7 @@ import pytest
 
 from components.data import sample_path
 from pipeline.core import file_digests, settings
+from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.sparse_autoencoder import dataset_cache
 
@@ -123,6 +125,26 @@ def test_a_vanished_folder_is_not_known(recorded):
     assert recall(recorded) is None
     shutil.rmtree(recorded.data.parent)
     assert recall(recorded) is None
+
+
+def test_a_recorded_data_set_that_was_moved_is_found_where_tfds_looks(recorded, tmp_path, monkeypatch):
+    before = recorded.source()
+    there = tmp_path / "elsewhere" / "mnist" / "3.0.1"
+    there.parent.mkdir(parents=True)
+    pathlib.Path(before.builder_dir).rename(there)
+    words = (
+        f"mnist 3.0.1 is no longer in {before.builder_dir}, nor in .*: restore it, or set TFDS_DATA_DIR to its folder"
+    )
+    with pytest.raises(UnavailableError, match=words):
+        dataset_cache.refresh(before)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "elsewhere"))
+    assert dataset_cache.refresh(before) == dataclasses.replace(before, builder_dir=str(there))
+
+
+def test_a_recorded_data_set_is_read_where_it_was_first(recorded, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere" / "mnist" / "3.0.1").mkdir(parents=True)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "elsewhere"))
+    assert dataset_cache.refresh(recorded.source()) == recorded.source()
 
 
 def test_a_vanished_schema_is_not_known(recorded):
