@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from components import int64
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.suggestions import Selection
@@ -41,14 +42,13 @@ class Query:
         """Return the distinct values of a parameter, in order."""
         return list(dict.fromkeys(value for key, value in self._pairs if key == name and value))
 
-    def number(self, name: str, default: int = 0) -> int:
-        """Return a number of at least 0. Raises `UsageError` for anything else."""
-        value = self.one(name)
-        if not value:
-            return default
-        if not (value.isascii() and value.isdecimal() and len(value) <= len(str(_LARGEST)) and int(value) <= _LARGEST):
+    def number(self, name: str) -> int:
+        """Return a number of at least 0, which is the default. Raises `UsageError` for anything else."""
+        value = self.one(name, default="0")
+        number = int64.parsed(value)
+        if number is None or number > _LARGEST:
             raise UsageError(f"{name}={cut(value, _LONGEST_VALUE)} is not a number from 0 to {_LARGEST:,}")
-        return int(value)
+        return number
 
 
 @dataclasses.dataclass(frozen=True)
