@@ -629,10 +629,12 @@ def test_a_daemon_whose_root_is_renamed_or_removed_ends_and_makes_no_new_one(pla
     begun = place.start()
     place.until(lambda: place.database.ticks("often"))
     moved = tmp_path / "moved"
+    begun.send_signal(signal.SIGSTOP)  # it checks every 0.1 s, perhaps between the two changes
     place.root.rename(moved)
     log = (moved / "daemon.txt").open(encoding="utf-8")
     if removed:
         shutil.rmtree(moved)
+    begun.send_signal(signal.SIGCONT)
     assert begun.wait(LONGEST) == ExitCode.ENVIRONMENT
     with log:
         [*_, line] = log.read().splitlines()
