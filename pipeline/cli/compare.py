@@ -24,7 +24,8 @@ def why_command(options: ReadOptions, run_id: str, node: str) -> None:
     if not node:  # RUN:NODE, as `sae artifact` takes it
         run_id, _, node = run_id.rpartition(":")
         if not run_id:
-            raise UsageError(f"of which node? `sae why {shell.quoted(node)} NODE`; `sae show` lists them")
+            run = shell.quoted(node)
+            raise UsageError(f"of which node? `sae why {run} NODE`; `sae show {run}` lists them")
     with options.reader() as reader:
         found = explain.explain(reader.pipeline, reader.store, reader.root, run_id, node)
     output.write_result(options.as_json, found, lambda: why_text.as_text(found))
