@@ -25,7 +25,7 @@ from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.errors import NotFoundError, SaeError, UnavailableError
-from pipeline.metadata import isolation, sources, sqlite
+from pipeline.metadata import sources, sqlite
 from pipeline.metadata.sources import open_source
 from tests import PROJECT
 from tests.builders.namespaces import as_nobody
@@ -495,6 +495,8 @@ def test_threads_that_wait_for_a_copy_share_the_next_one(store, monkeypatch, is_
 
     monkeypatch.setattr(sources, "_connect", busy_in_place)
     monkeypatch.setattr(sources.StoreFile, "_back_up_to", slow)
+    asked, connect = [], sources.StoreFile._connect_to_copy
+    monkeypatch.setattr(sources.StoreFile, "_connect_to_copy", lambda file: asked.append(1) or connect(file))
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(contextlib.closing(sources.StoreFile(store)))
         pool = stack.enter_context(futures.ThreadPoolExecutor(8))
@@ -509,14 +511,9 @@ def test_threads_that_wait_for_a_copy_share_the_next_one(store, monkeypatch, is_
         first = pool.submit(answer)
         wait_until(lambda: copies)
         made(store, ["r2"])
-        in_place = []  # clients that could not be opened there
-        client = isolation.Processes.client
-        monkeypatch.setattr(
-            isolation.Processes, "client", lambda *given, **named: in_place.append(1) or client(*given, **named)
-        )
         others = [pool.submit(answer) for _ in range(7)]
-        wait_until(lambda: len(in_place) == 7)
-        time.sleep(0.2)  # they fail there, and wait for the copy
+        wait_until(lambda: len(asked) == 8)
+        time.sleep(0.2)  # they wait for the copy
         may_copy.set()
         found = {str(one.result()) for one in others}
         assert len(copies) == 2
