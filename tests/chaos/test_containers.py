@@ -297,7 +297,7 @@ class Soak:
             self.done[f"{kind}: exit code {done.returncode}"] += 1
             if done.returncode not in _EXPECTED | {-9, 137}:
                 self.note(f"sae {' '.join(words)} ended with {done.returncode}: {done.stderr[-500:]}")
-            if kind == "pin" and done.returncode == 0:
+            if kind == "pin" and done.returncode == 0 and "had deleted" not in done.stderr:  # before the pin
                 self.pinned.add(run)
 
     def _run_id(self, run: str) -> str:
