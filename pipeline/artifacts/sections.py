@@ -61,8 +61,8 @@ class TableColumn:
 
 
 def columns(*titles: str) -> tuple[TableColumn, ...]:
-    """Return columns from `title` or `title:form`."""
-    return tuple(TableColumn(*title.split(":")) for title in titles)
+    """Return columns from `title` or `title:form`; with a form, a title may have colons."""
+    return tuple(TableColumn(*title.rsplit(":", 1)) for title in titles)
 
 
 @dataclasses.dataclass(frozen=True)

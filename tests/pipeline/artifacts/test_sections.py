@@ -10,6 +10,7 @@ from pipeline.artifacts.sections import (
     Pictures,
     Preview,
     Table,
+    TableColumn,
     Text,
     Tile,
     columns,
@@ -50,6 +51,11 @@ def test_slices_are_renamed_in_reasons_as_whole_names() -> None:
     [text] = Preview("p", (Text("label 0", items=reasons),)).renamed(TITLES).sections
     assert isinstance(text, Text)
     assert text.items == ("bce label cat is 0.9, allowed is at most 0.2", *reasons[1:])
+
+
+def test_the_form_of_a_column_is_after_its_last_colon() -> None:
+    found = columns("slice", "test loss:val:number")  # a name from the store of another pipeline may have one
+    assert found == (TableColumn("slice", "text"), TableColumn("test loss:val", "number"))
 
 
 def test_names_in_a_table_get_labels_and_are_reworded() -> None:
