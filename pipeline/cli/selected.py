@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from pipeline.core import shell
+from pipeline.core import project, shell
 from pipeline.core.suggestions import Selection
 
 Selected = dict[str, str]  # by name of an attribute of `Selection`; the `obj` of click's contexts
@@ -42,6 +42,6 @@ def selection() -> Selection:
 def _called_as() -> str:
     """Return what the user types for `sae`: its path if it is not on PATH, or `python -m pipeline`."""
     called = pathlib.Path(sys.argv[0])
-    if called.parts[-2:] == ("pipeline", "__main__.py"):
+    if project.is_module(sys.argv[0]):
         return f"{shell.quoted(sys.executable)} -m pipeline"
     return "sae" if shutil.which("sae") or called.name != "sae" else shell.quoted(str(called))

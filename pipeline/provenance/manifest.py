@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import itertools
 import json
 import math
 import os
@@ -14,7 +15,7 @@ from typing import Protocol
 
 from components import atomic_file, json_text
 from components.errors import cause_text
-from pipeline.core import regular_file, serialization, settings, tfx_versions
+from pipeline.core import project, regular_file, serialization, settings, tfx_versions
 from pipeline.core.dataset import Dataset
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.text import short_digest
@@ -93,11 +94,9 @@ class Manifest:
         """The command line as a person would type it: `sae`, without the file that tells another process the id."""
         if not self.command:
             return []
-        program, *words = self.command
-        if pathlib.PurePath(program).parts[-2:] == ("pipeline", "__main__.py"):
-            program = "sae"
-        kept = [word for before, word in zip([program, *words], words, strict=False) if before != _ID_FILE]
-        return [program, *(word for word in kept if word.partition("=")[0] != _ID_FILE)]
+        program = "sae" if project.is_module(self.command[0]) else self.command[0]
+        pairs = itertools.pairwise(self.command)
+        return [program, *(word for before, word in pairs if _ID_FILE not in (before, word.partition("=")[0]))]
 
 
 def collect(
