@@ -49,7 +49,9 @@ _POLICIES = {
     "on_success": "Run COMMAND after a success, in the same way.",
 }
 cron_option = click.option(
-    "--cron", metavar="TEXT", help='Cron expression with five fields: "0 3 * * *" is every day at 03:00.'
+    "--cron",
+    metavar="TEXT",
+    help='Cron expression with five fields, "0 3 * * *" is every day at 03:00, or @daily, @hourly and their like.',
 )
 zone_option = click.option("--zone", metavar="ZONE", help="Time zone of --cron, such as Europe/Berlin.  [default: UTC]")
 

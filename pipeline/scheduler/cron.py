@@ -7,7 +7,8 @@ Differences from cronsim:
   for `*` as the minute as well, which would lose a nightly job in the gap.)
 - If the hour begins with `*`, ticks follow the wall clock: none in a gap, and both of two equal hours. cronsim loses
   some where clocks change by half an hour (Lord Howe), so it computes the times of one UTC offset at a time.
-- `fri-sun` and `fri-0` are allowed. Fields that only some crons support are refused: seconds, `L`, `#`, `5/15`.
+- `fri-sun` and `fri-0` are allowed, and crontab(5)'s nicknames, such as `@daily`. What only some crons support is
+  refused: seconds, `L`, `#`, `5/15`.
 """
 
 from __future__ import annotations
@@ -34,6 +35,16 @@ _FIELDS = (
     ("month", "1 to 12 or jan to dec", "months"),
     ("weekday", "0 to 7 or sun to sat (0 and 7 are Sunday)", "weekdays"),
 )
+# As in crontab(5). `@reboot` is no time.
+_NICKNAMES = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
 _TO_SUNDAY = re.compile(r"(?<![a-z0-9])(?!sun|0)(\w+)-(?:sun|0)(?![a-z0-9])")
 _STEP_FROM_ONE_VALUE = re.compile(r"(^|,)\w+/")
 
@@ -57,6 +68,18 @@ class Fields:
     either_day: bool
     expression: str
     every_hour: bool
+
+
+def spelled_out(text: str) -> str:
+    """Return the five fields of a nickname such as `@daily`; any other text as it is, with single spaces.
+
+    Raises:
+      UsageError: there is no such nickname.
+    """
+    words = " ".join(text.split())
+    if words.startswith("@") and words.lower() not in _NICKNAMES:
+        raise UsageError(f"cron {text!r} is no nickname: it must be one of {', '.join(_NICKNAMES)}, or five fields")
+    return _NICKNAMES.get(words.lower(), words)
 
 
 @functools.lru_cache(maxsize=256)

@@ -16,14 +16,15 @@ _SHORTEST_INTERVAL = 1.0  # seconds: times are kept to the second
 
 
 def cron(text: str, zone: str = "UTC") -> Timing:
-    """Return ticks by a cron expression, read in a time zone.
+    """Return ticks by a cron expression or a nickname such as `@daily`, read in a time zone.
 
     Raises:
       UsageError: the expression or the zone is not valid.
     """
-    cron_expressions.parse(text)
+    fields = cron_expressions.spelled_out(text)
+    cron_expressions.parse(fields)
     zone_of(zone)
-    return Timing(TimingKind.CRON, cron=" ".join(text.split()), zone=zone)
+    return Timing(TimingKind.CRON, cron=fields, zone=zone)
 
 
 def every(text: str) -> Timing:

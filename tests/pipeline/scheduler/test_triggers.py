@@ -52,6 +52,31 @@ def test_a_day_matches_by_month_or_by_week() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("nickname", "first", "second"),
+    [
+        ("@hourly", "2026-11-24T13:00:00Z", "2026-11-24T14:00:00Z"),
+        ("@daily", "2026-11-25T00:00:00Z", "2026-11-26T00:00:00Z"),
+        (" @Midnight ", "2026-11-25T00:00:00Z", "2026-11-26T00:00:00Z"),
+        ("@weekly", "2026-11-29T00:00:00Z", "2026-12-06T00:00:00Z"),  # Sundays
+        ("@monthly", "2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z"),
+        ("@yearly", "2027-01-01T00:00:00Z", "2028-01-01T00:00:00Z"),
+        ("@annually", "2027-01-01T00:00:00Z", "2028-01-01T00:00:00Z"),
+    ],
+)
+def test_nicknames_of_cron(nickname: str, first: str, second: str) -> None:
+    found = triggers.cron(nickname, "UTC")
+    assert texts(triggers.next_times(found, CREATED, at("2026-11-24 12:30"), 2)) == [first, second]
+    assert len(found.cron.split()) == 5  # what is stored and exported are the fields
+
+
+@pytest.mark.parametrize("text", ["@reboot", "@", "@daily 3", "@every 5m"])
+def test_other_nicknames_are_refused(text: str) -> None:
+    with pytest.raises(UsageError) as error:
+        triggers.cron(text)
+    assert "@daily" in str(error.value)
+
+
 @pytest.mark.parametrize("seconds", ["1s", "7s", "90s", "25m", "1d"])
 def test_intervals_count_from_the_start(seconds: str) -> None:
     every = triggers.every(seconds)
