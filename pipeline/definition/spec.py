@@ -209,6 +209,7 @@ class DataSource:
 
     Attributes:
       dataset: the class that describes it.
+      settings: names of the settings that choose it: a rerun with others of these finds its data set anew.
       recall: returns a data set found by an earlier run, without importing TensorFlow; None if `find` is needed.
       find: finds the data set; may be slow. Its last argument downloads and prepares a data set and shows the progress.
       refresh: returns a recorded data set with the present digests of its files. Raises `UnavailableError` if it is
@@ -229,6 +230,7 @@ class DataSource:
     refresh: Callable[[Any], Dataset]
     prepare: Callable[[Any, Root], Dataset]
     fingerprint: Callable[[Root, Request, Settings], str]
+    settings: Collection[str] = ()
     look_up: Callable[[Settings], DataLookup | None] = lambda asked: None
     run_options: Callable[[str], tuple[str, ...]] = lambda dataset: ()
     hints: Callable[[Settings], tuple[str, ...]] = lambda resolved: ()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+from typing import Any
 
 from pipeline.core import settings
+from pipeline.core.settings import Settings
 from pipeline.definition.spec import Pipeline
 from pipeline.metadata.run_properties import RunOptions
 from pipeline.provenance import manifest
@@ -30,6 +32,14 @@ class RunRequest:
     # the manifest of a run to rerun with its configuration and data, changed by `settings`
     like: manifest.Manifest | None = None
     resumed: str = ""  # the id of the run to resume; `like` is its manifest
+
+    def recorded_data(self, resolved: Settings) -> Any:
+        """Return the data set of the run to rerun or to resume; None if there is none, or settings choose another."""
+        if self.like is None:
+            return None
+        recorded, values = self.like.configuration, resolved.config.values()
+        same = all(recorded.get(name, values[name]) == values[name] for name in self.pipeline.data.settings)
+        return self.like.data if same else None
 
     @property
     def options(self) -> RunOptions:

@@ -44,13 +44,14 @@ def run(request: RunRequest, display: Display) -> Summary:
     request = partial_run.with_nodes(request)
     root = Root.at(pathlib.Path(resolved.config.paths.root))
     root.check_path()
-    if not request.like:
+    recorded_data = request.recorded_data(resolved)
+    if recorded_data is None:
         request.pipeline.data.look_up(resolved)
     url = resolved.config.paths.metadata
     root_store.given(root, url)  # raises before anything is written
     if not _has_store(root):
-        if request.like:
-            request.pipeline.data.refresh(request.like.data)
+        if recorded_data is not None:
+            request.pipeline.data.refresh(recorded_data)
         partial_run.with_base(request, root, None)
     root.create()
     with root_store.lock(root, url) as record_holder:

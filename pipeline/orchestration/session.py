@@ -9,6 +9,7 @@ import time
 from typing import Any, TextIO
 
 from pipeline.core import garbage_collector, settings
+from pipeline.core.errors import UsageError
 from pipeline.core.events import Listener, Note
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import ConfiguredPipeline, FoundDataset
@@ -81,7 +82,7 @@ class RunSession:
 
     def _recall_dataset(self) -> ConfiguredPipeline | None:
         """Return the pipeline with its data set if that is known without TensorFlow."""
-        if self.request.like:  # also for a resumed run
+        if self.request.recorded_data(self.resolved) is not None:
             return None
         found = self.request.pipeline.data.recall(self.root, self.request.settings, self.resolved)
         return self._configure(found) if found and found.exact else None
@@ -112,10 +113,11 @@ class RunSession:
         request, data = self.request, self.request.pipeline.data
         self.root.claim_pipeline(request.pipeline.location)
         if configured is None:
+            recorded = request.recorded_data(self.resolved)
             found = (
-                FoundDataset(self.resolved, data.prepare(request.like.data, self.root))
-                if request.like
-                else data.find(self.root, request.settings, self.resolved, self._download)
+                data.find(self.root, request.settings, self.resolved, self._download)
+                if recorded is None
+                else FoundDataset(self.resolved, data.prepare(recorded, self.root))
             )
             configured = self._configure(found)
         self.root.claim_dataset(configured.dataset.name)
@@ -130,6 +132,11 @@ class RunSession:
         return self._recorder.end(self.store, result, configured)
 
     def _configure(self, found: FoundDataset) -> ConfiguredPipeline:
+        if self.request.like and found.settings is not self.resolved:
+            raise UsageError(
+                f"the run would use {found.dataset.name} with the profile {found.settings.profile}, which replaces the "
+                "settings of --like: prepare the data set that the settings name, or leave --like out"
+            )
         return ConfiguredPipeline(self.request.pipeline, found.settings, found.dataset, self.root.serving)
 
     def _cache(self, configured: ConfiguredPipeline) -> NodeCache:

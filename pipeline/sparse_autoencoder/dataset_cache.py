@@ -22,12 +22,13 @@ from pipeline.core.settings import Request, Settings
 from pipeline.definition.spec import FoundDataset
 from pipeline.sparse_autoencoder import dataset_folder
 from pipeline.sparse_autoencoder.image_dataset import ImageDataset
-from pipeline_config import DataConfig
+from pipeline_config import DataConfig, PipelineConfig
 
 _MAX_ENTRIES = 50
 # Placeholders for the root and for the package with the curated schemas, so that either can be moved.
 _ROOT, _PACKAGE = "<root>", "<components>"
-_NOT_IDENTIFYING = {"data.download_timeout"}
+# The settings that choose a data set.
+SETTINGS = frozenset(name for name in PipelineConfig.settings() if name.startswith("data.")) - {"data.download_timeout"}
 
 
 def remember(root: Root, asked: Settings, found: ImageDataset) -> None:
@@ -146,11 +147,7 @@ def _from_entry(request: Request, asked: Settings, entry: Mapping[str, Any], exa
 
 
 def _data_settings(asked: Settings) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        name: value
-        for name, value in asked.config.values().items()
-        if name.startswith("data.") and name not in _NOT_IDENTIFYING
-    }
+    values: dict[str, Any] = {name: value for name, value in asked.config.values().items() if name in SETTINGS}
     values["TFDS_DATA_DIR"] = os.environ.get("TFDS_DATA_DIR", "")
     for name in ("data.data_dir", "TFDS_DATA_DIR"):  # a relative path depends on the working directory
         values[name] = values[name] and os.path.abspath(os.path.expanduser(values[name]))

@@ -724,6 +724,7 @@ PIPELINE = Pipeline(
         refresh=dataset_cache.refresh,
         prepare=_prepare,
         fingerprint=dataset_cache.fingerprint,
+        settings=dataset_cache.SETTINGS,
         look_up=dataset_folder.look_up,
         run_options=dataset_folder.run_options,
         hints=_hints,

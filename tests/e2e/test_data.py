@@ -15,6 +15,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.metadata.store import open_store
 from pipeline.metadata.writer import rewrite_moved_uris
 from pipeline.orchestration.summary import Summary
+from pipeline.provenance import manifest
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.e2e.conftest import QUICK, SampleRun, run_here, states
 
@@ -73,6 +74,19 @@ def test_a_data_set_without_a_profile_gets_schema_splits_and_gates_of_its_own(
     # Better than 0.9 of the mean image's loss: the one gate that needs no number of its own.
     assert summary.metrics["bce_to_mean_image"] < 0.9
     assert summary.blessed is True
+
+
+def test_a_rerun_with_settings_of_other_data_reads_that(
+    fashion: Summary, letters: tuple[Summary, tuple[str, ...]], tmp_path: pathlib.Path
+) -> None:
+    _, data = letters
+    root = tmp_path / "root"
+    like = manifest.read(pathlib.Path(fashion.root), fashion.run_id, PIPELINE)
+    summary = run_here(root, *data, "data.size=8x8", like=like, to_node="ExampleGen")
+    assert summary.dataset == "tiny_letters 1.0.0"
+    found: Any = manifest.read(root, summary.run_id, PIPELINE).data
+    assert (found.height, found.width) == (8, 8)
+    assert found.split_sizes == {"train": 320, "validation": 66, "test": 100}  # 83 % of 386
 
 
 def test_a_model_that_learned_nothing_is_not_blessed(

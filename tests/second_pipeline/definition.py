@@ -124,6 +124,7 @@ PIPELINE = Pipeline(
         refresh=lambda recorded: _describe(recorded.path),
         prepare=lambda recorded, root: _describe(recorded.path),
         fingerprint=lambda root, request, resolved: _describe(resolved.config.points.file).fingerprint,
+        settings=("points.file",),
     ),
     model=("LineTrainer", "model"),
 )
