@@ -78,6 +78,8 @@ def run_command(
             f"--run-id-suffix {run_id_suffix!r} is not allowed: give up to 16 letters and digits, such as w1"
         )
     earlier = manifest.from_file(like, current_pipeline()) if like else None
+    if earlier is not None:
+        request = _with_profile_of(earlier, request)
     wanted = _run_request(
         request,
         no_cache,
@@ -90,6 +92,16 @@ def run_command(
         like=earlier,
     )
     _end_with(run.run(wanted, _display()), wanted.pipeline, as_json)
+
+
+def _with_profile_of(earlier: manifest.Manifest, request: settings.Request) -> settings.Request:
+    """Return the request with the profile of the run to rerun. Raises `UsageError` if another one is given."""
+    if request.profile not in ("", earlier.profile):
+        raise UsageError(
+            f"--profile {request.profile} would have no effect: --like takes the settings of run {earlier.run_id}, of the "
+            f"profile {earlier.profile}; change some with --set, or leave --profile or --like out"
+        )
+    return dataclasses.replace(request, profile=earlier.profile)
 
 
 @command("resume")

@@ -5,7 +5,12 @@ from __future__ import annotations
 import click
 import pytest
 
-from pipeline.core.errors import ExitCode
+from pipeline.core import settings
+from pipeline.core.errors import ExitCode, NotFoundError
+from pipeline.orchestration import run
+from pipeline.provenance import manifest
+from pipeline.sparse_autoencoder.definition import PIPELINE
+from tests.builders.roots import Recorded
 from tests.pipeline.cli.test_fuzz import COMMANDS
 
 # An empty text removes a note; a schedule of a pipeline without profiles gives an empty one; no prefix is the default;
@@ -39,6 +44,46 @@ def environment(tmp_path, monkeypatch):
 def test_a_refused_command_makes_no_root(sae, tmp_path, words, code):
     assert sae(*words.split(), "--root", str(tmp_path / "new"))[0] == code
     assert list(tmp_path.iterdir()) == []
+
+
+class TestRerun:
+    """`sae run --like MANIFEST`, for a run with the profile `mnist_sparse`."""
+
+    @pytest.fixture
+    def like(self, tmp_path):
+        resolved = settings.resolve(settings.Request("mnist_sparse", root=str(tmp_path / "new")))
+        values, source = resolved.config.recorded(), Recorded(tmp_path / "recorded").source()
+        recorded = manifest.collect(
+            run_id="r1",
+            command=(),
+            profile="mnist_sparse",
+            configuration=values,
+            data=source,
+            code={},
+            pipeline=PIPELINE,
+        )
+        path = tmp_path / "r1.json"
+        path.write_text(manifest.to_json(recorded))
+        return ("run", "--like", str(path))
+
+    @pytest.mark.parametrize("profile", ["mnist", "none_such"])
+    def test_with_another_profile_is_refused(self, sae, like, profile, tmp_path):
+        code, _, errors = sae(*like, "--profile", profile)
+        assert code == ExitCode.USAGE
+        assert "run r1, of the profile mnist_sparse" in errors
+        assert not (tmp_path / "new").exists()
+
+    @pytest.mark.parametrize("options", [(), ("--profile", "mnist_sparse"), ("--set", "training.epochs=3")])
+    def test_has_the_profile_of_the_run(self, sae, like, options, monkeypatch):
+        requests = []
+
+        def run_nothing(wanted, display):
+            requests.append(wanted)
+            raise NotFoundError("not run")
+
+        monkeypatch.setattr(run, "run", run_nothing)
+        assert sae(*like, *options)[0] == ExitCode.NOT_FOUND
+        assert [one.settings.profile for one in requests] == ["mnist_sparse"]
 
 
 def texts():
