@@ -98,8 +98,8 @@ def _with_profile_of(earlier: manifest.Manifest, request: settings.Request) -> s
     """Return the request with the profile of the run to rerun. Raises `UsageError` if another one is given."""
     if request.profile not in ("", earlier.profile):
         raise UsageError(
-            f"--profile {request.profile} would have no effect: --like takes the settings of run {earlier.run_id}, of the "
-            f"profile {earlier.profile}; change some with --set, or leave --profile or --like out"
+            f"--profile {request.profile} would have no effect: --like takes the settings of run {earlier.run_id}, "
+            f"of the profile {earlier.profile}; change some with --set, or leave --profile or --like out"
         )
     return dataclasses.replace(request, profile=earlier.profile)
 

@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Sequence
 
 from pipeline.core import settings
+from pipeline.core.errors import SaeError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import ConfiguredPipeline, DataLookup, Pipeline
 from pipeline.metadata import root_store, run_properties
@@ -74,7 +75,9 @@ def plan_run(request: RunRequest) -> Plan:
         if lookup and not lookup.good:
             reason = lookup.found
         elif found is None:
-            reason = _unknown_dataset(root, _newest(store), _profile(resolved, request))
+            newest = _newest(store)
+            other = _other_profile(newest, root, resolved, request)
+            reason = _unknown_dataset(root, _profile(resolved, request), other) if newest else _NOTHING_RAN
         else:
             resolved, dataset = found.settings, f"{found.dataset.name} {found.dataset.version}"
             configured = ConfiguredPipeline(pipeline, resolved, found.dataset, root.serving)
@@ -140,9 +143,9 @@ def dataset_warning(request: RunRequest) -> str:
     if not root_store.given(root, resolved.config.paths.metadata).exists():
         return ""
     if (found := request.pipeline.data.recall(root, request.settings, resolved)) is None:
-        newest, profile = _newest(open_store(root, read_only=True)), _profile(resolved, request)
+        other = _other_profile(_newest(open_store(root, read_only=True)), root, resolved, request)
         # With the same profile, it may be a new version of the data.
-        return _unknown_dataset(root, newest, profile) if _other_profile(newest, profile) else ""
+        return _unknown_dataset(root, _profile(resolved, request), other) if other else ""
     used = found.settings.profile
     if used == resolved.profile:
         return ""
@@ -172,19 +175,25 @@ def _newest(store: Store) -> RunContext | None:
     return next(iter(store.run_contexts()), None)
 
 
-def _unknown_dataset(root: Root, newest: RunContext | None, profile: str) -> str:
-    """Return why nothing can be cached: no run yet, or an unknown data set, with that of the runs and their profile."""
-    if newest is None:
-        return _NOTHING_RAN
+def _unknown_dataset(root: Root, profile: str, other: str) -> str:
+    """Return why nothing can be cached where the data set is unknown, with that of the runs and their other profile."""
     chosen = f"the data set of profile {profile}" if profile else "the data set"
     text = f"{chosen} is not known in this root, or may be another one now"
     if dataset := root.dataset():
         text += f"; its runs are on {dataset}"
-    used = _other_profile(newest, profile)
-    return f"{text}: add --profile {used}" if used else text
+    return f"{text}: add --profile {other}" if other else text
 
 
-def _other_profile(newest: RunContext | None, profile: str) -> str:
-    """Return the profile of the newest run if it is another one; else, and without a run, an empty string."""
+def _other_profile(newest: RunContext | None, root: Root, resolved: settings.Settings, request: RunRequest) -> str:
+    """Return the profile of the newest run if it is another one and the data set is known with it; empty: none.
+
+    A run on own data records the default profile, which says nothing of its data.
+    """
     used = run_properties.headline_of(newest.properties).profile if newest else ""
-    return used if used and used != profile else ""
+    if not used or used == _profile(resolved, request):
+        return ""
+    asked = dataclasses.replace(request.settings, profile=used)
+    try:
+        return used if request.pipeline.data.recall(root, asked, settings.resolve(asked)) else ""
+    except SaeError:
+        return ""

@@ -204,6 +204,12 @@ class Recorded:
         """Notes the data set as a run does."""
         dataset_cache.remember(self.root, self.settings(*assignments), self.source())
 
+    def remember_sample(self) -> None:
+        """Notes the embedded sample as a run with the profile `sample` does."""
+        resolved = settings.resolve(settings.Request("sample", root=str(self.root.path)), {})
+        dataset_cache.remember(self.root, resolved, self.source(name="mnist_sample", version="1.0.0"))
+        self.root.claim_dataset("mnist_sample")
+
     def configured(self, *assignments: str, source: ImageDataset | None = None) -> ConfiguredPipeline:
         """The pipeline with these settings and, unless another is given, the data set as it is now."""
         return ConfiguredPipeline(PIPELINE, self.settings(*assignments), source or self.source(), self.root.serving)

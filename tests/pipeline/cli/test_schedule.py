@@ -83,7 +83,7 @@ class TestAdd:
         recorded = Recorded(tmp_path)
         recorded.run("r1")
         recorded.end("r1", profile="sample")
-        recorded.root.claim_dataset("mnist_sample")
+        recorded.remember_sample()
         code, _, errors = sae("add", "nightly", "--every", "1d")
         assert code == 0
         assert "warning: the data set of profile mnist is not known in this root" in errors

@@ -212,9 +212,26 @@ def test_where_the_data_set_is_not_known_all_would_run(recorded):
 def test_where_the_runs_are_of_another_profile_it_is_named(recorded):
     recorded.run("r1")
     recorded.end("r1", profile="sample")
-    recorded.root.claim_dataset("mnist_sample")
+    recorded.remember_sample()
     [reason] = {line.reasons for line in make(recorded).nodes}
     assert reason[0].endswith("its runs are on mnist_sample: add --profile sample")
+
+
+def test_where_another_profile_would_not_help_none_is_named(recorded):
+    """A run on own data records the default profile; now there is a newer version of the data."""
+    options = (prepare(recorded), "data.dataset=cells")
+    cells = shutil.copytree(recorded.data.parent, recorded.data.parent.with_name("cells"))
+    recorded.run("r1")
+    recorded.end("r1", profile="mnist")
+    recorded.root.claim_dataset("cells")
+    source = recorded.source(name="cells", builder_dir=str(cells / "3.0.1"))
+    dataset_cache.remember(recorded.root, recorded.settings(*options), source)
+    assert make(recorded, *options).dataset == "cells 3.0.1"
+    shutil.copytree(cells / "3.0.1", cells / "4.0.0")
+    [reason] = {line.reasons for line in make(recorded, *options).nodes}
+    assert reason == ("the data set is not known in this root, or may be another one now; its runs are on cells",)
+    request = settings.Request(assignments=options, root=str(recorded.root.path))
+    assert plan.dataset_warning(RunRequest(PIPELINE, request)) == ""
 
 
 def test_that_plan_names_no_data_set(recorded):
