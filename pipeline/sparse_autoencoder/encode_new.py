@@ -104,9 +104,10 @@ def _find_model(
 ) -> tuple[pathlib.Path, new_data.TrainingData]:
     """Return the folder of a model, and what is known of its training data.
 
-    It is the served model, a version, or the SavedModel in a folder, of whose data nothing is known.
+    It is the served model, a version, or the SavedModel in a folder; nothing is known of one that is not of this root.
     """
     number = int64.parsed(wanted)
+    known = serving_dir.versions(root.serving)
     if wanted != _LATEST and number is None:
         folder = pathlib.Path(wanted)
         if not (folder / "saved_model.pb").is_file():
@@ -114,8 +115,10 @@ def _find_model(
                 f"--model {wanted}: it is neither {_LATEST}, nor a version, nor a folder with a SavedModel; "
                 "`sae models` lists the versions"
             )
-        return folder, new_data.TrainingData()
-    known = serving_dir.versions(root.serving)
+        place = folder.resolve()
+        number = next((one for one, path in known.items() if path.resolve() == place), None)
+        if number is None:
+            return folder, _training_data_at(pipeline, root, place, note)
     if not known:
         raise NotFoundError(f"no model is served in {root.path}: {_way_to_a_model(root)}")
     if number is not None and number not in known:
@@ -126,6 +129,19 @@ def _find_model(
         if push.version == version and (found := versions.run_and_model(store, push)):
             return known[version], _training_data(pipeline, root, store, found[0], note)
     return known[version], new_data.TrainingData()
+
+
+def _training_data_at(
+    pipeline: Pipeline, root: Root, folder: pathlib.Path, note: Callable[[str], None]
+) -> new_data.TrainingData:
+    """Return what is known of the training data of the model in a folder: of one that a run in this root made."""
+    if folder.name == serving_dir.MODEL and folder.is_relative_to(root.path):
+        with contextlib.suppress(NotFoundError):  # no run is recorded
+            store = open_store(root, read_only=True)
+            for model in store.artifacts_at(str(folder.parent)):
+                for execution in store.makers(model.id)[:1]:
+                    return _training_data(pipeline, root, store, store.owner(execution).run, note)
+    return new_data.TrainingData()
 
 
 def _way_to_a_model(root: Root) -> str:

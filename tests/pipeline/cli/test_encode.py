@@ -103,11 +103,18 @@ def test_a_version_without_its_manifest_is_used_like_a_folder_with_one_warning(m
     assert "none.npy does not exist" in refusal
 
 
-def test_images_of_another_size_are_refused_before_the_model_is_loaded(refused, array, tmp_path):
+@pytest.mark.parametrize("model", ["latest", "1", "serving/1", "artifact"])
+def test_images_of_another_size_are_refused_before_the_model_is_loaded(model, refused, array, tmp_path):
+    """Whatever names the model, its run tells what it was trained on."""
     recorded = Recorded(tmp_path / "recorded")
     recorded.run("run-1")
     manifest.write(recorded.root.path, dataclasses.replace(RECORDED, run_id="run-1"))
+    places = {
+        "serving/1": recorded.root.serving / "1",
+        "artifact": recorded.folder_of("run-1", "Trainer", "model") / "Format-Serving",
+    }
     np.save("wide.npy", np.zeros((2, 60, 80), np.uint8))
-    errors = refused(6, "encode", "wide.npy", "--to", "a.csv", "--root", str(recorded.root.path))
+    named = ("--model", str(places.get(model, model)))
+    errors = refused(6, "encode", "wide.npy", "--to", "a.csv", "--root", str(recorded.root.path), *named)
     assert "record 0 is 60x80, grey, the model encodes 28x28, grey: `sae data add NAME PATH --size 28x28`" in errors
     assert f"`sae encode NAME --to FILE --root {recorded.root.path}`" in errors
