@@ -12,6 +12,7 @@ from typing import Any
 from components.evaluation import thresholds
 from components.evaluation.thresholds import Gate
 from pipeline.core.project import PROJECT
+from pipeline.metadata.properties import PUSHED_MODEL
 from pipeline.scheduler.types import Work
 
 _SHOW_TIMEOUT = 60.0  # seconds; it takes one
@@ -69,10 +70,18 @@ def _error(run: dict[str, Any]) -> str:
     if run["row"]["error"]:
         return str(run["row"]["error"])
     titles: dict[str, str] = run.get("slice_titles", {})
-    found = [str(node["error"]) for node in run.get("nodes", ()) if node["error"]]
+    found = [str(node["error"]) for node in run.get("nodes", ()) if node["error"] and _tells(node)]
     found += thresholds.reasons(
         Gate(one["metric"], titles.get(one["slice"], one["slice"]), one["value"], one["limit"], one["passed"])
         for one in run.get("thresholds", ())
         if one["value"] is not None and one["limit"] is not None
     )
     return "; ".join(dict.fromkeys(found))
+
+
+def _tells(node: dict[str, Any]) -> bool:
+    """Return whether the error of a node tells why a run ended so: not that of a node that had nothing to do.
+
+    A node that pushes no model counts as skipped too.
+    """
+    return node["state"] != "skipped" or any(use["artifact"]["type"] == PUSHED_MODEL for use in node["outputs"])

@@ -14,7 +14,17 @@ from pipeline.scheduler.types import Work
 
 MISSED = {"metric": "bce", "slice": "overall", "value": 0.3, "limit": 0.2, "passed": False}
 PASSED = {"metric": "mse", "slice": "overall", "value": 0.1, "limit": 0.2, "passed": True}
-NODES = [{"node": "First", "error": ""}, {"node": "Last", "error": "worse than version 3"}]
+
+
+def node(state: str, error: str = "", output: str = "Model") -> dict[str, Any]:
+    return {"state": state, "error": error, "outputs": [{"artifact": {"type": output}}]}
+
+
+NODES = [
+    node("executed"),
+    node("skipped", "the data set has no labels", "ProbeScores"),
+    node("skipped", "worse than version 3", "PushedModel"),
+]
 
 
 def row(folder: pathlib.Path, run: dict[str, Any]) -> dict[str, str]:
@@ -30,7 +40,8 @@ def row(folder: pathlib.Path, run: dict[str, Any]) -> dict[str, str]:
         ("", NODES, [PASSED], "worse than version 3"),
         ("", NODES, [MISSED, PASSED], "worse than version 3; bce overall is 0.3000, allowed is at most 0.2"),
         ("", NODES[:1], [{**MISSED, "slice": "label 0"}], "bce label cat is 0.3000, allowed is at most 0.2"),
-        ("", NODES[:1], [], ""),
+        ("", [*NODES[:2], node("failed", "no space")], [], "no space"),
+        ("", NODES[:2], [], ""),
     ],
 )
 def test_why_a_run_failed_or_its_model_was_rejected(
