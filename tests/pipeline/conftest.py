@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Iterator
 
 import pytest
 
 from pipeline import cli
+from pipeline.provenance import source_code
 from tests.builders import pages
 from tests.builders.roots import Recorded
+
+
+@pytest.fixture(scope="module", autouse=True)
+def code_read_once() -> Iterator[None]:
+    """Read the code of nodes once for a file of tests, which do not change it: some read it hundreds of times."""
+    with source_code.read_once():
+        yield
 
 
 @pytest.fixture
