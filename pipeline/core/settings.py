@@ -65,14 +65,17 @@ def resolve(
     Args:
       request: what the user gave.
       environ: the environment.
-      like: every setting of an earlier run, used in place of the profile.
+      like: every setting of an earlier run, used in place of the profile, whose name need not be known.
 
     Raises:
       UsageError: an unknown profile or setting (with the closest one), a wrong type, or a value out of range.
     """
     config_type = request.config_type
-    name = request.profile or next(iter(config_type.profiles), "")
+    default = next(iter(config_type.profiles), "")
+    name = request.profile or default
     profile = _profile(name, config_type) if like is None else like
+    if name not in config_type.profiles:  # of an earlier run, which another version recorded
+        name = default
     given: dict[str, tuple[object, str]] = {}
     if root := environ.get(ROOT_VARIABLE):
         given[of_option("--root", config_type)] = (root, ROOT_VARIABLE)

@@ -17,7 +17,7 @@ from components import atomic_file, json_text
 from components.errors import cause_text
 from pipeline.core import project, regular_file, serialization, settings, tfx_versions
 from pipeline.core.dataset import Dataset
-from pipeline.core.errors import NotFoundError, UnavailableError
+from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.text import short_digest
 from pipeline.provenance import environment, numeric_variables, packages, source_code
 from pipeline_config import Configuration, Value
@@ -270,9 +270,21 @@ def read(root_folder: pathlib.Path, run_id: str, pipeline: RecordedPipeline | No
     return manifest
 
 
-def from_file(path: pathlib.Path, pipeline: RecordedPipeline | None = None) -> Manifest:
-    """Return the manifest in a file. Raises `OSError`, or `UnavailableError` like `from_json`."""
-    return _from_bytes(path.read_bytes(), str(path), pipeline)  # also from a pipe: `--like <(command)`
+def from_file(path: pathlib.Path, pipeline: RecordedPipeline) -> Manifest:
+    """Return the manifest in a file, of a run of this pipeline.
+
+    Raises:
+      OSError: the file cannot be read.
+      UnavailableError: like `from_json`.
+      UsageError: the run is of another pipeline.
+    """
+    content = path.read_bytes()  # once, as it may be a pipe: `--like <(command)`
+    held = _from_bytes(content, str(path), None).pipeline
+    if held != pipeline.location:
+        default = "the default pipeline"
+        way = f"add --pipeline {held} before the command" if held else "leave out --pipeline and SAE_PIPELINE"
+        raise UsageError(f"{path} is of a run of {held or default}, not of {pipeline.location or default}: {way}")
+    return _from_bytes(content, str(path), pipeline)
 
 
 def _from_bytes(content: bytes, name: str, pipeline: RecordedPipeline | None) -> Manifest:

@@ -229,6 +229,11 @@ def earlier(*assignments, **request):
     return resolve(Request(assignments=assignments, **request), {}).config.values()
 
 
+@pytest.mark.parametrize(("recorded", "used"), [("sample", "sample"), ("of_another_version", "mnist"), ("", "mnist")])
+def test_the_profile_of_an_earlier_run_is_one_that_can_be_given(recorded, used):
+    assert resolve(Request(recorded), {}, earlier()).profile == used
+
+
 def test_the_settings_of_an_earlier_run_replace_profile_and_defaults():
     like = earlier("training.epochs=3", profile="sample", root="/earlier")
     settings = resolve(Request(), {}, like)

@@ -12,7 +12,7 @@ import subprocess
 
 import pytest
 
-from pipeline.core.errors import NotFoundError, UnavailableError
+from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.provenance import environment, manifest, manifest_diff
 from pipeline.provenance.manifest_diff import Group
 from pipeline.sparse_autoencoder.definition import PIPELINE
@@ -259,6 +259,27 @@ def test_another_schema_version_is_refused(version):
     values = {**json.loads(manifest.to_json(RECORDED)), "schema_version": version}
     with pytest.raises(UnavailableError, match=f"schema_version {version!r}"):
         manifest.from_json(json.dumps(values))
+
+
+@pytest.mark.parametrize(
+    ("recorded", "given", "said"),
+    [
+        (
+            "cells:PIPELINE",
+            "",
+            "is of a run of cells:PIPELINE, not of the default pipeline: add --pipeline cells:PIPELINE",
+        ),
+        ("", "cells:PIPELINE", "is of a run of the default pipeline, not of cells:PIPELINE: leave out --pipeline"),
+    ],
+)
+def test_a_file_of_another_pipeline_is_refused_and_not_called_damaged(recorded, given, said, tmp_path):
+    values = json.loads(manifest.to_json(RECORDED))
+    del values["data"]["builder_dir"]  # which the data set of another pipeline lacks
+    path = tmp_path / "manifest.json"
+    path.write_text(json.dumps({**values, "pipeline": recorded}))
+    with pytest.raises(UsageError) as raised:
+        manifest.from_file(path, dataclasses.replace(PIPELINE, location=given))
+    assert str(raised.value).startswith(f"{path} {said}")
 
 
 def test_fields_that_a_later_version_added_are_left_out():
