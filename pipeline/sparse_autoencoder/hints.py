@@ -24,6 +24,8 @@ _FEWEST_STEPS = 10  # of an epoch
 _USED = 0.5  # part of the range of 16 bit below which scaling by that range wastes it
 _BASE_MIB = 1_536  # TensorFlow, TFX, Beam, and what other nodes add to the memory of the Trainer
 _FLOAT_BYTES = 4
+_BOUND = r"(-?\d+(?:\.\d+)?%|-?\d+)?"
+_PART = re.compile(rf"([\w-]+)(?:\[{_BOUND}:{_BOUND}\])?")  # of a split, such as train[:83%]
 _DEEP = {"uint16": 65_535}  # largest value by the name of a type that `data.scaling=auto` divides by
 
 
@@ -124,8 +126,25 @@ def _values(config: PipelineConfig, dataset: prepared.PreparedDataset) -> int:
 
 
 def _train_examples(config: PipelineConfig, known: Mapping[str, int]) -> int:
-    """Return the size of the train split if it is one of the data set's own splits; else 0."""
-    return known.get(dataset_folder.splits(config.data, known)[features.TRAIN], 0)
+    """Return the size of the train split, in TFDS's split language, such as `train[:83%]+extra`; 0 if it is unknown."""
+    parts = dataset_folder.splits(config.data, known)[features.TRAIN].split("+")
+    sizes = [_examples_of(part.strip(), {"all": sum(known.values()), **known}) for part in parts]
+    return sum(sizes) if all(sizes) else 0
+
+
+def _examples_of(part: str, known: Mapping[str, int]) -> int:
+    found = _PART.fullmatch(part)
+    if found is None:
+        return 0
+    name, first, last = found.groups()
+    size = known.get(name, 0)
+    return len(range(size)[_place(first, size) : _place(last, size)])
+
+
+def _place(text: str | None, size: int) -> int | None:
+    if not text:
+        return None
+    return round(float(text[:-1]) * size / 100) if text.endswith("%") else int(text)
 
 
 def _is_range(limits: Any) -> TypeGuard[list[float]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 import shutil
+from collections.abc import Sequence
 from typing import Any
 
 import psutil
@@ -23,10 +24,16 @@ def prepared(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Returns a function that prepares a data set, and returns the hints of a run on it."""
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
 
-    def hints(*given: str, train: int = 5_000, dtype: str = "uint16", **facts: Any) -> tuple[str, ...]:
+    def hints(
+        *given: str,
+        train: int = 5_000,
+        dtype: str = "uint16",
+        splits: Sequence[str] = ("train", "validation", "test"),
+        **facts: Any,
+    ) -> tuple[str, ...]:
         shutil.rmtree(tmp_path / "mine", ignore_errors=True)
         folder = store(tmp_path, "mine", own=True)
-        info = {"splits": [{"name": name, "shardLengths": [str(train)]} for name in ("train", "validation", "test")]}
+        info = {"splits": [{"name": name, "shardLengths": [str(train)]} for name in splits]}
         (folder / "dataset_info.json").write_text(json.dumps(info))
         described = (folder / "features.json").read_text().replace("uint8", dtype)
         (folder / "features.json").write_text(described)
@@ -55,6 +62,25 @@ def test_few_steps_an_epoch_suggest_a_smaller_batch(
     [hint] = found
     assert f"training.batch_size = {batch} makes only {steps} step" in hint
     assert hint.endswith(f"--set training.batch_size={smaller}")
+
+
+@pytest.mark.parametrize(
+    ("split", "examples"),
+    [
+        ("train[:50%]", 105),
+        ("train[-10:]", 10),
+        ("train[:33.3%]", 70),
+        ("train[10:] + test[-50%:]", 305),
+        ("all", 420),
+        ("train[:1shard]", 0),  # unknown here
+        ("train[:50%]+other", 0),
+        ("", 174),  # train[:83%], as there is no validation split
+    ],
+)
+def test_the_examples_of_a_part_of_a_split_are_counted(prepared: Any, split: str, examples: int) -> None:
+    found = prepared(f"data.train_split={split}", train=210, splits=("train", "test"))
+    assert [hint for hint in found if f" an epoch of {examples} examples" in hint] == list(found)
+    assert len(found) == bool(examples)
 
 
 @pytest.mark.parametrize(("train", "options"), [(240, ("--set", "training.batch_size=16")), (2_305, ()), (0, ())])
