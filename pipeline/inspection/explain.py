@@ -10,7 +10,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
 from pipeline.metadata import node_key, references
 from pipeline.metadata.store import Store, nearest_execution
-from pipeline.provenance import cache_key, manifest, packages
+from pipeline.provenance import cache_key, manifest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,21 +81,11 @@ def _output_ids(store: Store, execution_id: int) -> set[int]:
 def _dependency_changes(
     pipeline: Pipeline, root: Root | None, node: str, changes: tuple[node_key.Change, ...], old: str, new: str
 ) -> tuple[node_key.Change, ...]:
-    """Return the dependencies of the node's packages that changed, from the manifests of both runs if they exist.
-
-    The key contains only one digest of all dependencies.
-    """
+    """Return the dependencies of the node's packages that changed, from the manifests of both runs if they exist."""
     if root is None or not any(change.field == node_key.REQUIRED for change in changes):
         return ()
     try:
         before, after = (manifest.read(root.path, run_id).packages for run_id in (old, new))
     except SaeError:
         return ()
-    known = {change.field for change in changes}
-    if node in pipeline.by_name:  # the manifests list the packages of all nodes
-        known |= packages.installed_runtime().keys() - cache_key.packages_of(pipeline.by_name[node]).keys()
-    return tuple(
-        node_key.Change("packages", name, before.get(name), after.get(name))
-        for name in sorted({**before, **after})
-        if before.get(name) != after.get(name) and name not in known
-    )
+    return cache_key.dependency_changes(pipeline.by_name.get(node), before, after, changes)

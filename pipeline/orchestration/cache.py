@@ -12,13 +12,14 @@ import pathlib
 from collections.abc import Callable, Collection, Mapping
 
 from pipeline.core import file_digests
+from pipeline.core.errors import SaeError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import ConfiguredPipeline, Node, Reuse
-from pipeline.metadata.node_key import CacheKey, Change
+from pipeline.metadata.node_key import REQUIRED, CacheKey, Change
 from pipeline.metadata.store import Store, nearest_execution
 from pipeline.metadata.types import Artifact, Execution
-from pipeline.provenance import cache_key
+from pipeline.provenance import cache_key, manifest, packages
 
 _ChangesSince = Callable[[CacheKey, CacheKey], tuple[Change, ...]]
 
@@ -207,8 +208,19 @@ class NodeCache:
         nearest = nearest_execution(earlier, key)
         if nearest is None or nearest.key is None:
             return ["no earlier execution of it ended and recorded a cache key"]
-        changes = changes_since(key, nearest.key)
+        changes = self._with_dependencies(node, nearest, changes_since(key, nearest.key))
         return [f"{change.part}: {change}" for change in changes] or [self._unsuccessful(key)]
+
+    def _with_dependencies(self, node: Node, earlier: Execution, changes: tuple[Change, ...]) -> list[Change]:
+        """Return changes with the packages that the sum of all required ones stands for, if a manifest tells them."""
+        if not any(change.field == REQUIRED for change in changes):
+            return list(changes)
+        try:
+            before = manifest.read(self.root.path, self.store.owner(earlier.id).run).packages
+        except SaeError:
+            return list(changes)
+        found = cache_key.dependency_changes(node, before, packages.installed_runtime(), changes)
+        return [*(one for one in changes if one.field != REQUIRED or not found), *found]
 
     def _unsuccessful(self, key: CacheKey) -> str:
         text = "its last attempt did not succeed"

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from pipeline.core import file_digests
-from pipeline.metadata.node_key import REQUIRED, CacheKey
+from pipeline.metadata.node_key import REQUIRED, CacheKey, Change
 from pipeline.provenance import numeric_variables, packages, source_code
 from pipeline_config import EngineConfig
 
@@ -84,6 +84,26 @@ def of_node(
 def packages_of(node: KeyedNode) -> dict[str, str]:
     """Return the versions, by name, of the distributions that a node imports and of everything that these require."""
     return packages.closure(_imported(node))
+
+
+def dependency_changes(
+    node: KeyedNode | None, before: Mapping[str, str], after: Mapping[str, str], changes: Iterable[Change]
+) -> tuple[Change, ...]:
+    """Return the dependencies of the node's packages that changed; the key contains only one digest of all.
+
+    Args:
+      node: the node; None if the pipeline declares it no more: changes of all packages are returned.
+      before, after: versions of the packages of all nodes, as manifests record them.
+      changes: what is known already.
+    """
+    known = {change.field for change in changes}
+    if node is not None:
+        known |= packages.installed_runtime().keys() - packages_of(node).keys()
+    return tuple(
+        Change("packages", name, before.get(name), after.get(name))
+        for name in sorted({**before, **after})
+        if before.get(name) != after.get(name) and name not in known
+    )
 
 
 def _imported(node: KeyedNode) -> set[str]:

@@ -19,9 +19,11 @@ from pipeline.metadata.store import nearest_execution
 from pipeline.metadata.types import Artifact, Execution
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration.cache import CacheVerdict
+from pipeline.provenance import manifest, packages
 from pipeline.sparse_autoencoder.definition import PIPELINE, PUSHER
 from tests.builders import roots
 from tests.builders.roots import STATE, change_bytes, tree
+from tests.pipeline.provenance.test_manifest import RECORDED
 
 RUN, CACHED, DEPENDS = CacheVerdict.RUN, CacheVerdict.CACHED, CacheVerdict.DEPENDS
 
@@ -578,3 +580,20 @@ def test_what_an_earlier_attempt_made_holds_only_with_the_same_key_and_undamaged
     assert not after_a_run.decider("training.epochs=7").is_reusable(trainer, ended, inputs, outputs)
     change_bytes(after_a_run.folder_of("r1", "Trainer", "model") / "Format-Serving" / "saved_model.pb")
     assert not after_a_run.decider().is_reusable(trainer, ended, inputs, outputs)
+
+
+def test_a_required_package_that_changed_is_named_before_the_run(recorded, monkeypatch):
+    """The key has one digest of all required packages; the manifest of the earlier run has their versions."""
+    recorded.run("r1")
+    installed, name = packages._installed, "absl-py"  # TFX requires it, and no node imports it
+    monkeypatch.setattr(
+        packages,
+        "_installed",
+        lambda path: {**installed(path), name: dataclasses.replace(installed(path)[name], version="99")},
+    )
+    assert recorded.decisions()["SchemaGen"].reasons == ("packages: and all that these require changed",)
+    of_run = {**packages.installed_runtime(), name: "1.4", "matplotlib": "1"}
+    manifest.write(recorded.root.path, dataclasses.replace(RECORDED, run_id="r1", packages=of_run))
+    decided = recorded.decisions()
+    assert decided["SchemaGen"].reasons == ("packages: absl-py: 1.4 -> 99",)
+    assert "packages: absl-py: 1.4 -> 99" in decided["Encode"].reasons
