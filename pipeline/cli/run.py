@@ -24,9 +24,10 @@ from pipeline.cli.options import (
     setting_options,
 )
 from pipeline.cli.selected import selection
-from pipeline.core import settings
+from pipeline.core import settings, shell
 from pipeline.core.errors import UsageError
 from pipeline.core.events import Listener, Note
+from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
 from pipeline.orchestration import run
 from pipeline.orchestration.request import RunRequest
@@ -78,8 +79,9 @@ def run_command(
             f"--run-id-suffix {run_id_suffix!r} is not allowed: give up to 16 letters and digits, such as w1"
         )
     earlier = manifest.from_file(like, current_pipeline()) if like else None
-    if earlier is not None:
+    if like is not None and earlier is not None:
         request = _with_profile_of(earlier, request)
+        _check_root(like, earlier, request)
     wanted = _run_request(
         request,
         no_cache,
@@ -102,6 +104,19 @@ def _with_profile_of(earlier: manifest.Manifest, request: settings.Request) -> s
             f"of the profile {earlier.profile}; change some with --set, or leave --profile or --like out"
         )
     return dataclasses.replace(request, profile=earlier.profile)
+
+
+def _check_root(like: pathlib.Path, earlier: manifest.Manifest, request: settings.Request) -> None:
+    """Raise `UsageError` if a rerun would make a root anew that was moved, and has the manifest in its new place."""
+    resolved = settings.resolve(request, like=earlier.configuration)
+    named = Root.at(pathlib.Path(resolved.config.paths.root))
+    given = resolved.origins[settings.of_option("--root", request.config_type)] != settings.EARLIER_RUN
+    here = Root.at(like.absolute().parent.parent)
+    if not given and here.about.is_file() and not named.path.exists():
+        raise UsageError(
+            f"{like} names the root {named.path}, which does not exist, and lies in the root {here.path}: add --root "
+            f"{shell.quoted(str(here.path))}, or --root {shell.quoted(str(named.path))} to make that one"
+        )
 
 
 @command("resume")

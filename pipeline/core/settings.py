@@ -15,6 +15,7 @@ from pipeline.core.text import closest
 from pipeline_config import Configuration, PipelineConfig, Setting, Value
 
 ROOT_VARIABLE = "SAE_ROOT"
+EARLIER_RUN = "an earlier run"  # the origin of settings of a run that is repeated
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +95,7 @@ def resolve(
         for section, cls in config_type.sections().items()
         if (needed := cls.profile_needs) in given and given[needed][0] != profile.get(needed)
     }
-    origin = f"profile {name}" if like is None else "an earlier run"
+    origin = f"profile {name}" if like is None else EARLIER_RUN
     layer: dict[str, tuple[object, str]] = {
         setting: (value, origin) for setting, value in profile.items() if setting.partition(".")[0] not in unfit
     }
@@ -129,7 +130,7 @@ def applied_profile(name: str, values: Mapping[str, Value], config_type: type[Co
 def of_values(values: Mapping[str, Value], config_type: type[Configuration] = PipelineConfig) -> Any:
     """Return the configuration that an earlier run used. Raises `UsageError` where this version does not allow it."""
     return _build(
-        {name: _checked(name, value, "an earlier run", config_type) for name, value in values.items()}, config_type
+        {name: _checked(name, value, EARLIER_RUN, config_type) for name, value in values.items()}, config_type
     )
 
 

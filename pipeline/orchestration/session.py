@@ -110,26 +110,30 @@ class RunSession:
             from pipeline.definition.pipeline import create_pipeline
             from pipeline.orchestration.tfx import local_runner, partial_run
 
-        request, data = self.request, self.request.pipeline.data
-        self.root.claim_pipeline(request.pipeline.location)
-        if configured is None:
-            recorded = request.recorded_data(self.resolved)
-            found = (
-                data.find(self.root, request.settings, self.resolved, self._download)
-                if recorded is None
-                else FoundDataset(self.resolved, data.prepare(recorded, self.root))
-            )
-            configured = self._configure(found)
+        self.root.claim_pipeline(self.request.pipeline.location)
+        configured = configured or self._configure(self._find_dataset())
         self.root.claim_dataset(configured.dataset.name)
         with imports.heavy_imports():  # the components import the rest of TFX
             pipeline = create_pipeline(configured, self.root.artifacts, root_store.of(self.root).connection_config())
         cache = self._cache(configured)
-        part = partial_run.options(request, cache, self.tell)
+        part = partial_run.options(self.request, cache, self.tell)
         self._recorder.begin(self.store, configured)
         runner = local_runner.LocalRunner(self.root, self.run_id, cache, self.tell)
         with garbage_collector.seldom():
             result = runner.run(pipeline, run_options=part)
         return self._recorder.end(self.store, result, configured)
+
+    def _find_dataset(self) -> FoundDataset:
+        """Find the data set: that of the run to rerun or to resume, if it has still the same content."""
+        request, data = self.request, self.request.pipeline.data
+        recorded = request.recorded_data(self.resolved)
+        if recorded is not None:
+            found = data.prepare(recorded, self.root)
+            if found.fingerprint == recorded.fingerprint:
+                return FoundDataset(self.resolved, found)
+            text = f"{recorded.name} {recorded.version} has other content now than in the run of --like"
+            self.tell(Note(f"{text}: the data that is there is read, so results differ", warning=True))
+        return data.find(self.root, request.settings, self.resolved, self._download)
 
     def _configure(self, found: FoundDataset) -> ConfiguredPipeline:
         if self.request.like and found.settings is not self.resolved:

@@ -89,6 +89,27 @@ def test_a_rerun_with_settings_of_other_data_reads_that(
     assert found.split_sizes == {"train": 320, "validation": 66, "test": 100}  # 83 % of 386
 
 
+def test_a_rerun_on_data_of_other_content_warns_and_records_that_data(
+    tmp_path: pathlib.Path, make_dataset: MakeDataset, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_dataset("fashion_mnist", {"train": 80, "test": 20})
+    data = ("data.dataset=fashion_mnist", f"data.data_dir={folder}")
+    earlier = run_here(tmp_path / "root", *data, profile="mnist", to_node="ExampleGen")
+    like = manifest.read(tmp_path / "root", earlier.run_id, PIPELINE)
+    capfd.readouterr()
+
+    def warnings_of_rerun(root: pathlib.Path, sizes: dict[str, int]) -> list[str]:
+        rerun = run_here(root, like=like, to_node="ExampleGen")
+        recorded: Any = manifest.read(root, rerun.run_id, PIPELINE).data
+        assert recorded.split_sizes == sizes
+        return [line for line in capfd.readouterr().err.splitlines() if line.startswith("warning: fashion_mnist 1.0.0")]
+
+    assert warnings_of_rerun(tmp_path / "same", {"train": 66, "validation": 14, "test": 20}) == []
+    shutil.rmtree(folder / "fashion_mnist")
+    make_dataset("fashion_mnist", {"train": 50, "test": 10}, folder=folder, seed=1)
+    assert len(warnings_of_rerun(tmp_path / "other", {"train": 42, "validation": 8, "test": 10})) == 1
+
+
 def test_a_model_that_learned_nothing_is_not_blessed(
     letters: tuple[Summary, tuple[str, ...]], tmp_path: pathlib.Path
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.core import settings
 from pipeline.core.errors import ExitCode, NotFoundError
+from pipeline.core.pipeline_root import Root
 from pipeline.orchestration import run
 from pipeline.provenance import manifest
 from pipeline.sparse_autoencoder.definition import PIPELINE
@@ -84,6 +85,38 @@ class TestRerun:
         monkeypatch.setattr(run, "run", run_nothing)
         assert sae(*like, *options)[0] == ExitCode.NOT_FOUND
         assert [one.settings.profile for one in requests] == ["mnist_sparse"]
+
+    @pytest.mark.parametrize(
+        ("exists", "options", "refused"),
+        [
+            ((), (), True),
+            ((), ("--root", "new"), False),  # the root that the manifest names, to be made again
+            ((), ("--root", "moved"), False),
+            (("new",), (), False),
+        ],
+    )
+    def test_of_a_root_that_was_moved_makes_none_at_its_old_place(
+        self, sae, like, tmp_path, exists, options, refused, monkeypatch
+    ):
+        ran = []
+
+        def run_nothing(wanted, display):
+            ran.append(wanted)
+            raise NotFoundError("not run")
+
+        monkeypatch.setattr(run, "run", run_nothing)
+
+        for name in exists:
+            (tmp_path / name).mkdir()
+        moved = Root(tmp_path / "moved")
+        moved.create()
+        moved.manifests.mkdir()
+        (tmp_path / "r1.json").rename(moved.manifests / "r1.json")
+        code, _, errors = sae("run", "--like", str(moved.manifests / "r1.json"), *options)
+        assert (code == ExitCode.USAGE) == refused
+        assert (ran == []) == refused
+        if refused:
+            assert f"--root {moved.path}" in errors
 
 
 def texts():
