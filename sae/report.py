@@ -6,7 +6,7 @@ import base64
 import dataclasses
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from components import json_text
@@ -57,13 +57,13 @@ class RunReport:
         return ByName(found, "figure", self._name)
 
     def save_figures(
-        self, folder: str | os.PathLike[str], formats: Sequence[str] = ("svg", "pdf")
+        self, folder: str | os.PathLike[str], formats: str | Iterable[str] = ("svg", "pdf")
     ) -> list[pathlib.Path]:
         """Write the figures as files for papers, on white; return the files.
 
         Args:
           folder: is created if it does not exist; files of the same names are replaced.
-          formats: `svg`, `pdf` or `png`.
+          formats: `svg`, `pdf` or `png`, or several.
 
         Raises:
           UsageError: there is no such format.
@@ -72,9 +72,10 @@ class RunReport:
         """
         from components.report import export  # imports matplotlib
 
-        if unknown := [one for one in formats if one not in export.FORMATS]:
+        given = [formats] if isinstance(formats, str) or not isinstance(formats, Iterable) else list(formats)
+        if unknown := [one for one in given if one not in export.FORMATS]:
             raise UsageError(f"no format {unknown[0]!r} (there are: {', '.join(export.FORMATS)})")
-        return export.write_figures(self._data(), _created(folder), formats, self.folder)
+        return export.write_figures(self._data(), _created(folder), given, self.folder)
 
     def save_tables(self, folder: str | os.PathLike[str]) -> list[pathlib.Path]:
         """Write metrics, metrics by label, losses by epoch and units as CSV files; return the files.

@@ -130,6 +130,7 @@ def open_root(root: str | os.PathLike[str] | None = None, *, pipeline: str = "")
     """
     with errors.worded(Selection()):
         found = locate(root)
+    with errors.worded(Selection(pipeline, str(found.path))):
         opened = PipelineRoot(found.path, of_root(found, pipeline))
     with opened.reader():
         return opened

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from components import json_text
 from pipeline.core import event_log, parent_process
-from pipeline.core.errors import ExitCode, of_exit_code
+from pipeline.core.errors import ExitCode, UsageError, of_exit_code
 from pipeline.core.event_log import TimedEvent
 from pipeline.core.events import EpochEnded, JobProgress, NodeEnded, NodeStarted, Note, RunStarted
 from pipeline.core.pipeline_root import Root
@@ -65,6 +65,8 @@ def run(
       SaeError: the run could not start, a node failed, or the data has anomalies; `exit_code` is that of the command.
       KeyboardInterrupt: the run was interrupted.
     """
+    if not isinstance(settings, (Mapping, type(None))):
+        raise UsageError(f'settings {settings!r} is not allowed: give values by name, such as {{"model.l1": 1e-3}}')
     given = (settings or {}).get("paths.root") if root is None else os.fspath(root)
     with errors.worded(Selection()):
         folder = locate(None if given is None else str(given))
@@ -75,7 +77,8 @@ def run(
     group = [f"--pipeline={pipeline}"] if pipeline else []
     code, output, error = _run_process([*group, "run", *words, f"--root={folder.path}", "--json"], folder)
     if not output:
-        raise of_exit_code(code, errors.in_python(error))
+        with errors.worded(Selection(pipeline, str(folder.path))):
+            raise of_exit_code(code, error)
     summary = json_text.parse(output)
     opened = open_root(folder.path, pipeline=pipeline)
     if summary["state"] != "succeeded":

@@ -121,6 +121,7 @@ class RunArtifact:
     created: datetime.datetime | None
     _uri: str = dataclasses.field(repr=False)
     _deleted: str = dataclasses.field(repr=False)
+    _root: PipelineRoot = dataclasses.field(repr=False)
 
     @property
     def path(self) -> pathlib.Path:
@@ -131,11 +132,9 @@ class RunArtifact:
         """
         path = pathlib.Path(self._uri)
         if self._deleted or not path.is_dir():
-            why = self._deleted or f"is missing: {path}"
-            raise NotFoundError(
-                f"artifact {self.id}, {self.key} of {self.node}, {'was ' * bool(self._deleted)}{why}; "
-                f"{restore_hint(self.id)}"
-            )
+            why = f"was {self._deleted}" if self._deleted else f"is missing: {path}"
+            with self._root.completed_errors():
+                raise NotFoundError(f"artifact {self.id}, {self.key} of {self.node}, {why}; {restore_hint(self.id)}")
         return path
 
 
@@ -258,7 +257,7 @@ class RecordedRun:
         used = {use.artifact.id: (one.node, use.key) for one in self.nodes for use in one.outputs}
         node, key = used.get(row.id, (row.node, row.key))
         deleted = deletion_text(row.state, found.properties)
-        return RunArtifact(row.id, row.type, node, key, row.content, row.created, row.uri, deleted)
+        return RunArtifact(row.id, row.type, node, key, row.content, row.created, row.uri, deleted, self.root)
 
     def model(self) -> LoadedModel:
         """Load the trained model with TensorFlow, whether or not it is served.

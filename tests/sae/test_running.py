@@ -64,6 +64,19 @@ def test_a_setting_is_given_as_the_shell_takes_it(
     assert f"--set=model.hidden_layers={text}" in given
 
 
+def test_a_command_that_an_error_names_selects_the_root(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    monkeypatch.setattr(running, "_run_process", lambda words, root: (-9, "", "killed: `sae resume` continues it"))
+    with pytest.raises(sae.SaeError, match=f"`sae resume --root {tmp_path}` continues it"):
+        sae.run(root=tmp_path)
+
+
+def test_settings_that_are_no_mapping_are_refused() -> None:
+    with pytest.raises(sae.UsageError, match="is not allowed: give values by name"):
+        sae.run(settings="model.l1=1")  # type: ignore[arg-type]
+
+
 @pytest.mark.component
 def test_a_wrong_setting_is_the_error_of_the_command(tmp_path: pathlib.Path) -> None:
     with pytest.raises(sae.UsageError, match=r"no setting 'model.l2' \(settings=\); did you mean model.l1\?"):

@@ -207,8 +207,11 @@ def test_missing_files_say_how_to_regenerate_them(tmp_path: pathlib.Path) -> Non
     recorded.run(FIRST)
     artifact = sae.open(recorded.root.path).run().artifact("Report")
     shutil.rmtree(artifact.path)
-    with pytest.raises(sae.NotFoundError, match=rf"is missing: .*; `sae restore {artifact.id}` regenerates it"):
+    command = f"`sae restore {artifact.id} --root {recorded.root.path}`"
+    with pytest.raises(sae.NotFoundError, match=f"is missing: .*; {command} regenerates it"):
         _ = artifact.path
+    with pytest.raises(sae.NotFoundError, match=command):
+        sae.open(recorded.root.path).run().report()
 
 
 def test_the_report_has_its_page_numbers_and_figures(tmp_path: pathlib.Path) -> None:
@@ -266,6 +269,10 @@ def test_figures_and_tables_of_a_report_without_its_files_are_errors(tmp_path: p
     assert report.history == recorded.folder_of(FIRST, "Trainer", "model_run") / "history.json"
     with pytest.raises(sae.UsageError, match=r"no format 'gif' \(there are: svg, pdf, png\)"):
         report.save_figures(tmp_path / "figures", ["gif"])
+    with pytest.raises(sae.UsageError, match="no format 3 "):
+        report.save_figures(tmp_path / "figures", 3)  # type: ignore[arg-type]
+    with pytest.raises(sae.NotFoundError, match="losses of the epochs"):  # formats are checked first
+        report.save_figures(tmp_path / "figures", "png")
     with pytest.raises(sae.NotFoundError, match="losses of the epochs"):
         report.save_tables(tmp_path / "tables")
     write(report.history, "[]")
