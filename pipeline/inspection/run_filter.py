@@ -129,19 +129,39 @@ def differing_settings(rows: Sequence[RunRow], kept: Collection[str] = ()) -> tu
     )
 
 
-def parameters(settings: Mapping[str, Any], profile: str, config_type: type[Configuration]) -> dict[str, Any]:
+def example(rows: Sequence[RunRow], names: Sequence[str]) -> str:
+    """Return a condition on one of these settings that can be typed as it is, such as `model.l1>0.001`."""
+    for name, value in ((name, row.settings.get(name)) for name in names for row in rows):
+        symbol = "=" if number_of(value) is None else ">"
+        if re.fullmatch(r"[\w.+-]+", written := setting_text(value)):
+            return f"{name}{symbol}{written}"
+    return "seconds>1"
+
+
+def parameters(
+    settings: Mapping[str, Any], profile: str, config_type: type[Configuration], dataset: str = ""
+) -> dict[str, Any]:
     """Return the settings that tell a run from others of its profile, by name: headline settings first, then others.
+
+    Left out are empty texts that are the default, which say nothing, and what the name of the data set says already.
 
     Args:
       settings: of the run; without any, nothing is returned.
       profile: of the run; of an unknown one, defaults are compared.
       config_type: declares the settings.
+      dataset: name and version of the run's data set.
     """
     declared = config_type.settings()
     usual = {**{name: one.default for name, one in declared.items()}, **config_type.profiles.get(profile, {})}
     known = {name: value for name, value in settings.items() if name in declared}
     headline = {name: value for name, value in known.items() if declared[name].headline}
-    return headline | {name: value for name, value in known.items() if _text(value) != _text(usual[name])}
+    name_of_data = {(one.profile_needs, dataset.rpartition(" ")[0]) for one in config_type.sections().values()}
+
+    def tells(name: str, value: Any) -> bool:
+        is_empty = value == "" and declared[name].default == ""
+        return _text(value) != _text(usual[name]) and not is_empty and (name, value) not in name_of_data
+
+    return headline | {name: value for name, value in known.items() if tells(name, value)}
 
 
 def titles(names: Sequence[str]) -> dict[str, str]:

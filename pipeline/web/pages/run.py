@@ -79,7 +79,7 @@ class RunView:
       missing: what cannot be shown, and why.
       slice_titles: what people see in place of names of slices, such as `label cat` for `label 0`.
       words: what people see in labels and titles in place of other words, such as `vector` for `image`.
-      parameters: headline settings, and those that are not the profile's, by name.
+      parameters: headline settings, and those that are not the profile's and say something else than `run`, by name.
       resume: the command that continues a run that did not succeed; empty if there is none.
     """
 
@@ -136,7 +136,9 @@ def build(request: PageRequest, run: str) -> RunView:
         missing=tuple(_missing(request, found, own, [row for _, row, preview in read if preview is None])),
         slice_titles=reader.slice_titles(run_id),
         words=reader.words(run_id),
-        parameters=run_filter.parameters(found.row.settings, own.profile if own else "", reader.pipeline.configuration),
+        parameters=run_filter.parameters(
+            found.row.settings, own.profile if own else "", reader.pipeline.configuration, found.row.dataset
+        ),
         resume=_resume(request, found) if own else "",
     )
 

@@ -84,6 +84,11 @@ class RunsView:
         found = {row.dataset for row in self.runs} - {""}
         return found.pop() if len(found) == 1 else ""
 
+    @property
+    def example(self) -> str:
+        """A condition, to show how one is typed."""
+        return run_filter.example(self.runs, self.settings)
+
 
 def build(request: PageRequest) -> RunsView:
     """Read the runs."""

@@ -184,6 +184,32 @@ def test_parameters_are_headline_settings_and_those_that_are_not_the_profiles():
     assert run_filter.parameters({}, "sample", PipelineConfig) == {}
 
 
+def test_parameters_leave_out_empty_defaults_and_the_name_of_the_data_set():
+    settings = {"data.dataset": "cells", "data.train_split": "", "data.schema": "mnist", "data.scaling": "range"}
+    found = run_filter.parameters(settings, "mnist", PipelineConfig, "cells 1.0.0")
+    assert found == {"data.scaling": "range"}
+    assert "data.dataset" in run_filter.parameters(settings, "mnist", PipelineConfig, "other 1.0.0")
+    settings = {"data.dataset": "mnist", "data.schema": "mnist"}  # only the setting that names the data set is left out
+    assert run_filter.parameters(settings, "", PipelineConfig, "mnist 3.0.1") == {"data.schema": "mnist"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "shown"),
+    [
+        ({"scaling": "standard", "l1": 0.5}, "model.scaling=standard"),
+        ({"l1": 1e-3}, "model.l1>0.001"),
+        ({"on": True}, "model.on=yes"),
+        ({"schema": "", "layers": [64, 16], "l1": 2.0}, "model.l1>2"),
+        ({}, "seconds>1"),
+    ],
+)
+def test_the_example_of_a_condition_can_be_typed(settings, shown):
+    one = row(**settings)
+    assert run_filter.example([one], tuple(one.settings)) == shown
+    [condition] = run_filter.parse([shown])
+    assert condition.name in (*one.settings, "seconds")
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [

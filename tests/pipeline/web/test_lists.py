@@ -1,5 +1,7 @@
 """Filtering, sorting and paging; and what follows a `?` is bounded."""
 
+import re
+
 import pytest
 
 from pipeline.web.pages import artifacts, runs
@@ -49,6 +51,8 @@ class TestRuns:
             assert site.get(f"/runs.json?{asked}").json()["settings"] == ["model.l1"]
         assert ids(site, "/runs.json?sort=model.l1") == ["good", "better", "again", "bad"]
         page = site.get("/?where=seconds>1").text
+        [shown] = re.findall(r'placeholder="(.*?)"', page)
+        assert shown == "model.l1&gt;0.0001"
         assert 'href="/?where=seconds%3E1&amp;sort=model.l1&amp;order=desc">l1</a>' in page
         assert "No runs on this page" in Seen(site.get("/?where=seconds>1e9").text).text
 
