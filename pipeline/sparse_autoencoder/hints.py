@@ -22,6 +22,7 @@ from pipeline_config import PipelineConfig
 
 _FEWEST_STEPS = 10  # of an epoch
 _USED = 0.5  # part of the range of 16 bit below which scaling by that range wastes it
+_LEAST, _MOST = 1e-18, 1e14  # spread of values whose squares float32 can hold, and the sums of those of 1e9 records
 _BASE_MIB = 1_536  # TensorFlow, TFX, Beam, and what other nodes add to the memory of the Trainer
 _FLOAT_BYTES = 4
 _BOUND = r"(-?\d+(?:\.\d+)?%|-?\d+)?"
@@ -91,6 +92,11 @@ def _hints(config: PipelineConfig, dataset: prepared.PreparedDataset) -> Iterato
         yield (
             f"the images use {limits[0]:g} to {limits[1]:g} of 0 to {full}, so they are almost black or flat to the "
             "model: try --set data.scaling=range"
+        )
+    if _is_range(limits) and config.data.scaling == "standard" and not _LEAST < limits[1] - limits[0] < _MOST:
+        yield (
+            f"the values go from {limits[0]:g} to {limits[1]:g}, and data.scaling=standard computes with sums of their "
+            "squares, which float32 may not hold: try --set data.scaling=range, or give the values in another unit"
         )
     if constant := dataset.facts.get("constant_values"):
         kind = "pixel" if any(text.startswith("image") for text in dataset.features.values()) else "value"

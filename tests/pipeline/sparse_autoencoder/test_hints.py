@@ -113,6 +113,26 @@ def test_deep_images_that_use_a_part_of_their_range_suggest_another_scaling(
     assert all(hint.endswith("--set data.scaling=range") for hint in found)
 
 
+@pytest.mark.parametrize(
+    ("limits", "scaling", "hinted"),
+    [
+        ([-3e30, 5e30], "standard", True),
+        ([-5e18, 5e18], "standard", True),
+        ([1.6e-19, 1.7e-19], "standard", True),
+        ([-3e12, 5e13], "standard", False),
+        ([0.0, 2e-18], "standard", False),
+        ([-3e30, 5e30], "range", False),
+        (None, "standard", False),
+    ],
+)
+def test_values_whose_squares_are_no_float_are_not_to_be_standardised(
+    prepared: Any, limits: list[float] | None, scaling: str, hinted: bool
+) -> None:
+    found = prepared(f"data.scaling={scaling}", dtype="float32", range=limits)
+    assert len(found) == hinted
+    assert all("--set data.scaling=range, or give the values in another unit" in hint for hint in found)
+
+
 def test_values_that_never_change_are_counted(prepared: Any) -> None:
     [hint] = prepared(constant_values=1_600)
     assert hint.startswith("1,600 pixels are the same in all records")
