@@ -17,7 +17,7 @@ from pipeline.scheduler.export.common import Call
 from pipeline.scheduler.types import CatchUp, Overlap, Schedule, TimingKind
 
 _WEEKDAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
-_FIRST = 60  # seconds from the timer's start to the first tick of an interval
+_FIRST = 60.0  # seconds from the timer's start to the first tick of an interval, unless the interval is shorter
 _LISTED = 3  # values in a row from which on they are written as a range
 
 
@@ -61,7 +61,8 @@ def _timer(schedule: Schedule) -> str:
         lines += [f"OnCalendar={when}" for when in calendar(schedule.timing.cron, schedule.timing.zone)]
         lines.append(f"Persistent={'false' if policies.catch_up == CatchUp.NONE else 'true'}")
     else:
-        lines += [f"OnActiveSec={_FIRST}s", f"OnUnitActiveSec={times.as_number(schedule.timing.every)}s"]
+        every = schedule.timing.every
+        lines += [f"OnActiveSec={times.as_number(min(_FIRST, every))}s", f"OnUnitActiveSec={times.as_number(every)}s"]
     if policies.jitter:
         lines.append(f"RandomizedDelaySec={times.as_number(policies.jitter)}s")
     lines += ["AccuracySec=1s", "", "[Install]", "WantedBy=timers.target"]

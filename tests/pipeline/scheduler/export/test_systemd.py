@@ -138,6 +138,8 @@ def test_an_interval_starts_soon_after_its_timer():
     assert [line for line in timer if line.startswith("On")] == ["OnActiveSec=60s", "OnUnitActiveSec=21600s"]
     assert not [line for line in timer if line.startswith("Persistent")]
     assert "Left out: missed ticks are not caught up." in " ".join(service)
+    _, timer = lines(examples.schedule(timing=Timing(TimingKind.EVERY, every=30.0)))
+    assert [line for line in timer if line.startswith("On")] == ["OnActiveSec=30s", "OnUnitActiveSec=30s"]
 
 
 def test_special_characters_of_systemd_are_quoted():
