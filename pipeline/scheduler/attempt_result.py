@@ -11,6 +11,7 @@ from pipeline.core.text import beginning, signal_name
 # Failures that may be transient. Gates, wrong usage and missing things fail again.
 TRANSIENT = {ExitCode.NODE_FAILED, ExitCode.LOCKED, ExitCode.ENVIRONMENT}
 _MAX_REASON = 500  # characters of a reason
+_SEPARATOR = "; "  # of the reasons of a gate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,10 +21,11 @@ class AttemptResult:
     Attributes:
       state: `succeeded`, `failed` or `interrupted`.
       exit_code: of `sae run`; minus the signal's number if a signal ended it; None if unknown.
-      reason: why it failed, in one line.
+      reason: why it failed, in one line; of a sweep that succeeded, its points.
       transient: whether the failure may be transient: retried.
       started: False if the run did nothing.
       observed: whether the daemon observed the end.
+      run_succeeded: whether the run itself succeeded, as `sae runs` says, though its model did not pass a gate.
     """
 
     state: str
@@ -32,10 +34,13 @@ class AttemptResult:
     transient: bool = False
     started: bool = True
     observed: bool = True
+    run_succeeded: bool = False
 
     def __str__(self) -> str:
-        """Write `failed, another run holds the root`."""
-        return f"{self.state}, {self.reason}" if self.reason else self.state
+        """Write `failed, another run holds the root`; of a gate, only the first reason."""
+        state = f"succeeded, but the tick {self.state}" if self.run_succeeded else self.state
+        reason = first_reason(self.exit_code, self.reason)
+        return f"{state}, {reason}" if reason else state
 
 
 def never_started() -> AttemptResult:
@@ -50,18 +55,24 @@ def from_exit_code(exit_code: int, run: Mapping[str, str], output: str, interrup
 
     Args:
       exit_code: minus the signal's number if a signal ended it.
-      run: `state` and `error` of the run in ML Metadata; empty if it is unknown.
+      run: `state` and `error` of the run in ML Metadata, or `points` of the sweep; empty if it is unknown.
       output: output of the process.
       interrupted: why the daemon interrupted it; empty if it did not.
     """
     if exit_code == ExitCode.DONE:
-        return AttemptResult("succeeded", exit_code)
+        return AttemptResult("succeeded", exit_code, run.get("points", ""))
     if interrupted or exit_code == ExitCode.INTERRUPTED:
         return AttemptResult("interrupted", exit_code, interrupted or "the run was interrupted")
     if exit_code < 0:
         return AttemptResult("failed", exit_code, f"the run was killed by {signal_name(-exit_code)}", transient=True)
-    reason = run.get("error") or last_error(output) or f"sae run ended with {exit_code}"
-    return AttemptResult("failed", exit_code, _one_line(reason), transient=exit_code in TRANSIENT)
+    reason = run.get("error") or last_error(output) or run.get("points") or f"sae run ended with {exit_code}"
+    return AttemptResult(
+        "failed",
+        exit_code,
+        _one_line(reason),
+        transient=exit_code in TRANSIENT,
+        run_succeeded=exit_code == ExitCode.GATE_FAILED and run.get("state") == "succeeded",
+    )
 
 
 def from_store(run: Mapping[str, str], interrupted: str) -> AttemptResult:
@@ -81,6 +92,15 @@ def last_error(output: str) -> str:
     """Return the last line of an output that begins with `error: `, without that; empty if there is none."""
     lines = [line for line in output.splitlines() if line.startswith("error: ")]
     return lines[-1].removeprefix("error: ") if lines else ""
+
+
+def first_reason(exit_code: int | None, reason: str) -> str:
+    """Return a reason as tables show it: of a model or data that did not pass a gate, the first of all that it missed.
+
+    They are the same in most runs of a schedule, and can take several lines.
+    """
+    first, *others = reason.split(_SEPARATOR)
+    return f"{first}, and more" if exit_code == ExitCode.GATE_FAILED and others else reason
 
 
 def _one_line(text: str) -> str:

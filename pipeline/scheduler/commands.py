@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import pathlib
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from components.evaluation import thresholds
@@ -16,6 +18,7 @@ from pipeline.metadata.properties import PUSHED_MODEL
 from pipeline.scheduler.types import Work
 
 _SHOW_TIMEOUT = 60.0  # seconds; it takes one
+_UNREADABLE = (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError, AttributeError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,38 +53,52 @@ class Commands:
 
         A subprocess reads them, to keep the memory and the locks of ML Metadata out of the daemon.
         """
-        try:
-            done = subprocess.run(
-                self.show(run_id),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                cwd=PROJECT,
-                timeout=_SHOW_TIMEOUT,
-                check=False,
-            )
-            run: dict[str, Any] = json.loads(done.stdout)
+        with contextlib.suppress(*_UNREADABLE):
+            run = _read(self.show(run_id))
             return {"state": str(run["row"]["state"]), "error": _error(run)}
-        except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
-            return {}
+        return {}
+
+    def sweep_state(self, name: str) -> dict[str, str]:
+        """Return `points` of a sweep: `6 of 6 points of sweep l1`, with the others by state; empty if it is unknown."""
+        with contextlib.suppress(*_UNREADABLE):
+            row = _read((*self.sae, "sweep", "show", name, "--root", str(self.root), "--json"))["row"]
+            counts = {state: int(count) for state, count in row["counts"].items()}
+            done = f"{counts.pop('succeeded', 0)} of {row['points']} points of sweep {name}"
+            others = ", ".join(f"{count} {state}" for state, count in counts.items())
+            return {"points": f"{done} succeeded, {others}" if others else done}
+        return {}
+
+
+def _read(command: Sequence[str]) -> dict[str, Any]:
+    """Return the JSON that a command prints. Raises one of `_UNREADABLE`."""
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, cwd=PROJECT, timeout=_SHOW_TIMEOUT, check=False
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def _error(run: dict[str, Any]) -> str:
-    """Return the error of a run; without one, those of its nodes and the thresholds that were not met."""
+    """Return the error of a run; without one, those of its nodes and the thresholds that its model did not meet."""
     if run["row"]["error"]:
         return str(run["row"]["error"])
     titles: dict[str, str] = run.get("slice_titles", {})
-    found = [str(node["error"]) for node in run.get("nodes", ()) if node["error"] and _tells(node)]
-    found += thresholds.reasons(
+    missed = thresholds.reasons(
         Gate(one["metric"], titles.get(one["slice"], one["slice"]), one["value"], one["limit"], one["passed"])
         for one in run.get("thresholds", ())
         if one["value"] is not None and one["limit"] is not None
     )
+    # Why a model that misses thresholds was not pushed says less than they do.
+    found = [str(node["error"]) for node in run.get("nodes", ()) if node["error"] and _tells(node, pushes=not missed)]
+    if missed:
+        found.append(f"the model is not blessed: {'; '.join(missed)}")
     return "; ".join(dict.fromkeys(found))
 
 
-def _tells(node: dict[str, Any]) -> bool:
+def _tells(node: dict[str, Any], pushes: bool) -> bool:
     """Return whether the error of a node tells why a run ended so: not that of a node that had nothing to do.
 
-    A node that pushes no model counts as skipped too.
+    A node that pushes no model counts as skipped too; its error tells it where `pushes`.
     """
-    return node["state"] != "skipped" or any(use["artifact"]["type"] == PUSHED_MODEL for use in node["outputs"])
+    pushed = any(use["artifact"]["type"] == PUSHED_MODEL for use in node["outputs"])
+    return node["state"] != "skipped" or (pushes and pushed)

@@ -37,6 +37,7 @@ class _Run:
       schedule: name.
       watch: of its process.
       run_id: empty until it is known.
+      sweep: name of the sweep that it runs, which has no id; empty: a run.
     """
 
     attempt: int
@@ -44,6 +45,7 @@ class _Run:
     schedule: str
     watch: Watch
     run_id: str = ""
+    sweep: str = ""
 
 
 class Service:
@@ -128,7 +130,7 @@ class Service:
     @property
     def expects_run_id(self) -> bool:
         """Return whether a run in progress has no id yet."""
-        return any(not run.run_id for run in self.runs)
+        return any(not (run.run_id or run.sweep) for run in self.runs)
 
     def close(self) -> None:
         """Stop checks of data and hooks; runs continue."""
@@ -153,7 +155,9 @@ class Service:
     def _run(self, attempt: int, name: str, schedule: str, process: Process, since: float) -> _Run:
         found = self._schedule(schedule)
         timeout = found.policies.timeout if found else 0.0
-        return _Run(attempt, name, schedule, Watch(process, timeout, since, self._config.interrupt_grace))
+        sweep = found.work.sweep if found else ""
+        watch = Watch(process, timeout, since, self._config.interrupt_grace)
+        return _Run(attempt, name, schedule, watch, sweep=sweep)
 
     def _root_holder(self) -> str:
         """Describe the run that holds the root; empty if it is free."""
@@ -237,7 +241,8 @@ class Service:
                 result = self._result(run)
                 self._ended[run.attempt] = (run.schedule, result)
                 self.runs.remove(run)
-                logger.info("%s: run %s: %s", run.name, run.run_id or "(no id)", result)
+                what = "sweep" if run.sweep else f"run {run.run_id or '(no id)'}"
+                logger.info("%s: %s: %s", run.name, what, result)
 
     def _run_id(self, attempt: int) -> str:
         """Return the id that a run wrote; empty if it wrote none, or its file is damaged, which is logged once."""
@@ -259,8 +264,10 @@ class Service:
         return ""
 
     def _result(self, run: _Run) -> AttemptResult:
-        row = self._commands.run_state(run.run_id) if run.run_id else {}
         exit_code = run.watch.process.exit_code()
+        row = self._commands.run_state(run.run_id) if run.run_id else {}
+        if run.sweep and exit_code is not None:  # the points do not tell whether a sweep that nobody observed ended
+            row = self._commands.sweep_state(run.sweep)
         output = self._output(run.attempt)
         if exit_code is None:
             # Without an id it never held the root; without output it never passed its gate.

@@ -123,7 +123,7 @@ class Attempt:
       run_id: empty if `sae run` ended before it had one.
       started, ended: when; `ended` is empty while it runs or if unknown.
       exit_code: None while it runs or if unknown.
-      reason: why it failed, in one line; empty when it did not.
+      reason: why it failed, in one line; empty when it did not, but for a sweep: `6 of 6 points of sweep l1`.
     """
 
     run_id: str

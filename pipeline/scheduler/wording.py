@@ -8,6 +8,7 @@ import zoneinfo
 
 from pipeline.core import shell
 from pipeline.scheduler import schema, times
+from pipeline.scheduler.attempt_result import first_reason
 from pipeline.scheduler.schema import DamagedRow
 from pipeline.scheduler.times import DAY, HOUR, MINUTE
 from pipeline.scheduler.types import CatchUp, Daemon, Outcome, Overlap, Tick
@@ -104,8 +105,19 @@ def result(tick: Tick) -> str:
 
 def reason(tick: Tick) -> str:
     """Write why a tick ended as it did: its own reason, and that of its last run."""
-    last = tick.attempts[-1].reason if tick.attempts else ""
-    return "; ".join(text for text in dict.fromkeys((tick.reason, last)) if text)
+    return _joined(tick.reason, tick.attempts[-1].reason if tick.attempts else "")
+
+
+def short_reason(tick: Tick) -> str:
+    """Write the same for a table: of a run that did not pass a gate, only the first reason."""
+    if not tick.attempts:
+        return tick.reason
+    last = tick.attempts[-1]
+    return _joined(tick.reason, first_reason(last.exit_code, last.reason))
+
+
+def _joined(*reasons: str) -> str:
+    return "; ".join(text for text in dict.fromkeys(reasons) if text)
 
 
 def run_of(tick: Tick) -> str:

@@ -113,7 +113,7 @@ def status_text(screen: Screen, daemon: Daemon, found: Sequence[Planned], now: d
 
 def _why(tick: Tick) -> str:
     run = wording.run_of(tick)
-    return (wording.reason(tick) or "no reason recorded") + (f" (run {run})" if run else "")
+    return (wording.short_reason(tick) or "no reason recorded") + (f" (run {run})" if run else "")
 
 
 def schedule_lines(
@@ -177,7 +177,7 @@ def _tick_row(group: TickGroup) -> list[Cell | str]:
         wording.stamp(tick.planned),
         state_cell(tick.state, result),
         wording.run_of(tick),
-        wording.reason(tick),
+        wording.short_reason(tick),
     ]
 
 

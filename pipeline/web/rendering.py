@@ -89,6 +89,7 @@ def _environment() -> jinja2.Environment:
         trigger=run_trigger.parse,
         tick_run=_late(_WORDING, "run_of"),
         tick_reason=_late(_WORDING, "reason"),
+        tick_short_reason=_late(_WORDING, "short_reason"),
         number=number,
         setting=run_filter.short_setting,
     )

@@ -3,6 +3,7 @@
     stand_in.py run --profile P --root R --trigger T --run-id-file F --set do=sleep:0.5,exit:1
     stand_in.py show RUN --root R --json
     stand_in.py gc --yes --root R --json
+    stand_in.py sweep run|show NAME --root R
 
 The step `wait` ends when the root contains a file `go`.
 Runs are lines of JSON in `ran.jsonl` in the root; like real ones they hold the root's lock.
@@ -38,8 +39,14 @@ def main() -> int:
         gc.add_argument(name, action="store_true", required=True)
     gc.add_argument("--config")
     gc.add_argument("--set", action="append", default=[])
+    sweep = commands.add_parser("sweep")
+    sweep.add_argument("do", choices=("run", "show"))
+    sweep.add_argument("name")
+    sweep.add_argument("--root", required=True)
+    for name in ("--again", "--json"):
+        sweep.add_argument(name, action="store_true")
     asked = parser.parse_args()
-    return {"run": do_run, "show": do_show, "gc": do_gc}[asked.command](asked)
+    return {"run": do_run, "show": do_show, "gc": do_gc, "sweep": do_sweep}[asked.command](asked)
 
 
 def do_run(asked: argparse.Namespace) -> int:
@@ -68,6 +75,13 @@ def do_gc(asked: argparse.Namespace) -> int:
         file.flush()
         while "do=exit:1,slowgc" in asked.set and not (root / "go").exists():
             time.sleep(0.01)
+    return 0
+
+
+def do_sweep(asked: argparse.Namespace) -> int:
+    """Show a sweep all of whose points succeeded; a run of it does nothing."""
+    if asked.do == "show":
+        print(json.dumps({"row": {"points": 6, "counts": {"succeeded": 6}}}))
     return 0
 
 

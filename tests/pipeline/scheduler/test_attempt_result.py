@@ -51,6 +51,22 @@ def test_the_reason_is_that_of_ml_metadata_or_else_of_the_output() -> None:
     assert len(attempt_result.from_exit_code(1, {"error": "x" * 10_000}, "", "").reason) == 503
 
 
+def test_a_run_whose_model_missed_a_gate_is_called_succeeded_as_in_the_list_of_runs() -> None:
+    run = {"state": "succeeded", "error": "the model is not blessed: a is 2; b is 3"}
+    found = attempt_result.from_exit_code(4, run, "", "")
+    assert (found.state, found.run_succeeded, found.reason) == ("failed", True, run["error"])
+    assert str(found) == "succeeded, but the tick failed, the model is not blessed: a is 2, and more"
+    anomalies = attempt_result.from_exit_code(4, {"state": "failed", "error": "anomalies"}, "", "")
+    assert (anomalies.run_succeeded, str(anomalies)) == (False, "failed, anomalies")
+    assert str(attempt_result.from_exit_code(1, {"error": "no file; bring it"}, "", "")) == "failed, no file; bring it"
+
+
+def test_a_sweep_has_its_points_for_a_reason() -> None:
+    assert str(attempt_result.from_exit_code(0, {"points": "6 of 6"}, "", "")) == "succeeded, 6 of 6"
+    assert attempt_result.from_exit_code(1, {"points": "0 of 6"}, "", "").reason == "0 of 6"
+    assert attempt_result.from_exit_code(5, {"points": "0 of 6"}, "error: locked", "").reason == "locked"
+
+
 @pytest.mark.parametrize(
     ("run", "state", "transient"),
     [

@@ -25,6 +25,7 @@ NODES = [
     node("skipped", "the data set has no labels", "ProbeScores"),
     node("skipped", "worse than version 3", "PushedModel"),
 ]
+LIMIT = "the model is not blessed: bce overall is 0.3000, allowed is at most 0.2"
 
 
 def row(folder: pathlib.Path, run: dict[str, Any]) -> dict[str, str]:
@@ -38,8 +39,9 @@ def row(folder: pathlib.Path, run: dict[str, Any]) -> dict[str, str]:
     [
         ("Trainer: no space", NODES, [MISSED], "Trainer: no space"),
         ("", NODES, [PASSED], "worse than version 3"),
-        ("", NODES, [MISSED, PASSED], "worse than version 3; bce overall is 0.3000, allowed is at most 0.2"),
-        ("", NODES[:1], [{**MISSED, "slice": "label 0"}], "bce label cat is 0.3000, allowed is at most 0.2"),
+        ("", NODES, [MISSED, PASSED], LIMIT),
+        ("", NODES[:1], [{**MISSED, "slice": "label 0"}], LIMIT.replace("overall", "label cat")),
+        ("", NODES, [MISSED, {**MISSED, "limit": 0.1}], f"{LIMIT}; bce overall is 0.3000, allowed is at most 0.1"),
         ("", [*NODES[:2], node("failed", "no space")], [], "no space"),
         ("", NODES[:2], [], ""),
     ],
@@ -63,3 +65,21 @@ def test_a_tick_runs_the_pipeline_or_a_sweep(tmp_path: pathlib.Path) -> None:
     assert of_run == ("sae", "run", "--profile", "sample", "--set", "training.epochs=2", *options)
     of_sweep = commands.run(Work("mnist", sweep="l1"), "schedule weekly x", tmp_path / "1.run")
     assert of_sweep == ("sae", "sweep", "run", "l1", "--again", "--root", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ({"succeeded": 6}, {"points": "6 of 6 points of sweep l1"}),
+        (
+            {"succeeded": 3, "failed": 1, "pruned": 2},
+            {"points": "3 of 6 points of sweep l1 succeeded, 1 failed, 2 pruned"},
+        ),
+        ({"waiting": 6}, {"points": "0 of 6 points of sweep l1 succeeded, 6 waiting"}),
+        (None, {}),
+    ],
+)
+def test_the_points_of_a_sweep(tmp_path: pathlib.Path, counts: dict[str, int] | None, expected: dict[str, str]) -> None:
+    document = json.dumps({"row": {"points": 6, "counts": counts}})
+    program = f"import sys; assert sys.argv[1:4] == ['sweep', 'show', 'l1']; print({document!r})"
+    assert Commands(tmp_path, (sys.executable, "-c", program)).sweep_state("l1") == expected

@@ -232,6 +232,19 @@ def test_results_of_runs(place: Place) -> None:
     assert status.daemon(place.root).state == "stopped"
 
 
+def test_a_sweep_is_named_with_its_points_and_no_retention_follows(place: Place) -> None:
+    added = schedule("weekly", triggers.every("3650d"), place.database.now(), on_success="touch told")
+    place.database.add(dataclasses.replace(added, work=Work("sample", sweep="l1")))
+    place.start()
+    place.trigger("weekly")
+    tick = place.in_state("weekly", "succeeded")
+    [attempt] = tick.attempts
+    assert (attempt.run_id, attempt.reason) == ("", "6 of 6 points of sweep l1")
+    assert f"weekly {tick.planned}: sweep: succeeded, 6 of 6 points of sweep l1\n" in place.log
+    place.until((place.root / "told").exists)
+    assert not (place.root / "tidied.jsonl").exists()
+
+
 @quick
 def test_ticks_of_an_interval_come_and_overlapping_ones_are_skipped(place: Place) -> None:
     place.add("often", "wait", triggers.every("1s"))

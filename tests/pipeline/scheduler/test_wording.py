@@ -103,6 +103,17 @@ def test_a_reason_is_that_of_the_tick_and_of_its_last_run():
     assert wording.reason(examples.SKIPPED) == "a run held the root: process 12"
 
 
+def test_tables_have_the_first_reason_of_a_gate():
+    missed = examples.tick("failed", attempts=(examples.attempt(code=4, reason="a is 2; b is 3"),), reason="2 h late")
+    assert wording.short_reason(missed) == "2 h late; a is 2, and more"
+    assert wording.reason(missed) == "2 h late; a is 2; b is 3"
+    one = examples.tick("failed", attempts=(examples.attempt(code=4, reason="a is 2"),))
+    assert wording.short_reason(one) == "a is 2"
+    other = examples.tick("failed", attempts=(examples.attempt(code=6, reason="no data; bring it"),))
+    assert wording.short_reason(other) == "no data; bring it"
+    assert wording.short_reason(examples.SKIPPED) == "a run held the root: process 12"
+
+
 def test_the_run_of_a_tick_is_its_last():
     none = examples.attempt(run_id="", code=5)
     assert wording.run_of(examples.tick(attempts=(examples.attempt("r1"), none))) == "r1"

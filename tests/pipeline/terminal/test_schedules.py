@@ -89,6 +89,13 @@ def test_a_schedule_shows_policies_and_history():
     ]
 
 
+def test_the_first_reason_of_a_gate_is_in_history_and_status():
+    missed = examples.tick("failed", attempts=(examples.attempt(code=4, reason="a is 2; b is 3"),))
+    assert schedules.history_text(Screen(), history.group([missed])).endswith("abcdef  a is 2, and more")
+    text = schedules.status_text(Screen(), examples.RUNNING, [planned(last=missed)], NOW)
+    assert "failed     nightly: a is 2, and more (run " in text
+
+
 def test_a_history_has_results_and_reasons():
     late = examples.tick(decision=Outcome.CAUGHT_UP, reason="nobody was there at its time")
     text = schedules.history_text(Screen(), history.group([late, examples.tick("running", manual=True)]))
