@@ -46,7 +46,7 @@ def show_command(name: str, root: str | None, as_json: bool) -> None:
     """Show a sweep: the mean and the 95 % interval of each combination over its seeds, and all points."""
     pipeline = current_pipeline()
     found = results.read_from(resolve_root(root), pipeline, name)
-    output.write_result(as_json, found, lambda: sweeps_text.as_text(output.screen(), found, pipeline.declared_metrics))
+    output.write_result(as_json, found, lambda: sweeps_text.as_text(output.screen(), found, pipeline))
 
 
 @command("best")
@@ -63,8 +63,9 @@ def best_command(name: str, by: str, root: str | None, as_json: bool) -> None:
     found = results.read_from(resolve_root(root), pipeline, name)
     chosen = _objective(found, pipeline, by)
     ranked = results.ranked(found, chosen) if by else list(found.best)
-    if not ranked:
-        results.best_point(found, chosen)  # raises the error that there is none
+    if not ranked:  # one of these raises the error that there is none
+        for one in (chosen, *found.definition.objectives):
+            results.best_point(found, pipeline, one)
     points = [results.best_point_of(found, one, chosen) for one in ranked]
     output.write_result(
         as_json,
@@ -86,7 +87,7 @@ def promote_command(name: str, by: str, reason: str, root: str | None) -> None:
     place, pipeline = resolve_root(root), current_pipeline()
     found = results.read_from(place, pipeline, name)
     chosen = _objective(found, pipeline, by)
-    point = results.best_point(found, chosen)
+    point = results.best_point(found, pipeline, chosen)
     output.note(f"point {point.number} of sweep {name} is the best by {chosen.chosen_by}: run {point.run}")
     try:
         served = promotion.promote(place, point.run, reason, output.note)

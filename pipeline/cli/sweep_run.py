@@ -62,7 +62,7 @@ _NAMES = "METRIC,METRIC"
     metavar="|".join(PRUNERS),
     help="Stop runs that are worse than others early.  [default: median for one loss]",
 )
-@click.option("--minimise", metavar=_NAMES, help="Metrics to minimise.  [default: the first one of `sae runs`]")
+@click.option("--minimise", metavar=_NAMES, help="Metrics to minimise.  [default: the loss of the runs]")
 @click.option("--maximise", metavar=_NAMES, help="Metrics to maximise.")
 @click.option(
     "--parallel",
@@ -120,7 +120,7 @@ def run_command(
             defined = files.read(place, name)
             defined = engine.begin_round(place, pipeline, defined) if again else defined
             found = _run(place, pipeline, defined, parallel, cluster)
-    output.write_result(as_json, found, lambda: sweeps_text.as_text(output.screen(), found, pipeline.declared_metrics))
+    output.write_result(as_json, found, lambda: sweeps_text.as_text(output.screen(), found, pipeline))
     if found.row.state == SweepState.STOPPED:
         output.note(f"the sweep is not complete: `sae sweep run {name}` continues it")
     done = found.row.state != SweepState.STOPPED and found.row.counts.get("succeeded", 0) > 0

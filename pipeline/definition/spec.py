@@ -298,6 +298,8 @@ class SweepSpec:
       nodes: the last nodes of the run of a point; those that they depend on run as well. None of them pushes a model.
       validation: by the name of a metric of runs on the test split, that of the same metric on the validation split,
         by which models are chosen.
+      missing: returns the metrics that a run with these settings will not have, as far as these tell: none of them is
+        the objective of a sweep.
       baselines: returns baselines of a run, by the name of their metric, from its outputs, where it does not record
         them.
       frontier: what pages of sweeps draw against each other; None: nothing.
@@ -305,6 +307,7 @@ class SweepSpec:
 
     nodes: tuple[str, ...]
     validation: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    missing: Callable[[Any], Collection[str]] = lambda config: ()
     baselines: Callable[[Mapping[OutputName, Artifact]], Mapping[str, float]] = lambda outputs: {}
     frontier: Frontier | None = None
 

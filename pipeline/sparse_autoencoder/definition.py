@@ -650,6 +650,11 @@ _VALIDATION = {
 _LOSS_DEPENDS_ON = ("model.loss", "data.scaling", "data.size", "data.test_split")
 
 
+def _missing(config: PipelineConfig) -> tuple[str, ...]:
+    """Return the metrics of runs that only a model trained with another loss has."""
+    return tuple(one.run_key for one in metrics.METRICS if one.run_key and one.loss not in ("", config.loss))
+
+
 def _incomparable(first: RecordedInputs, other: RecordedInputs) -> tuple[str, ...]:
     """Return what differs between two runs so that their losses are measured in different terms or on other data."""
     names = ("data set", *_LOSS_DEPENDS_ON)
@@ -744,6 +749,7 @@ PIPELINE = Pipeline(
     sweep=SweepSpec(
         nodes=("Encode", "Evaluator", "Probe"),
         validation=_VALIDATION,
+        missing=_missing,
         baselines=_of_report,
         frontier=Frontier(x="active_units", y="test_bce", method="model.sparsity", marked="dead_units"),
     ),

@@ -9,7 +9,7 @@ import itertools
 import math
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.core import serialization, settings, shell
@@ -25,6 +25,7 @@ MOST_POINTS = 10_000
 LOCK = "lock"  # the file beside the folders of the sweeps
 _GROUPS = "groups"  # in the JSON only of definitions that have some
 _MOST_SEEDS = 1_000
+_MOST_TRIED = 1_000  # combinations of a search from which its default objective follows
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -45,6 +46,11 @@ class Objective:
     def score(self, value: float) -> float:
         """Return a value of which less is better."""
         return value if self.better == "lower" else -value
+
+    @property
+    def option(self) -> str:
+        """Return the option that gives it: `--minimise test_bce`."""
+        return f"--{'minimise' if self.better == 'lower' else 'maximise'} {self.metric}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,10 +215,12 @@ def make(
       pipeline: the pipeline that it runs.
       base: the settings of its runs.
       over, search, seeds, trials, sampler, pruner, groups: as of `Definition`.
-      minimise, maximise: names of metrics; none: the pipeline's headline metric.
+      minimise, maximise: names of metrics; none: the pipeline's headline metric, or that which stands for it in all
+        runs.
 
     Raises:
-      UsageError: values that are not allowed, also of one combination; unknown metrics; too many points.
+      UsageError: values that are not allowed, also of one combination; metrics that are unknown, or that some of the
+        runs will not have; too many points.
     """
     check_name(name)
     if not _has_one_kind(bool(over or groups), bool(search), seeds):
@@ -230,7 +238,7 @@ def make(
         raise UsageError(f"--seeds {seeds} is not allowed: it must be a whole number from 1 to {_MOST_SEEDS:,}")
     objectives = _objectives(pipeline, minimise, maximise)
     if search:
-        sampler, pruner = _methods(pipeline, objectives, sampler, pruner)
+        sampler = _sampler(sampler, pruner)
     always = _always_varied(over, search, groups)
     found = Definition(
         name,
@@ -251,21 +259,35 @@ def make(
     if found.size > MOST_POINTS:
         raise UsageError(f"the sweep has {found.size:,} points, at most {MOST_POINTS:,} are allowed: leave values out")
     if not search or sampler == "grid":
-        _check_combinations(found, pipeline)
-    return found
+        configs = _checked_combinations(found, pipeline)
+    else:
+        configs = list(_some_combinations(found, pipeline)) or [base.config]
+    # Each kind of run by the metrics that it will not have.
+    kinds = {frozenset(pipeline.sweep_spec.missing(one)) for one in configs}
+    objectives = _had_by_all(pipeline, objectives, {name for kind in kinds for name in kind})
+    if search:
+        pruner = _pruner(pipeline, objectives, pruner, one_kind=len(kinds) <= 1)
+    return dataclasses.replace(found, objectives=objectives, pruner=pruner)
 
 
-def _methods(pipeline: Pipeline, objectives: Sequence[Objective], sampler: str, pruner: str) -> tuple[str, str]:
-    """Return the sampler and the pruner of a search: those that are given, checked, or else the defaults."""
+def _sampler(sampler: str, pruner: str) -> str:
+    """Return the sampler of a search, the default if none is given; check its name and that of the pruner."""
     if sampler and sampler not in SAMPLERS:
         raise UsageError(f"--sampler {sampler} is not allowed: it must be one of {', '.join(SAMPLERS)}")
     if pruner and pruner not in PRUNERS:
         raise UsageError(f"--pruner {pruner} is not allowed: it must be one of {', '.join(PRUNERS)}")
+    return sampler or "tpe"
+
+
+def _pruner(pipeline: Pipeline, objectives: Sequence[Objective], pruner: str, one_kind: bool) -> str:
+    """Return the pruner of a search, checked; `one_kind`: whether all runs have the same metrics, so the same loss."""
     losses = {one.run_key for one in pipeline.declared_metrics if one.is_loss}
-    can_prune = len(objectives) == 1 and objectives[0].metric in losses and objectives[0].better == "lower"
-    if pruner == "median" and not can_prune:
+    of_loss = len(objectives) == 1 and objectives[0].metric in losses and objectives[0].better == "lower"
+    if pruner == "median" and not of_loss:
         raise UsageError("--pruner median works with --minimise LOSS alone: it compares the losses of epochs")
-    return sampler or "tpe", pruner or ("median" if can_prune else "none")
+    if pruner == "median" and not one_kind:
+        raise UsageError("--pruner median compares the losses of epochs, and these runs have different ones")
+    return pruner or ("median" if of_loss and one_kind else "none")
 
 
 def _check_varied(found: Definition, config_type: type[Configuration]) -> None:
@@ -277,14 +299,26 @@ def _check_varied(found: Definition, config_type: type[Configuration]) -> None:
         raise UsageError(f"{seed} is varied, and --seeds {found.seeds} given: leave one out")
 
 
-def _check_combinations(found: Definition, pipeline: Pipeline) -> None:
-    seen = set()
+def _checked_combinations(found: Definition, pipeline: Pipeline) -> list[Configuration]:
+    """Return the settings of each combination of a grid. Raises `UsageError` if one is not allowed or there twice."""
+    seen, configs = set(), []
     for combination in found.grid():
         if (key := frozenset(combination.items())) in seen:
             named = ", ".join(f"{name} = {settings.text_of(value)}" for name, value in combination.items())
             raise UsageError(f"two groups of points have the combination {named}: leave one out")
         seen.add(key)
-        settings_of(found, pipeline, combination, found.seeds - 1)
+        configs.append(settings_of(found, pipeline, combination, found.seeds - 1).config)
+    return configs
+
+
+def _some_combinations(found: Definition, pipeline: Pipeline) -> Iterator[Configuration]:
+    """Yield settings that a search may choose: all its choices, with an end of each range; those that fit together."""
+    names = [one.setting for one in found.search]
+    for end in ("low", "high"):
+        listed = (one.values if isinstance(one, Choices) else (getattr(one, end),) for one in found.search)
+        for values in itertools.islice(itertools.product(*listed), _MOST_TRIED):
+            with contextlib.suppress(UsageError):
+                yield settings_of(found, pipeline, dict(zip(names, values, strict=True)), 0).config
 
 
 def _base(resolved: settings.Settings) -> dict[str, Value]:
@@ -301,14 +335,9 @@ def _base(resolved: settings.Settings) -> dict[str, Value]:
 
 
 def _objectives(pipeline: Pipeline, minimise: Sequence[str], maximise: Sequence[str]) -> tuple[Objective, ...]:
+    """Return the objectives that are given. Raises `UsageError` for metrics that are unknown or given twice."""
     declared = {one.run_key: one for one in pipeline.declared_metrics if one.run_key}
     known = {name for name, one in declared.items() if one.recorded or one.column}
-    validation = pipeline.sweep_spec.validation
-    if not minimise and not maximise:
-        headline = pipeline.headline
-        if headline is None:
-            return ()
-        minimise, maximise = ((), (headline.run_key,)) if headline.better == "higher" else ((headline.run_key,), ())
     found = []
     for option, names, better in (("--minimise", minimise, "lower"), ("--maximise", maximise, "higher")):
         for name in names:
@@ -317,11 +346,50 @@ def _objectives(pipeline: Pipeline, minimise: Sequence[str], maximise: Sequence[
                     f"{option} {name}: no such metric of runs{closest(name, sorted(known))} (there are: "
                     f"{', '.join(sorted(known))})"
                 )
-            found.append(Objective(name, better, validation.get(name, name)))
+            found.append(_objective(pipeline, name, better))
     names = [one.metric for one in found]
     if twice := next((one for one in names if names.count(one) > 1), None):
         raise UsageError(f"{twice} is given twice as an objective: leave one out")
     return tuple(found)
+
+
+def _objective(pipeline: Pipeline, name: str, better: str) -> Objective:
+    return Objective(name, better, pipeline.sweep_spec.validation.get(name, name))
+
+
+def _had_by_all(pipeline: Pipeline, given: tuple[Objective, ...], missing: Collection[str]) -> tuple[Objective, ...]:
+    """Return the objectives that are given, or else the default.
+
+    Args:
+      pipeline: the pipeline.
+      given: the objectives.
+      missing: the metrics that some of the runs will not have.
+
+    Raises:
+      UsageError: one of the objectives is among these.
+    """
+    headline = headline_of(pipeline, [one.run_key for one in pipeline.headlines if one.run_key not in missing])
+    if lacking := next((one for one in given if one.metric in missing), None):
+        instead = f": {headline.option} compares all" if headline else "; name another metric"
+        raise UsageError(
+            f"{lacking.option}: runs with these settings, or some of them, do not have {lacking.metric}{instead}"
+        )
+    default = headline or headline_of(pipeline, [one.run_key for one in pipeline.headlines])
+    return given or ((default,) if default else ())
+
+
+def headline_of(pipeline: Pipeline, names: Collection[str]) -> Objective | None:
+    """Return the objective with the headline metric, or that which stands for it, among names of metrics; else None."""
+    found = next((one for one in pipeline.headlines if one.run_key in names), None)
+    return _objective(pipeline, found.run_key, found.better or "lower") if found else None
+
+
+def applied_profile(found: Definition, config_type: type[Configuration]) -> str:
+    """Return the name of the profile of the runs; empty if none of its settings applies to the first combination."""
+    defaults = {name: one.default for name, one in config_type.settings().items()}
+    first = _always_varied(found.over, found.search, found.groups)
+    values = {**defaults, **config_type.profiles.get(found.profile, {}), **found.base, **first}
+    return settings.applied_profile(found.profile, values, config_type)
 
 
 def settings_of(
@@ -497,10 +565,9 @@ def _as_options(found: Definition, base: Mapping[str, Value], other: Mapping[str
         field: " ".join(f"{option} {shell.quoted(str(one))}" for one in values) or f"no {option}"
         for field, (option, values) in given.items()
     }
-    sought = [f"--{'minimise' if one.better == 'lower' else 'maximise'} {one.metric}" for one in found.objectives]
     groups = [f"[[sweep.points]] {shell.joined(map(str, group))}" for group in found.groups]
     return {
         **texts,
-        "objectives": " ".join(sought) or "no objective",
+        "objectives": " ".join(one.option for one in found.objectives) or "no objective",
         _GROUPS: " ".join(groups) or "no [[sweep.points]]",
     }

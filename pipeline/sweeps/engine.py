@@ -121,6 +121,7 @@ class _Engine:
         self._seen: dict[int, int] = {}  # the last epoch of each point in progress that the source knows
         self._stopped_early: dict[int, int] = {}  # points that were stopped early, with the epoch
         self._source: CombinationSource  # from `run` on
+        self._has_looked_for_objectives = False
         self._looked = 0.0  # when it last looked whether to prepare the next run
 
     def read(self) -> Sweep:
@@ -135,6 +136,7 @@ class _Engine:
         numbers = range(1, self._definition.combinations + 1)
         done = [number for number in numbers if final.issuperset(self._definition.points_of(number))]
         self._tried = final
+        self._look_for_objectives(found)
         self._source = self._make_source(found, done)
         if final:
             self._note(
@@ -275,7 +277,30 @@ class _Engine:
                 self._tried.update(set(siblings) & set(self._queue))
                 self._queue = [number for number in self._queue if number not in siblings]
             self._progress(point)
+        self._look_for_objectives(found)
         self._report(found, self._definition.place_of(trial.point)[0])
+
+    def _look_for_objectives(self, found: Sweep) -> None:
+        """Say, when the first point has succeeded, if it lacks an objective.
+
+        Raises:
+          UsageError: it does, and the search would choose without any result.
+        """
+        if self._has_looked_for_objectives or all(one.state != PointState.SUCCEEDED for one in found.points):
+            return
+        self._has_looked_for_objectives = True
+        sought = results.lacking(found)
+        if sought is None:
+            return
+        other = definitions.headline_of(self._pipeline, found.metrics)
+        name, metric = self._definition.name, other.metric if other else "METRIC"
+        text = f"the runs of sweep {name} have no {sought.chosen_by}, by which it chooses"
+        if self._definition.sampler == "tpe":
+            raise UsageError(
+                f"{text}, so the search stops: give the same under another name with "
+                f"{other.option if other else '--minimise METRIC'}; what has run is cached"
+            )
+        self._note(f"{text}: no combination will be the best; `sae sweep best {name} --by {metric}` compares them")
 
     def _report(self, found: Sweep, combination: int) -> None:
         """Tell the source the result of a combination, when all its points were tried."""

@@ -128,10 +128,22 @@ def ranked(found: Sweep, by: Objective) -> list[Combination]:
     return sorted(candidates, key=lambda one: (_score(one, by), one.number))
 
 
-def best_point(found: Sweep, by: Objective) -> Point:
+def lacking(found: Sweep) -> Objective | None:
+    """Return an objective that no run of a sweep has a value of, once one has succeeded; None if there is none."""
+    if not any(one.state == PointState.SUCCEEDED for one in found.points):
+        return None
+    return next((one for one in found.definition.objectives if one.chosen_by not in found.metrics), None)
+
+
+def best_point(found: Sweep, pipeline: Pipeline, by: Objective) -> Point:
     """Return the point with the best value in the best combination. Raises `NotFoundError` if none is complete."""
     combinations = ranked(found, by)
     if not combinations:
+        if by == lacking(found) and (other := definition.headline_of(pipeline, found.metrics)):
+            raise NotFoundError(
+                f"no run of sweep {found.row.name} has {by.chosen_by}: compare them by another metric, as with "
+                f"--by {other.metric}"
+            )
         raise NotFoundError(
             f"no combination of sweep {found.row.name} is complete and has {by.chosen_by}: "
             f"`sae sweep show {found.row.name}` lists its points"

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from components.evaluation.metrics import Metric
 from pipeline.core.text import number_text, seconds_text, when_text
+from pipeline.definition.spec import Pipeline
 from pipeline.inspection import run_filter
 from pipeline.inspection.run_filter import short_setting
-from pipeline.sweeps.definition import Definition, Objective
+from pipeline.sweeps.definition import Definition, Objective, applied_profile
 from pipeline.sweeps.statistics import Estimate
 from pipeline.sweeps.views import Combination, Point, PointState, Sweep, SweepRow
 from pipeline.terminal.table import Cell, Column, Screen, state_cell, yes_no
@@ -49,8 +50,10 @@ def rows(screen: Screen, found: Sequence[SweepRow], metrics: Sequence[Metric]) -
     )
 
 
-def as_text(screen: Screen, found: Sweep, metrics: Sequence[Metric]) -> str:
+def as_text(screen: Screen, found: Sweep, pipeline: Pipeline) -> str:
     """Return a sweep: what it is, its combinations with means and intervals, and its points."""
+    metrics = pipeline.declared_metrics
+    profile = applied_profile(found.definition, pipeline.configuration)
     row = found.row
     declared = {one.run_key: one for one in metrics}
     base = ", ".join(f"{name} = {short_setting(value)}" for name, value in found.definition.base.items())
@@ -59,7 +62,7 @@ def as_text(screen: Screen, found: Sweep, metrics: Sequence[Metric]) -> str:
             ("sweep", row.name),
             ("state", state_cell(row.state.value)),
             ("points", f"{row.points}: {_counts(row.counts)}"),
-            ("runs", f"profile {found.definition.profile}{f', {base}' if base else ''}"),
+            ("runs", f"{f'profile {profile}' if profile else 'no profile'}{f', {base}' if base else ''}"),
             ("objectives", "; ".join(_objective(one, metrics) for one in row.objectives)),
             ("time", seconds_text(row.seconds) if row.started else ""),
             ("artifact", "" if found.artifact is None else f"{found.artifact}  {found.digest}"),

@@ -18,7 +18,9 @@ def recorded(tmp_path):
     for point, (mse, blessed) in enumerate([(0.1, False), (0.2, False), (0.4, True), (0.3, True)], start=1):
         recorded.run(f"r{point}", blessed=blessed)
         trigger = sweep_trigger.as_text("l1", point)
-        recorded.end(f"r{point}", state="succeeded", trigger=trigger, validation_mse=mse, blessed=int(blessed))
+        recorded.end(
+            f"r{point}", state="succeeded", trigger=trigger, test_mse=mse, validation_mse=mse, blessed=int(blessed)
+        )
     return recorded
 
 
@@ -33,3 +35,11 @@ def test_a_best_model_that_is_not_blessed_is_refused_and_the_best_blessed_one_na
         recorded.end(run, blessed=0)
     code, _, errors = sae(*promote)
     assert (code, errors.rstrip().endswith("no other point has a blessed model")) == (ExitCode.GATE_FAILED, True)
+
+
+def test_without_a_value_of_an_objective_another_metric_to_compare_by_is_named(sae, recorded):
+    defined(recorded.root, over=["model.l1=0,1e-4,1e-3,1e-2"], minimise=["test_mse"], maximise=["knn_accuracy"])
+    root = ("--root", str(recorded.root.path))
+    code, shown, errors = sae("sweep", "best", "l1", *root)
+    assert (code, shown) == (ExitCode.NOT_FOUND, "")
+    assert "no run of sweep l1 has knn_accuracy: compare them by another metric, as with --by test_mse" in errors

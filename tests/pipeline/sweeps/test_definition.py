@@ -149,6 +149,46 @@ def test_objectives_are_chosen_by_the_validation_split():
     assert [(one.metric, one.better) for one in found] == [("test_bce", "lower"), ("linear_probe_accuracy", "higher")]
 
 
+BCE, MSE = Objective("test_bce", "lower", "validation_bce"), Objective("test_mse", "lower", "validation_mse")
+
+
+@pytest.mark.parametrize(
+    ("assigned", "varied", "objective"),
+    [
+        (["data.scaling=range"], {}, BCE),
+        (["data.scaling=standard"], {}, MSE),
+        (["model.loss=mse"], {}, MSE),
+        (["model.loss=mse"], {"over": (), "seeds": 2}, MSE),
+        ([], {"over": ["model.loss=mse"]}, MSE),
+        ([], {"over": ["model.loss=bce,mse"]}, MSE),  # the runs with cross-entropy have it too
+        ([], {"over": ["data.scaling=standard,range"]}, MSE),
+        (["data.scaling=standard"], {"over": (), "search": ["model.l1=0..1"], "trials": 2}, MSE),
+        (["model.loss=bce"], {"over": (), "search": ["model.l1=0,1"], "trials": 2, "sampler": "grid"}, BCE),
+        ([], {"over": (), "search": ["model.l1=0..1", "data.scaling=range,standard"], "trials": 2}, MSE),
+        # Only the upper end of the range fits the active units.
+        (["model.sparsity=topk", "model.active_units=8"],
+         {"over": (), "search": ["model.code_units=4..16", "model.loss=mse"], "trials": 2}, MSE),
+    ],
+)  # fmt: skip
+def test_the_default_objective_is_the_loss_that_all_runs_will_have(assigned, varied, objective):
+    assert made(*assigned, **varied).objectives == (objective,)
+
+
+def test_an_objective_that_runs_will_not_have_is_refused_with_the_one_that_they_have():
+    for assigned, over in ((["model.loss=mse"], ["model.l1=0,1"]), ([], ["data.scaling=range,standard"])):
+        with pytest.raises(UsageError, match="do not have test_bce: --minimise test_mse compares all"):
+            made(*assigned, over=over, minimise=["test_bce"])
+    assert made("model.loss=bce", minimise=["test_mse"]).objectives == (MSE,)
+
+
+def test_losses_in_different_terms_stop_no_run_early():
+    search = {"over": (), "trials": 2, "minimise": ["test_mse"]}
+    assert made("model.loss=mse", search=["model.l1=0..1"], **search).pruner == "median"
+    assert made(search=["model.l1=0..1", "model.loss=bce,mse"], **search).pruner == "none"
+    with pytest.raises(UsageError, match="these runs have different ones"):
+        made(search=["model.loss=bce,mse"], pruner="median", **search)
+
+
 @pytest.mark.parametrize(
     ("options", "part"),
     [

@@ -118,7 +118,7 @@ def test_a_combination_without_all_its_seeds_is_not_the_best(points):
     points.run(4, state="failed", error="Trainer: the loss became nan")
     found = points.read()
     assert [one.number for one in results.ranked(found, BY_MSE)] == [1]
-    assert results.best_point(found, BY_MSE).number == 1
+    assert results.best_point(found, PIPELINE, BY_MSE).number == 1
 
 
 def test_several_objectives_have_the_combinations_that_none_dominates(points):
@@ -151,7 +151,7 @@ def test_other_objectives_are_those_of_declared_metrics(points):
         with pytest.raises(UsageError, match=part):
             results.objective(found, PIPELINE, name)
     with pytest.raises(NotFoundError, match="no combination"):
-        results.best_point(found, Objective("hoyer", "higher", "hoyer"))
+        results.best_point(found, PIPELINE, Objective("hoyer", "higher", "hoyer"))
 
 
 def test_sweeps_are_listed_without_a_store_and_with_one(points):

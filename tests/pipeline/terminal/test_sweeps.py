@@ -4,6 +4,7 @@ import pytest
 
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.sweeps.definition import Definition, Objective
+from pipeline.sweeps.space import Choices
 from pipeline.sweeps.statistics import estimate
 from pipeline.sweeps.views import Combination, Point, PointState, Sweep, SweepRow, SweepState
 from pipeline.terminal import sweeps
@@ -24,10 +25,24 @@ def test_the_seed_of_a_point_is_that_of_its_run():
     row = SweepRow("a", SweepState.COMPLETE, "grid", (), (), 2, {"succeeded": 2}, None, 0.0)
     definition = Definition("a", "sample", {}, seeds=2)
     points = tuple(Point(number, 1, {}, 40 + number, PointState.SUCCEEDED, f"run-{number}") for number in (1, 2))
-    shown = sweeps.as_text(Screen(None), Sweep(row, definition, (), (), points), PIPELINE.declared_metrics)
+    shown = sweeps.as_text(Screen(None), Sweep(row, definition, (), (), points), PIPELINE)
     assert [line.split()[:2] for line in shown.splitlines()[-3:]] == [["point", "seed"], ["1", "41"], ["2", "42"]]
     line = sweeps.progress(points[1], definition, PIPELINE.declared_metrics)
     assert line.startswith("point 2 of 2 (seed 42): succeeded")
+
+
+@pytest.mark.parametrize(
+    ("base", "over", "runs"),
+    [
+        ({"model.l1": 0.5}, (), "profile mnist, model.l1 = 0.5"),
+        ({"data.dataset": "digits"}, (), "no profile, data.dataset = digits"),  # as `sae plan` says
+        ({}, (Choices("data.dataset", ("digits", "letters")),), "no profile"),
+    ],
+)
+def test_a_profile_that_does_not_apply_is_not_shown(base, over, runs):
+    row = SweepRow("a", SweepState.STOPPED, "grid", (), (), 2, {"waiting": 2}, None, 0.0)
+    found = Sweep(row, Definition("a", "mnist", base, over, seeds=2), (), (), ())
+    assert f" {runs}\n" in sweeps.as_text(Screen(None), found, PIPELINE)
 
 
 @pytest.mark.parametrize(("dead_units", "shown"), [([0.0, 1.0], "0.5 ± 6.4"), ([1.0], "1")])
