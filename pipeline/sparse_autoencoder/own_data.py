@@ -91,7 +91,8 @@ def add(
 
 def _taken(target: pathlib.Path, name: str) -> UsageError:
     return UsageError(
-        f"{target} exists already: choose another --version, or remove it with `sae data remove {name} --yes`"
+        f"{target} exists already: choose another --version, or remove it with `sae data remove {name} "
+        f"--version {target.name} --yes`"
     )
 
 

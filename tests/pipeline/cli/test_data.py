@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import struct
 import sys
 from collections.abc import Callable
@@ -174,10 +175,14 @@ def test_remove_refuses_what_add_did_not_make(sae: Any, data: pathlib.Path) -> N
 
 
 def test_add_refuses_a_version_that_exists(sae: Any, data: pathlib.Path) -> None:
-    store(data, "mine", own=True)
+    folder = store(data, "mine", own=True)
+    other = shutil.copytree(folder, folder.with_name("1.2.4"))
     ended, _, messages = sae("data", "add", "mine", "pictures", "--version", "1.2.3")
     assert ended == USAGE
     assert "exists already" in messages
+    [advised] = re.findall("`sae (data remove [^`]*)`", messages)
+    assert sae(*advised.split())[0] == 0
+    assert (folder.exists(), other.exists()) == (False, True)
 
 
 def test_list_and_show_and_a_sheet(sae: Any, data: pathlib.Path) -> None:
