@@ -227,7 +227,7 @@ def _reader(
     if os.path.exists(path):  # also of names that are too long
         if request.labels and not pathlib.Path(request.labels).is_file():
             raise NotFoundError(f"--labels {request.labels} is not a file: give a CSV, .npy or IDX file")
-        source = forms.open_source(path, given, training.conversion.left_out)
+        source = forms.open_source(path, given, training.conversion)
         if source.ignored:
             note(f"ignored {counted(len(source.ignored), 'other file')}: {listed(source.ignored)}")
         new_data.check_first(source, training)

@@ -63,7 +63,11 @@ def prepare(
         description=f"Own data, made from: {source.form}.",
         features=tfds.features.FeaturesDict(_features(source, found)),
         split_datasets={split: _Examples(examples, split) for split in found.facts["records"]},
-        facts={**found.facts, "options": metadata.options(options)},
+        facts={
+            **found.facts,
+            "options": metadata.options(options),
+            **({metadata.COLUMNS: list(source.columns)} if source.columns else {}),
+        },
     )
     try:
         builder.download_and_prepare()

@@ -16,9 +16,11 @@ class Conversion:
       resampling: the name of Pillow's filter that resized them; empty: none.
       channels: `colour`, `grey` or `as in the source`.
       left_out: columns of a table that were left out.
+      columns: those with the data, in their order; empty if an earlier version made the records.
     """
 
     size: tuple[int, ...] = ()
     resampling: str = ""
     channels: str = AS_GIVEN
     left_out: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()

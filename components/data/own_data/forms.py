@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Sequence
 
 from components import errors
 from components.data.own_data import arrays, idx, pictures, tables
+from components.data.own_data.conversion import Conversion
 from components.data.own_data.records import OptionError, Options, Source
 
 FORMS = "a picture or a folder of them, a .npy, .npz, .csv or .parquet file, or IDX files"
@@ -19,13 +19,13 @@ _CONVERSIONS = {
 }
 
 
-def open_source(path: pathlib.Path, options: Options, ignored: Sequence[str] = ()) -> Source:
+def open_source(path: pathlib.Path, options: Options, like: Conversion | None = None) -> Source:
     """Return the records at a path that exists.
 
     Args:
       path: a file or a folder.
       options: where the data and the labels are in it.
-      ignored: more columns of a table that are left out, if there are such.
+      like: how the records of a model's training data were made; of a table, its columns are read, by their names.
 
     Raises:
       errors.DataError: they cannot be used.
@@ -46,7 +46,7 @@ def open_source(path: pathlib.Path, options: Options, ignored: Sequence[str] = (
     if suffix == ".npz":
         return arrays.npz(path, options)
     if suffix in _TABLES:
-        return tables.source(path, options, ignored)
+        return tables.source(path, options, like or Conversion())
     if suffix in pictures.SUFFIXES:
         return pictures.source(path, options)
     if idx.is_idx(path):

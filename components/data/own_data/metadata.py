@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from components.data.own_data.records import Options
 
 FILE = "metadata.json"  # as TFDS names it
+COLUMNS = "columns"  # only of tables
 LEAVE_OUT = "leave_out"  # only in the options of tables of which columns were left out
 KEY = "sae_data_add"  # a data set with this key was made by `sae data add`
 
@@ -44,6 +45,7 @@ def conversion(recorded: Mapping[str, Any]) -> Conversion:
         resampling=str(given.get("resampling") or "").removesuffix(_BY_PILLOW),
         channels=str(given.get("channels") or AS_GIVEN),
         left_out=tuple(given.get(LEAVE_OUT) or ()),
+        columns=tuple(recorded.get(COLUMNS) or ()),
     )
 
 

@@ -54,12 +54,14 @@ class Source:
       kind: `image` or `vector`.
       read: yields the records, in the same order each time.
       ignored: names of files that are of no form that is read.
+      columns: of a table, the names of those with the data, in their order; pyarrow numbers those without.
     """
 
     form: str
     kind: str
     read: Callable[[], Iterator[Record]]
     ignored: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,6 +16,7 @@ import pyarrow.parquet
 
 from components import errors
 from components.data.own_data import columns
+from components.data.own_data.conversion import Conversion
 from components.data.own_data.records import (
     VECTOR,
     Array,
@@ -25,6 +26,7 @@ from components.data.own_data.records import (
     Source,
     UnreadableRecordError,
     label_text,
+    listed,
     of_rows,
 )
 
@@ -32,13 +34,16 @@ from components.data.own_data.records import (
 _CSV_NEEDS = "save it as UTF-8 with commas between columns, points in decimals, and as many values in each line"
 
 
-def source(path: pathlib.Path, options: Options, ignored: Sequence[str] = ()) -> Source:
+def source(path: pathlib.Path, options: Options, like: Conversion) -> Source:
     """Read the columns of numbers, and those of label and group.
+
+    Names of columns decide which values of a record they are, not their places in the file: where the training data had
+    names, its columns are read in its order, and others are left out.
 
     Args:
       path: the file.
       options: name the columns that are no data.
-      ignored: more columns that are left out, if there are such.
+      like: how the records of the training data were made; the default: this is the training data.
 
     Raises:
       errors.DataError: the file cannot be read, or another column is not of numbers.
@@ -66,8 +71,7 @@ def source(path: pathlib.Path, options: Options, ignored: Sequence[str] = ()) ->
     for option, name in named:
         if name:
             columns.wanted(known, name, option, str(path))
-    no_data = ("", options.label, options.group, *options.leave_out, *ignored)  # no name: pandas' numbers of rows
-    data = [name for name in known if name not in no_data]
+    data = _data_columns(path, list(known), options, like)
     texts = [name for name in data if not _is_number(table.schema.field(name).type)]
     cells = _CsvCells(path, table) if is_csv else _Cells(path, table)
     if texts:
@@ -94,7 +98,28 @@ def source(path: pathlib.Path, options: Options, ignored: Sequence[str] = ()) ->
             return [label_text(one, f"{cells.place(row)}, column {name} of {path}") for row, one in enumerate(found)]
 
     labels, groups = None if options.no_labels else words(options.label), words(options.group)
-    return Source("CSV file" if is_csv else "Parquet file", VECTOR, lambda: _records(values, labels, groups, faults))
+    form = "CSV file" if is_csv else "Parquet file"
+    return Source(form, VECTOR, lambda: _records(values, labels, groups, faults), columns=tuple(data))
+
+
+def _data_columns(path: pathlib.Path, known: Sequence[str], options: Options, like: Conversion) -> list[str]:
+    """Return the names of the columns with the data, in the order of the values of a record.
+
+    Raises:
+      errors.DataError: some columns of the training data are missing.
+    """
+    no_data = ("", options.label, options.group, *options.leave_out, *like.left_out)  # no name: pandas' numbers of rows
+    data = [name for name in known if name not in no_data]
+    missing = [name for name in like.columns if name not in data]
+    if len(missing) == len(like.columns):  # other names, or none: by their places
+        return data
+    if missing:
+        noun = "column" if len(missing) == 1 else "columns"
+        raise errors.DataError(
+            f"{path} lacks the {noun} {listed(missing)} of the training data; there are: {', '.join(data)}; add what "
+            "is missing, or give the columns the names of the training data"
+        )
+    return list(like.columns)
 
 
 def _records(

@@ -111,7 +111,7 @@ def test_files_have_the_codes_and_labels_of_the_node_to_the_bit(made: tuple[Form
     training = training_of(model, test_loss=1e-9)
     new = encoder.Encoder(model.model, training)
     # Size, colour and what is left out are those of the training.
-    source = forms.open_source(path, columns_of(form), training.conversion.left_out)
+    source = forms.open_source(path, columns_of(form), training.conversion)
     [batch] = new_data.read(source, training, new.shape is not None)
     rows = new.encode(batch)
     assert rows.num_rows == COUNT
@@ -124,6 +124,21 @@ def test_files_have_the_codes_and_labels_of_the_node_to_the_bit(made: tuple[Form
         label_names=None if batch.label_names is None else batch.label_names[:1],
     ))  # fmt: skip
     np.testing.assert_array_equal(table.codes_of(alone), table.codes_of(rows)[:1])
+
+
+@pytest.mark.parametrize("made", [one for one in FORMS if one.name == "rows.csv"], indirect=True, ids=["rows.csv"])
+def test_columns_in_another_order_have_the_codes_of_the_node_to_the_bit(
+    made: tuple[Form, pathlib.Path, OwnModel], tmp_path: pathlib.Path
+) -> None:
+    form, path, model = made
+    training = training_of(model)
+    rows = [line.split(",") for line in path.read_text().splitlines()]
+    lines = [",".join(["unit" if number == 0 else "mm", *reversed(row)]) for number, row in enumerate(rows)]
+    (tmp_path / "new.csv").write_text("\n".join(lines))
+    source = forms.open_source(tmp_path / "new.csv", columns_of(form), training.conversion)
+    new = encoder.Encoder(model.model, training)
+    [batch] = new_data.read(source, training, new.shape is not None)
+    assert by_id(new.encode(batch)) == by_id(model.codes)
 
 
 def test_the_prepared_data_set_has_the_codes_of_the_node_to_the_bit(made: tuple[Form, pathlib.Path, OwnModel]) -> None:
@@ -142,7 +157,7 @@ def test_labels_that_the_training_data_does_not_have_are_named(made: tuple[Form,
     if not model.described.label_names:
         pytest.skip("a data set without labels")
     new = encoder.Encoder(model.model, training)
-    source = forms.open_source(path, columns_of(form), training.conversion.left_out)
+    source = forms.open_source(path, columns_of(form), training.conversion)
     for batch in new_data.read(source, training, new.shape is not None):
         new.encode(batch)
     [label] = new.warnings

@@ -15,6 +15,7 @@ import pytest
 
 from components import errors
 from components.data.own_data import forms
+from components.data.own_data.conversion import Conversion
 from components.data.own_data.records import OptionError, Options, UnreadableRecordError
 
 VECTORS = np.arange(6, dtype=np.float64).reshape(3, 2)
@@ -200,11 +201,49 @@ def test_columns_of_a_table_are_left_out(tmp_path: pathlib.Path) -> None:
     with pytest.raises(OptionError, match=r"--leave-out 'nam': .* no such column; there are: name, u, v"):
         read(path, leave_out=("nam",))
     # Those of the training data need not be there, and may be read as labels.
-    again = forms.open_source(path, Options(label="name"), ["name", "gone", "v"])
+    again = forms.open_source(path, Options(label="name"), Conversion(left_out=("name", "gone", "v")))
     assert [(one.label, one.load().tolist()) for one in again.read()] == [("x", [1]), ("y", [2])]
     np.save(tmp_path / "a.npy", VECTORS)
     with pytest.raises(OptionError, match=r"--leave-out names a column of a .csv or .parquet file"):
         read(tmp_path / "a.npy", leave_out=("name",))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    ("names", "values"),
+    [
+        (("u", "v"), [1, 2]),
+        (("v", "u"), [2, 1]),  # the columns of the training data, in its order
+        (("v", "extra", "u"), [3, 1]),  # and no others
+        (("u", "v", "extra"), [1, 2]),
+        (("x", "y"), [1, 2]),  # none of its names: by their places
+    ],
+)
+def test_columns_of_new_data_are_found_by_their_names(
+    tmp_path: pathlib.Path, suffix: str, names: tuple[str, ...], values: list[int]
+) -> None:
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "csv":
+        path.write_text(f"{','.join(names)}\n{','.join(str(number + 1) for number in range(len(names)))}\n")
+    else:
+        pa.parquet.write_table(pa.table({name: [number + 1] for number, name in enumerate(names)}), path)
+    source = forms.open_source(path, Options(), Conversion(columns=("u", "v")))
+    assert [one.load().tolist() for one in source.read()] == [values]
+
+
+def test_a_text_beside_the_columns_of_the_training_data_is_left_out(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "a.csv").write_text("v,name,u\n1,first,2\n")
+    source = forms.open_source(tmp_path / "a.csv", Options(), Conversion(columns=("u", "v")))
+    assert [one.load().tolist() for one in source.read()] == [[2, 1]]
+    labelled = forms.open_source(tmp_path / "a.csv", Options(label="name"), Conversion(columns=("u", "v")))
+    assert [(one.label, one.load().tolist()) for one in labelled.read()] == [("first", [2, 1])]
+
+
+@pytest.mark.parametrize("text", ["u,w\n1,2\n", "u\n1\n", "w,u,x\n1,2,3\n"])
+def test_new_data_without_some_columns_of_the_training_data_is_refused(tmp_path: pathlib.Path, text: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(errors.DataError, match=r"lacks the column v of the training data"):
+        forms.open_source(tmp_path / "a.csv", Options(), Conversion(columns=("u", "v")))
 
 
 @pytest.mark.parametrize("options", [{"label": "kind"}, {"label": "kind", "group": "who"}])
