@@ -14,13 +14,14 @@ import numpy.typing as npt
 from components.data.own_data import metadata, survey
 from components.data.own_data.conversion import Conversion
 from components.data.own_data.convert import convert
-from components.data.own_data.records import Options, Record, Source, UnreadableRecordError
+from components.data.own_data.records import Options, Record, Source, UnreadableRecordError, listed
 from components.errors import DataError
 
 BATCH = 1_000  # records
 _COLOURS = {1: "grey", 3: "colour"}  # by number of channels
 
 Values = npt.NDArray[Any]
+_Converted = tuple[Record, Values, Values]  # a record, its values, and these converted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,27 +85,36 @@ def check_shape(name: str, found: Sequence[int], wanted: Sequence[int]) -> None:
     )
 
 
-def check_first(source: Source, training: TrainingData) -> None:
+def check_first(source: Source, training: TrainingData, skip_unreadable: bool = False) -> None:
     """Check the first record of a source, before TensorFlow is imported to encode them all.
+
+    Args:
+      source: the records.
+      training: what the model was trained on.
+      skip_unreadable: whether to check the first one that can be read.
 
     Raises:
       DataError: it is an image of another height, width or number of channels than the model's.
     """
-    record = next(iter(source.read()), None)
-    if record is None or training.shape is None:
+    if training.shape is None:
         return
-    image = _converted(record, source.kind, metadata.converting(training.conversion), pixels=False)
+    options = metadata.converting(training.conversion)
+    first = next(_converted(source.read(), source.kind, options, [] if skip_unreadable else None), None)
+    if first is None:
+        return
+    record, _, image = first
     if image.dtype.name == training.dtype and image.ndim == len(training.shape):
         check_shape(record.id, (*(training.size or image.shape[:2]), image.shape[2]), training.shape)
 
 
-def read(source: Source, training: TrainingData, pixels: bool) -> Iterator[Batch]:
+def read(source: Source, training: TrainingData, pixels: bool, skipped: list[str] | None = None) -> Iterator[Batch]:
     """Yield the records of a source, converted as the training data was.
 
     Args:
       source: the records.
       training: how that data was converted, and its labels.
       pixels: whether the model encodes images of uint8 or uint16, and takes floats as scaled already.
+      skipped: gets the id of each record that cannot be read or converted, with the reason; None: that is an error.
 
     Raises:
       DataError: there is no record, or one cannot be read or converted.
@@ -114,34 +124,48 @@ def read(source: Source, training: TrainingData, pixels: bool) -> Iterator[Batch
     named = any(name != str(number) for name, number in numbers.items())
     empty = True
     for split, records in itertools.groupby(source.read(), key=lambda one: one.split):
-        for part in _parts(records):
+        for part in _parts(_converted(records, source.kind, options, skipped)):
             empty = False
-            labels = [one.label for one in part if one.label is not None]
+            labels = [one.label for one, _, _ in part if one.label is not None]
             yield Batch(
-                [one.id for one in part],
-                [_converted(one, source.kind, options, pixels) for one in part],
+                [one.id for one, _, _ in part],
+                [_checked(*one, pixels) for one in part],
                 np.array([numbers[name] for name in labels], np.int64) if labels else None,
                 labels if named else None,
                 split,
             )
     if empty:
-        raise DataError(f"the {source.form} contains no records")
+        none_read = f": {listed(skipped)}" if skipped else ""
+        raise DataError(f"the {source.form} contains no records{' that can be used' * bool(skipped)}{none_read}")
 
 
-def _parts(records: Iterable[Record]) -> Iterator[list[Record]]:
+def _parts(records: Iterable[_Converted]) -> Iterator[list[_Converted]]:
     rest = iter(records)
     while part := list(itertools.islice(rest, BATCH)):
         yield part
 
 
-def _converted(record: Record, kind: str, options: Options, pixels: bool) -> Values:
-    try:
-        raw = record.load()
-        found = convert(raw, kind, options)
-    except UnreadableRecordError as error:
-        raise DataError(
-            f"record {record.id} cannot be encoded: {error}; mend it, or remove it from the input"
-        ) from error
+def _converted(
+    records: Iterable[Record], kind: str, options: Options, skipped: list[str] | None
+) -> Iterator[_Converted]:
+    """Yield each record with its values, and with these converted; `skipped` as for `read`."""
+    for record in records:
+        try:
+            raw = record.load()
+            found = convert(raw, kind, options)
+        except UnreadableRecordError as error:
+            if skipped is None:
+                raise DataError(
+                    f"record {record.id} cannot be encoded: {error}; mend it or remove it, or leave such records out "
+                    "with --skip-unreadable"
+                ) from error
+            skipped.append(f"{record.id}: {error}")
+        else:
+            yield record, raw, found
+
+
+def _checked(record: Record, raw: Values, found: Values, pixels: bool) -> Values:
+    """Return the converted values of a record. Raises `DataError` if the model does not encode their type."""
     if pixels and raw.dtype.kind in "iu" and found.dtype.kind == "f":
         raise DataError(
             f"record {record.id} is of type {raw.dtype}, shape {raw.shape}: the model encodes images (n, height, "

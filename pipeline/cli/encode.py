@@ -38,6 +38,7 @@ from pipeline.definition.spec import EncodeRequest
     metavar="COLUMN|REGEX",
     help="Column, array or pattern of groups, as when the data was added; it is left out.",
 )
+@click.option("--skip-unreadable", is_flag=True, help="Leave out and name records that cannot be used.")
 @root_option
 @json_option
 def encode_command(
@@ -46,6 +47,7 @@ def encode_command(
     target: Any,
     model: str,
     group: str,
+    skip_unreadable: bool,
     root: str | None,
     as_json: bool,
 ) -> None:
@@ -59,7 +61,7 @@ def encode_command(
     pipeline = current_pipeline()
     if pipeline.encode is None:
         raise UsageError(f"the pipeline {pipeline.name} cannot encode new data")
-    request = EncodeRequest(data, model, target, group=group, **labels)
+    request = EncodeRequest(data, model, target, group=group, skip_unreadable=skip_unreadable, **labels)
     found = pipeline.encode(resolve_root(root), request, output.note)
     output.write_result(
         as_json, found, lambda: f"{counted(found['rows'], 'row')} of {counted(found['units'], 'unit')} in {found['to']}"

@@ -260,6 +260,7 @@ class EncodeRequest:
       array: the array with the data in a file of several; empty: the only one.
       leave_out: columns of a table that are no data, beside those left out of the training data.
       group: the column or array of the groups, which is not encoded; empty: none.
+      skip_unreadable: whether to leave out records that cannot be read.
     """
 
     data: str
@@ -271,6 +272,7 @@ class EncodeRequest:
     array: str = ""
     leave_out: tuple[str, ...] = ()
     group: str = ""
+    skip_unreadable: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -45,10 +45,12 @@ def encode(pipeline: Pipeline, root: Root, request: EncodeRequest, note: Callabl
       pipeline: reads the manifests of runs.
       root: with the served models.
       request: what to encode, with which model, and where to write.
-      note: called with one line for ignored files, and for each way in which the data is unlike the training data.
+      note: called with one line for ignored files, for records that were left out, and for each way in which the data
+        is unlike the training data.
 
     Returns:
-      `rows`, `units`, `model` (folder of the SavedModel), `to` and `warnings`.
+      `rows`, `units`, `model` (folder of the SavedModel), `to`, `warnings`, and `skipped`: a line for each record that
+      was left out.
 
     Raises:
       UsageError: the file to write exists or has another ending, or an option does not fit the data.
@@ -63,8 +65,9 @@ def encode(pipeline: Pipeline, root: Root, request: EncodeRequest, note: Callabl
     if not target.parent.is_dir():
         raise NotFoundError(f"--to {request.target}: there is no folder {target.parent}: make it first")
     model, training = _find_model(pipeline, root, request.model, note)
+    skipped: list[str] = []
     try:
-        read = _reader(root, request, training, note)
+        read = _reader(root, request, training, note, skipped)
     except OptionError as error:
         raise UsageError(str(error)) from error
     except DataError as error:
@@ -92,10 +95,13 @@ def encode(pipeline: Pipeline, root: Root, request: EncodeRequest, note: Callabl
         raise UnavailableError(
             f"{target} cannot be written ({cause_text(error)}): {errors.advice(error, 'name another file')}"
         ) from error
+    if skipped:
+        note(f"left out {counted(len(skipped), 'record')} that cannot be used: {listed(skipped)}")
     for line in encoder.warnings:
         note(f"unlike the training data: {line}")
     return {
         "rows": count, "units": units, "model": str(model), "to": str(target), "warnings": encoder.warnings,
+        "skipped": skipped,
     }  # fmt: skip
 
 
@@ -207,9 +213,15 @@ def _test_loss(store: Store, run_id: str) -> float | None:
 
 
 def _reader(
-    root: Root, request: EncodeRequest, training: new_data.TrainingData, note: Callable[[str], None]
+    root: Root,
+    request: EncodeRequest,
+    training: new_data.TrainingData,
+    note: Callable[[str], None],
+    skipped: list[str],
 ) -> Callable[[Any], Iterator[new_data.Batch]]:
     """Return what reads files or a prepared data set for an encoder.
+
+    Records that it leaves out are added to `skipped`.
 
     Raises:
       NotFoundError: there is neither.
@@ -223,6 +235,7 @@ def _reader(
         group=request.group,
         array=request.array,
         leave_out=request.leave_out,
+        skip_unreadable=request.skip_unreadable,
     )
     if os.path.exists(path):  # also of names that are too long
         if request.labels and not pathlib.Path(request.labels).is_file():
@@ -230,8 +243,9 @@ def _reader(
         source = forms.open_source(path, given, training.conversion)
         if source.ignored:
             note(f"ignored {counted(len(source.ignored), 'other file')}: {listed(source.ignored)}")
-        new_data.check_first(source, training)
-        return lambda encoder: new_data.read(source, training, encoder.shape is not None)
+        new_data.check_first(source, training, request.skip_unreadable)
+        left_out = skipped if request.skip_unreadable else None
+        return lambda encoder: new_data.read(source, training, encoder.shape is not None, left_out)
     try:
         data = DataConfig(dataset=request.data)
     except ValueError as error:
@@ -247,7 +261,7 @@ def _reader(
         )
     if given != Options():
         raise OptionError(
-            "--label, --labels, --no-labels, --array, --leave-out and --group are for files; "
+            "--label, --labels, --no-labels, --array, --leave-out, --group and --skip-unreadable are for files; "
             f"{request.data} is prepared"
         )
     return lambda encoder: encoder.read_dataset(str(folder))

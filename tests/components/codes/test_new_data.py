@@ -167,3 +167,29 @@ def test_a_picture_that_cannot_be_read_is_named(tmp_path: pathlib.Path) -> None:
     (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:40])
     with pytest.raises(DataError, match=r"^record b\.png cannot be encoded: "):
         read(tmp_path)
+
+
+def test_records_that_cannot_be_read_are_left_out_and_named_on_request(tmp_path: pathlib.Path) -> None:
+    for name in ("b/2.png", "b/3.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(IMAGES[0]).save(tmp_path / name)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "1.png").write_bytes((tmp_path / "b" / "2.png").read_bytes()[:40])
+    source, training = forms.open_source(tmp_path, Options()), TrainingData(shape=(3, 4, 1), label_names=("a", "b"))
+    with pytest.raises(DataError, match=r"a/1\.png cannot be encoded: .*, or leave such .* with --skip-unreadable$"):
+        new_data.check_first(source, training)
+    new_data.check_first(source, training, skip_unreadable=True)
+    skipped: list[str] = []
+    [batch] = new_data.read(source, training, True, skipped)
+    assert batch.ids == ["b/2.png", "b/3.png"]
+    assert batch.labels is not None
+    assert batch.labels.tolist() == [1, 1]
+    [left_out] = skipped
+    assert left_out.startswith("a/1.png: ")
+
+
+def test_a_source_without_a_record_that_can_be_read_is_an_error(tmp_path: pathlib.Path) -> None:
+    np.save(tmp_path / "a.npy", np.full((2, 3), np.nan))
+    source = forms.open_source(tmp_path / "a.npy", Options())
+    with pytest.raises(DataError, match=r"contains no records that can be used: 0: .*, 1: "):
+        list(new_data.read(source, TrainingData(), False, []))
