@@ -54,7 +54,7 @@ class RunList(Sequence[RunRow]):
         return len(self.rows)
 
     def to_pandas(self) -> pandas.DataFrame:
-        """Return a table: a row for each run by its id, a column for each field, metric and setting.
+        """Return a table: a row for each run by its id, a column for each field, recorded metric and setting.
 
         Raises:
           UnavailableError: pandas is not installed.
@@ -65,7 +65,8 @@ class RunList(Sequence[RunRow]):
             raise UnavailableError("pandas is not installed: run `pip install pandas`") from error
         apart = ("id", "metrics", "settings")  # the index, and what has columns of its own
         fields = [field.name for field in dataclasses.fields(RunRow) if field.name not in apart]
-        names = [one.run_key for one in self.columns]
+        recorded = (name for row in self.rows for name, value in row.metrics.items() if value is not None)
+        names = list(dict.fromkeys([*(one.run_key for one in self.columns), *recorded]))
         settings = list(dict.fromkeys(name for row in self.rows for name in row.settings))
         return pandas.DataFrame(
             [

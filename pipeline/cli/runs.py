@@ -60,7 +60,7 @@ _STATES = [state.value for state in RunState]
     help="List only runs with this setting or metric, such as 'model.l1<1e-3,test_bce<0.1'. Repeatable.",
 )
 @click.option("--cells", is_flag=True, help="List each cell of a notebook's session as a run, as CSV does.")
-@click.option("--csv", "as_csv", is_flag=True, help="Write CSV: all metrics and settings.")
+@click.option("--csv", "as_csv", is_flag=True, help="Write CSV: all recorded metrics and settings.")
 @reading_options
 def runs_command(
     options: ReadOptions,

@@ -76,11 +76,19 @@ def test_the_model_of_a_run_scales_as_its_data_set_and_settings_say(root: Pipeli
 def test_runs_of_squared_errors_show_them_and_can_be_sorted_by_them(root: PipelineRoot) -> None:
     assert len(root.runs(sort="test_mse")) == 3
     rows = root.runs()
-    assert "test_mse" not in rows.to_pandas().columns
+    assert "test MSE" not in rows._repr_html_()
     squared = dataclasses.replace(rows[1], metrics={"test_bce": None, "test_mse": 0.3})
     shown = RunList((squared,), metrics.shown(root.pipeline.columns, [squared.metrics]))
     assert shown.to_pandas()["test_mse"].tolist() == [0.3]
     assert "test MSE" in shown._repr_html_()
+
+
+def test_a_table_of_pandas_has_metrics_that_are_no_column_of_lists(root: PipelineRoot) -> None:
+    first, *_ = root.runs()
+    row = dataclasses.replace(first, metrics={"validation_mse": 0.2, "knn_accuracy": None})
+    table = RunList((row,), root.pipeline.columns).to_pandas()
+    assert table["validation_mse"].tolist() == [0.2]
+    assert "knn_accuracy" not in table.columns
 
 
 def test_runs_become_a_table_of_pandas(root: PipelineRoot) -> None:
