@@ -18,6 +18,9 @@ def run_command(root: str | None) -> None:
     Ctrl-C or SIGTERM: start no more runs and wait up to an hour for the current one; a second signal interrupts it.
     SIGHUP: read the schedules now; the daemon does so every few seconds anyway. A root has one daemon; a second one
     exits with code 5.
+
+    After each run it deletes the outputs of old runs, also of those made by hand, as `sae gc --yes` does; `sae schedule
+    show NAME` says which it keeps.
     """
     handler = logging.StreamHandler()
     formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")

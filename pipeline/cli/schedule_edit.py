@@ -20,7 +20,7 @@ from pipeline.cli.options import (
     setting_options,
     together,
 )
-from pipeline.cli.schedule_read import note_damaged
+from pipeline.cli.schedule_read import note_damaged, retention
 from pipeline.core import settings
 from pipeline.core.errors import NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
@@ -131,7 +131,7 @@ def add_command(
     with ScheduleDatabase.open(place.path) as database:
         stored, verb = _store(database, added, replace)
         note_damaged(database, place.path)
-    _print(stored, place.path, verb)
+    _print(stored, place.path, verb, retention(work))
     if not sweep:
         _warn_of_dataset(request)
 
@@ -289,8 +289,8 @@ def _database(root: str | None, name: str, removes: bool = False) -> Iterator[tu
         note_damaged(database, folder)
 
 
-def _print(changed: Schedule, folder: pathlib.Path, verb: str) -> None:
-    """Print the change and the next times."""
+def _print(changed: Schedule, folder: pathlib.Path, verb: str, kept: str = "") -> None:
+    """Print the change, the next times, and what is kept after a run."""
     output.write(f"{verb} {changed.name}: {triggers.explain(changed.timing)}")
     now = times.now()
     zone = changed.timing.zone
@@ -299,6 +299,8 @@ def _print(changed: Schedule, folder: pathlib.Path, verb: str) -> None:
         text = times.as_text(when)
         utc = "" if zone == "UTC" else f"{wording.stamp(text)} UTC, "
         output.write(f"next: {wording.moment(text, zone)} ({utc}{wording.distance(text, now)})")
+    if kept:
+        output.write(f"retention: {kept}")
     if not changed.paused:
         _warn(folder)
 

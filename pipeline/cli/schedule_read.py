@@ -10,6 +10,7 @@ import click
 from pipeline.cli import completion, output
 from pipeline.cli.command import command
 from pipeline.cli.options import (
+    current_pipeline,
     json_option,
     limit_option,
     number_option,
@@ -17,10 +18,12 @@ from pipeline.cli.options import (
     root_option,
     schedule_argument,
 )
+from pipeline.core import settings
+from pipeline.core.errors import SaeError
 from pipeline.core.text import counted
 from pipeline.scheduler import history, status, times, wording
 from pipeline.scheduler.store import ScheduleDatabase
-from pipeline.scheduler.types import Planned
+from pipeline.scheduler.types import Planned, Work
 from pipeline.terminal import json_documents, schedules
 
 _NEXT = 5  # times of a schedule that `show` prints; `list` needs the first
@@ -57,7 +60,8 @@ def show_command(name: str, root: str | None, as_json: bool) -> None:
         output.write_json(json_documents.schedule(found, ticks[:_TICKS]))
     else:
         groups = history.group(ticks)[:_TICKS]
-        output.write("\n".join(schedules.schedule_lines(output.screen(), found, groups, str(folder), now)))
+        kept = retention(found.schedule.work)
+        output.write("\n".join(schedules.schedule_lines(output.screen(), found, groups, str(folder), now, kept)))
 
 
 @command("next")
@@ -127,6 +131,18 @@ def _planned(root: str | None, count: int, name: str = "") -> tuple[pathlib.Path
         found = status.planned(database, now, count)
         note_damaged(database, folder)
     return folder, now, [one for one in found if name in ("", one.schedule.name)]
+
+
+def retention(work: Work) -> str:
+    """Write what `sae gc` keeps after a run, with the settings as they are now."""
+    if work.sweep:
+        return wording.NO_RETENTION
+    try:
+        file = pathlib.Path(work.config_file) if work.config_file else None
+        request = settings.Request("", file, work.assignments, config_type=current_pipeline().configuration)
+        return wording.retention(settings.resolve(request).config.retention)
+    except SaeError as error:  # such as of a file that is missing now; a tick says it too
+        return f"unknown: {error}"
 
 
 def note_damaged(database: ScheduleDatabase, folder: pathlib.Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from components.evaluation import thresholds
 from components.evaluation.thresholds import Gate
 from pipeline.core.project import PROJECT
+from pipeline.core.text import bytes_text, counted
 from pipeline.metadata.properties import PUSHED_MODEL
 from pipeline.scheduler.types import Work
 
@@ -47,6 +48,17 @@ class Commands:
     def gc(self, work: Work) -> tuple[str, ...]:
         """Return `sae gc` with the settings of a schedule's runs."""
         return (*self.sae, "gc", "--yes", "--root", str(self.root), "--json", *work.config_options())
+
+    def collected(self, output: str) -> str:
+        """Write what `sae gc` deleted: `deleted 24 artifacts of 8 runs, 12.3 MB`; empty if its output does not tell."""
+        with contextlib.suppress(*_UNREADABLE):
+            found, _ = json.JSONDecoder().raw_decode(output[output.index("{") :])  # after notes, perhaps
+            runs = {one["run"] for one in found["artifacts"]}
+            size = bytes_text(int(found["freed"]))
+            if runs:
+                return f"deleted {counted(len(found['artifacts']), 'artifact')} of {counted(len(runs), 'run')}, {size}"
+            return f"deleted leftovers and old versions, {size}" if found["freed"] else "nothing to delete"
+        return ""
 
     def run_state(self, run_id: str) -> dict[str, str]:
         """Return `state` and `error` of a run in ML Metadata; empty if it is unknown.

@@ -137,9 +137,10 @@ class Hooks:
             self._done.discard(tick)
 
     def _steps_after(self, done: EndedTick, schedule: Schedule) -> Iterator[_Step]:
-        if done.run_id:
+        if done.run_id:  # not after a sweep: its points are compared later, and may be more than the runs that are kept
             gc = self._commands.gc(schedule.work)
-            yield _Step(done.tick, done.attempt, "retention", gc, PROJECT, {}, holds_root=True)
+            name = f"retention after {done.schedule} {done.planned}"
+            yield _Step(done.tick, done.attempt, name, gc, PROJECT, {}, holds_root=True)
         policies = schedule.policies
         shell = policies.on_success if done.state == "succeeded" else policies.on_failure
         if not shell:
@@ -173,9 +174,12 @@ class Hooks:
 
     def _report(self, step: _Step, exit_code: int | None) -> None:
         path = self._files.hook_output(step.attempt)
+        output = regular_file.text(path, "replace") if path.is_file() else ""
         if exit_code:
-            end = regular_file.text(path, "replace")[-_MAX_OUTPUT:] if path.is_file() else ""
+            end = output[-_MAX_OUTPUT:]
             logger.warning("%s failed with exit code %d: %s", step.name, exit_code, " ".join(end.split()))
+        elif step.holds_root and (deleted := self._commands.collected(output)):
+            logger.info("%s: %s", step.name, deleted)
         else:
             logger.info("%s succeeded", step.name)
         remove(path)

@@ -12,9 +12,12 @@ from pipeline.scheduler.attempt_result import first_reason
 from pipeline.scheduler.schema import DamagedRow
 from pipeline.scheduler.times import DAY, HOUR, MINUTE
 from pipeline.scheduler.types import CatchUp, Daemon, Outcome, Overlap, Tick
-from pipeline_config import SchedulePolicies
+from pipeline_config import RetentionConfig, SchedulePolicies
 
 HOW_TO_ADD = '`sae schedule add nightly --cron "0 3 * * *"` adds the first one, --root selects another root'
+
+KEEP_ALL = "--set retention.runs=1000000 --set retention.max_mib=0"
+NO_RETENTION = "deletes nothing after a sweep: its points are compared later"
 
 
 def moment(text: str, zone: str) -> str:
@@ -77,6 +80,15 @@ def policies(given: SchedulePolicies) -> dict[str, str]:
         "Command after a failure": given.on_failure or "none",
         "Command after a success": given.on_success or "none",
     }
+
+
+def retention(policy: RetentionConfig) -> str:
+    """Write what the `sae gc` after a run deletes, and how to turn that off."""
+    limit = f", and more above {policy.max_mib:,} MiB" if policy.max_mib else ""
+    return (
+        f"after each run deletes the outputs of all runs but the newest {policy.runs:,}, the served one, "
+        f"{policy.pushed:,} pushed before it and pinned ones{limit} (off: {KEEP_ALL})"
+    )
 
 
 def unreadable(name: str, why: str) -> tuple[str, str]:

@@ -117,9 +117,18 @@ def _why(tick: Tick) -> str:
 
 
 def schedule_lines(
-    screen: Screen, found: Planned, history: Sequence[TickGroup], root: str, now: datetime.datetime
+    screen: Screen, found: Planned, history: Sequence[TickGroup], root: str, now: datetime.datetime, retention: str
 ) -> Iterator[str]:
-    """Yield trigger, command, next times, policies and newest ticks of a schedule."""
+    """Yield trigger, command, next times, policies and newest ticks of a schedule.
+
+    Args:
+      screen: to write for.
+      found: the schedule.
+      history: its newest ticks.
+      root: the root of its runs.
+      now: the time.
+      retention: what `sae gc` keeps after a run, in words.
+    """
     schedule = found.schedule
     command = shell.joined(["sae", *schedule.work.command(), "--root", root])
     timing = schedule.timing
@@ -130,6 +139,7 @@ def schedule_lines(
             ("cron", timing.cron),
             ("zone", timing.zone if timing.cron else ""),
             ("runs", command),
+            ("retention", retention),
             ("added", f"{wording.stamp(schedule.created)} UTC"),
             ("paused", Cell(f"since {wording.stamp(schedule.paused)} UTC" if schedule.paused else "", "yellow")),
         ],

@@ -16,13 +16,14 @@ from click.shell_completion import ShellComplete
 
 from pipeline import cli
 from pipeline.core.pipeline_root import Root
+from pipeline.scheduler import wording
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import DATA_CHECK_INTERVAL, CatchUp, Overlap, TimingKind, Work
 from pipeline.sparse_autoencoder import dataset_cache
 from pipeline.sweeps import files
 from pipeline.sweeps.definition import Definition
 from pipeline.sweeps.space import Choices
-from pipeline_config import SchedulePolicies
+from pipeline_config import RetentionConfig, SchedulePolicies
 from tests import PROJECT
 from tests.builders.roots import Recorded
 
@@ -63,6 +64,7 @@ class TestAdd:
         assert (code, "--sweep works with --cron" in errors) == (2, True)
         assert sae(*weekly)[0] == 0
         assert added(root, "weekly").work.sweep == "l1"
+        assert wording.NO_RETENTION in sae("show", "weekly")[1]
         assert f"sae sweep run l1 --again --root {root}" in sae("show", "weekly")[1]
         assert "sweep l1" in sae("list")[1]
         crontab = sae("export", "weekly", "--cron")[1]
@@ -112,8 +114,9 @@ class TestAdd:
     def test_add_prints_the_next_times_and_that_no_daemon_runs(self, sae, root):
         code, output, errors = sae(*NIGHTLY)
         assert code == 0
-        first, *following = output.splitlines()
+        first, *following, kept = output.splitlines()
         assert first == "added nightly: At 03:00 every day, UTC"
+        assert kept.startswith("retention: ")
         assert len(following) == 3
         assert all(re.fullmatch(r"next: \w+day, \d+ \w+ 20\d\d, 03:00 UTC \(in .+\)", line) for line in following)
         assert errors.startswith("the daemon is stopped: ")
@@ -123,6 +126,20 @@ class TestAdd:
         assert made.work == Work("sample")
         assert (made.policies.overlap, made.policies.catch_up) == (Overlap.SKIP, CatchUp.ONE)
         assert (made.policies.retries, made.policies.max_late) == (DEFAULTS.retries, DEFAULTS.max_late)
+
+    def test_add_and_show_name_the_retention_of_now(self, sae, tmp_path):
+        file = tmp_path / "mine.toml"
+        file.write_text("[retention]\nruns = 33\n")
+        values = ("--set", "retention.pushed=4", "--set", "retention.max_mib=0")
+        output = sae("add", "nightly", "--cron", "0 3 * * *", "--config", str(file), *values)[1]
+        [said] = [line.removeprefix("retention: ") for line in output.splitlines() if line.startswith("retention: ")]
+        assert said == wording.retention(RetentionConfig(33, 4, 0))
+        assert f"  retention  {said}\n" in sae("show", "nightly")[1]
+        file.write_text("[retention]\nruns = 34\n")
+        assert f"  retention  {wording.retention(RetentionConfig(34, 4, 0))}\n" in sae("show", "nightly")[1]
+        file.unlink()
+        code, output, _ = sae("show", "nightly")
+        assert (code, "  retention  unknown: " in output) == (0, True)
 
     def test_times_in_a_zone_have_utc_beside_them(self, sae):
         output = sae(*NIGHTLY, "--zone", "Asia/Tokyo")[1]
@@ -279,7 +296,7 @@ class TestRead:
     @pytest.mark.usefixtures("plan")
     def test_one(self, sae, root):
         output = sae("show", "nightly")[1]
-        assert output.startswith("schedule nightly\n  when   At 03:00 every day, UTC\n")
+        assert output.startswith("schedule nightly\n  when       At 03:00 every day, UTC\n")
         assert f"sae run --profile sample --root {root}\n" in output
         assert output.count(" 03:00 UTC  in ") == 5
         assert "overlapping ticks        skipped" in output
@@ -287,7 +304,7 @@ class TestRead:
         values = json.loads(sae("show", "nightly", "--json")[1])
         assert (values["schedule"]["name"], len(values["next"]), values["ticks"]) == ("nightly", 5, [])
         paused = sae("show", "often")[1]
-        assert "  paused  since 20" in paused
+        assert "  paused     since 20" in paused
         assert "\nnext\n" not in paused
 
     @pytest.mark.usefixtures("plan")

@@ -68,6 +68,25 @@ def test_a_tick_runs_the_pipeline_or_a_sweep(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        (
+            {"artifacts": [{"run": "a"}, {"run": "a"}, {"run": "b"}], "freed": 12_300_000},
+            "deleted 3 artifacts of 2 runs, 12.3 MB",
+        ),
+        ({"artifacts": [{"run": "a"}], "freed": 0}, "deleted 1 artifact of 1 run, 0 B"),
+        ({"artifacts": [], "freed": 2_000}, "deleted leftovers and old versions, 2.0 kB"),
+        ({"artifacts": [], "freed": 0}, "nothing to delete"),
+        ({"error": "?"}, ""),
+        (None, ""),
+    ],
+)
+def test_what_gc_deleted(tmp_path: pathlib.Path, output: dict[str, Any] | None, expected: str) -> None:
+    text = "warning: slow\n" + (json.dumps(output, indent=2) if output else "")
+    assert Commands(tmp_path).collected(text) == expected
+
+
+@pytest.mark.parametrize(
     ("counts", "expected"),
     [
         ({"succeeded": 6}, {"points": "6 of 6 points of sweep l1"}),

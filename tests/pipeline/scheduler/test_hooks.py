@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import logging
 import pathlib
 import sqlite3
 import subprocess
@@ -69,6 +71,16 @@ def test_gc_with_the_settings_of_the_schedule_runs_before_the_command(
     following.to_the_end()
     assert (tmp_path / "order").read_text() == "gc --yes --config /etc/mine.toml --set retention.runs=3\nhook\n"
     assert set(following.recorded) == {7}
+
+
+def test_what_retention_deleted_is_logged(following: Following, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    deleted = {"artifacts": [{"run": "a"}], "freed": 512}
+    program = f"import sys; print({json.dumps(deleted)!r} if sys.argv[1] == 'gc' else 'no run')"
+    following.afterwards._commands = Commands(following.afterwards._commands.root, (sys.executable, "-c", program))
+    following.afterwards.add(RAN, schedule())
+    following.to_the_end()
+    assert caplog.messages == ["retention after nightly 2026-11-24T03:00:00Z: deleted 1 artifact of 1 run, 512 B"]
 
 
 def test_gc_needs_the_lock_of_the_root(following: Following, tmp_path: pathlib.Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.scheduler import times, wording
 from pipeline.scheduler.types import CatchUp, Outcome, Overlap, Work
+from pipeline_config import RetentionConfig
 from tests.builders import schedules as examples
 
 
@@ -101,6 +102,15 @@ def test_a_reason_is_that_of_the_tick_and_of_its_last_run():
     same = examples.tick("failed", attempts=(examples.attempt(code=1, reason="no data"),), reason="no data")
     assert wording.reason(same) == "no data"
     assert wording.reason(examples.SKIPPED) == "a run held the root: process 12"
+
+
+def test_retention_has_the_values_of_its_settings():
+    text = wording.retention(RetentionConfig(runs=30, pushed=2, max_mib=5_000))
+    assert "newest 30," in text
+    assert " 2 pushed before it" in text
+    assert " above 5,000 MiB" in text
+    assert f"off: {wording.KEEP_ALL}" in text
+    assert "MiB" not in wording.retention(RetentionConfig(max_mib=0))
 
 
 def test_tables_have_the_first_reason_of_a_gate():

@@ -71,14 +71,15 @@ def test_the_status_names_what_failed_and_why():
 
 def test_a_schedule_shows_policies_and_history():
     groups = history.group([examples.FAILED, examples.SKIPPED])
-    lines = list(schedules.schedule_lines(Screen(), planned(), groups, "/my root", NOW))
-    assert lines[:6] == [
+    lines = list(schedules.schedule_lines(Screen(), planned(), groups, "/my root", NOW, "keeps 3"))
+    assert lines[:7] == [
         "schedule nightly",
-        "  when   At 03:00 every day, UTC",
-        "  cron   0 3 * * *",
-        "  zone   UTC",
-        "  runs   sae run --profile sample --root '/my root'",
-        "  added  2026-11-20 12:00 UTC",
+        "  when       At 03:00 every day, UTC",
+        "  cron       0 3 * * *",
+        "  zone       UTC",
+        "  runs       sae run --profile sample --root '/my root'",
+        "  retention  keeps 3",
+        "  added      2026-11-20 12:00 UTC",
     ]
     assert "  2026-11-25 03:00 UTC  in 6 h 30 min  Wednesday, 25 November 2026, 03:00 UTC" in lines
     assert "  on time                  up to 1 d after the planned time" in lines
