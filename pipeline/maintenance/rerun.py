@@ -29,6 +29,7 @@ from pipeline.orchestration.resume import current_manifest
 from pipeline.provenance import manifest, manifest_diff, numeric_variables
 from pipeline.provenance.manifest import Manifest
 from pipeline.provenance.manifest_diff import Difference
+from pipeline.registry import superseded
 from pipeline_config import LOCAL_RUNNER, Configuration, EngineConfig
 
 SCRATCH = "scratch"  # folder of the root with the separate root
@@ -145,7 +146,9 @@ def copy_inputs(root: Root, store: Store, run_id: str, needed: list[str], place:
     if reason := found.copy_to(place.metadata):
         raise UnavailableError(f"{found.name} cannot be copied to {place.metadata}: {reason}; {FREE_SPACE}")
     root.copy_record_to(place)
-    rewrite_moved_uris(place)  # here, because a run there would say that its root was moved
+    # Here, because a run there would say that its root was moved, and that the list of superseded models was missing.
+    rewrite_moved_uris(place)
+    superseded.rebuild(place, store)
     executions = store.executions(run_id)
     if missing := [name for name in needed if name not in executions]:
         raise NotFoundError(f"run {run_id} has no {', '.join(missing)}: rerun the whole run, or use another run")

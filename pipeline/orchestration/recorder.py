@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import logging
 import time
@@ -52,8 +53,9 @@ class RunRecorder:
         request, resolved, dataset = self._request, configured.settings, configured.dataset
         if dataset.notice:
             self._tell(Note(dataset.notice, warning=True))
-        for hint in configured.pipeline.data.hints(resolved):
-            self._tell(Note(hint, warning=True))
+        if not self._request.reruns(resolved):
+            for hint in configured.pipeline.data.hints(resolved):
+                self._tell(Note(hint, warning=True))
         self._writer = writer = MetadataWriter(self._root)
         if request.resumed:
             self._begin_attempt(store, writer)
@@ -122,7 +124,9 @@ class RunRecorder:
 
     def _sum_up(self, store: Store, result: RunResult, configured: ConfiguredPipeline) -> Summary:
         seconds = self._seconds_before + time.monotonic() - self._begun
-        return summary.of_run(store, result, configured, self._root, seconds, self._request.options.part)
+        request = self._request
+        summed_up = summary.of_run(store, result, configured, self._root, seconds, request.options.part)
+        return dataclasses.replace(summed_up, hints=()) if request.reruns(configured.settings) else summed_up
 
     def _record_end(
         self, summed_up: Summary, configured: ConfiguredPipeline, writer: MetadataWriter | None, state: str = ""

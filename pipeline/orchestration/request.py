@@ -41,6 +41,13 @@ class RunRequest:
         same = all(recorded.get(name, values[name]) == values[name] for name in self.pipeline.data.settings)
         return self.like.data if same else None
 
+    def reruns(self, resolved: Settings) -> bool:
+        """Whether a run is run again on its data, as by `sae restore`.
+
+        Hints are of no use then: the settings are given, and hints are about the newest version of the data set.
+        """
+        return not self.resumed and self.recorded_data(resolved) is not None
+
     @property
     def options(self) -> RunOptions:
         """The options that are recorded for resuming the run."""

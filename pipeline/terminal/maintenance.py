@@ -133,10 +133,12 @@ def verify(found: Verification) -> str:
 
 def restore(found: Restoration) -> str:
     """Return a line for each restored artifact."""
+    names = [f"{one.node} {one.output}" for one in found.restored]
+    width, digits = max(map(len, names)), max(len(str(one.artifact)) for one in found.restored)
     return "\n".join(
-        f"{one.node} {one.output:<18} artifact {one.artifact} restored, "
+        f"{name:<{width}}  artifact {one.artifact:>{digits}} restored, "
         f"{'identical bytes' if one.identical else 'same content, other bytes'}"
-        for one in found.restored
+        for name, one in zip(names, found.restored, strict=True)
     )
 
 

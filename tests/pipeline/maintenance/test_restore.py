@@ -9,18 +9,22 @@ import tempfile
 
 import pytest
 
+from components.push import serving_dir
 from pipeline.artifacts import previews
 from pipeline.core import file_digests
 from pipeline.core.errors import LockedError, NotFoundError, SaeError, UnavailableError, UsageError
+from pipeline.core.pipeline_root import Root
 from pipeline.maintenance import fsck, gc, rerun
 from pipeline.maintenance import restore as restoring
+from pipeline.maintenance.restore import Restoration, Restored
 from pipeline.metadata import client
 from pipeline.metadata.properties import FILES, MANIFEST_DIGEST, RAW_DIGEST
 from pipeline.metadata.store import open_store
 from pipeline.orchestration.cache import CacheVerdict
 from pipeline.provenance import manifest
-from pipeline.registry import promotion
+from pipeline.registry import promotion, superseded
 from pipeline.sparse_autoencoder.definition import PIPELINE
+from pipeline.terminal import maintenance as text
 from pipeline_config import RetentionConfig
 from tests import metadata_stores
 from tests.builders.histories import four, made_once
@@ -224,6 +228,25 @@ def test_a_version_that_somebody_chose_is_no_output_of_a_node(four):
     pushed = max(one.id for one in four.writer.store.get_artifacts())
     with pytest.raises(NotFoundError, match="`sae promote RUN --reason TEXT`"):
         restoring.restore(PIPELINE, four.root, pushed, print, print)
+
+
+def test_the_rerun_of_a_part_has_the_list_of_superseded_models(four, tmp_path):
+    promotion.promote(four.root, "run-2", "better in the field", print)
+    place = Root(tmp_path / "scratch")
+    rerun.copy_inputs(four.root, four.store(), "run-4", ["Trainer"], place)
+    assert superseded.problem(place, open_store(place, read_only=True)) == ""
+    assert serving_dir.superseded(place.serving) == serving_dir.superseded(four.root.serving) != set()
+
+
+def test_each_restored_artifact_has_a_line_in_columns():
+    def one(artifact, node, output):
+        return Restored(artifact, node, output, "/root", "model-1:ab", artifact == 9)
+
+    found = Restoration("run-1", (one(9, "Trainer", "model"), one(10, "ExampleValidator", "anomalies")))
+    assert text.restore(found).splitlines() == [
+        "Trainer model               artifact  9 restored, identical bytes",
+        "ExampleValidator anomalies  artifact 10 restored, same content, other bytes",
+    ]
 
 
 def test_a_folder_is_put_on_another_disk_whole(tmp_path):

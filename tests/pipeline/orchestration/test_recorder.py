@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import time
 
@@ -20,6 +21,8 @@ from pipeline.orchestration.recorder import RunRecorder
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import RunResult
 from pipeline.sparse_autoencoder.definition import PIPELINE
+from tests.builders import roots
+from tests.pipeline.provenance.test_manifest import RECORDED
 
 
 class OneRun:
@@ -56,6 +59,15 @@ def test_the_inputs_of_a_run_are_recorded_before_its_first_node(recorded):
     assert recorded.store().unended_runs() == ["r1"]
     assert run.record.unended
     assert run.told == [Note("a stand-in", warning=True)]
+
+
+@pytest.mark.parametrize("repeats", [False, True])
+def test_a_run_again_on_its_data_gives_no_hints(recorded, monkeypatch, repeats):
+    data = dataclasses.replace(PIPELINE.data, hints=lambda resolved: ("less",))
+    monkeypatch.setattr(roots, "PIPELINE", dataclasses.replace(PIPELINE, data=data))
+    earlier = dataclasses.replace(RECORDED, data=recorded.source(), configuration=recorded.config().recorded())
+    run = OneRun(recorded, like=earlier if repeats else None).begin()
+    assert run.told == ([] if repeats else [Note("less", warning=True)])
 
 
 def test_an_attempt_began_when_its_seconds_do(recorded, monkeypatch):

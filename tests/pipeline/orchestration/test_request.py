@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 
 import pytest
@@ -46,8 +47,10 @@ def test_a_rerun_reads_the_recorded_data_unless_settings_choose_another(
         run_id="a", command=(), profile="mnist", configuration=recorded, data=data, code={}, pipeline=PIPELINE
     )
     asked = settings.Request(assignments=assignments)
-    found = RunRequest(PIPELINE, asked, like=like).recorded_data(settings.resolve(asked, {}, recorded))
-    assert found == (data if same else None)
+    request, resolved = RunRequest(PIPELINE, asked, like=like), settings.resolve(asked, {}, recorded)
+    assert request.recorded_data(resolved) == (data if same else None)
+    assert request.reruns(resolved) is same
+    assert not dataclasses.replace(request, resumed="a").reruns(resolved)
 
 
 def test_a_new_run_has_no_recorded_data() -> None:
