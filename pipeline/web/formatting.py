@@ -54,11 +54,18 @@ class DeclaredMetrics:
       headlines: the headline metric, the first that stands for no other one, and those that are columns in its place.
     """
 
-    def __init__(self, declared: Sequence[Metric]) -> None:
+    def __init__(self, declared: Sequence[Metric], replaced: Mapping[str, str] | None = None) -> None:
+        """Take the metrics. `replaced`: words to put in place of others, such as `vector` for `image`."""
+        self._declared, self._replaced = declared, replaced or {}
+        declared = [one.reworded(self._replaced) for one in declared]
         self.all_columns = tuple(one for one in declared if one.column)
         first = next((one.run_key for one in shown(self.all_columns, ())), "")
         self.headlines = tuple(one for one in self.all_columns if first in (one.run_key, one.instead_of))
         self._by_name = {name: one for one in declared for name in (one.name, one.run_key) if name}
+
+    def reworded(self, replaced: Mapping[str, str]) -> DeclaredMetrics:
+        """Return the same metrics, with words replaced in all titles, labels and units."""
+        return DeclaredMetrics(self._declared, replaced) if replaced else self
 
     def columns_of(self, rows: Iterable[Any]) -> tuple[Metric, ...]:
         """Return the columns that a list needs whose rows have `metrics`."""
@@ -86,6 +93,7 @@ class DeclaredMetrics:
         """Return the title of a metric of runs, also of the validation split, with the unit of a declared one."""
         found, declared = self._by_name.get(unit_of), self._by_name.get(name)
         title = self.label(name) if declared and declared.name == name else words(name)
+        title = reworded(title, self._replaced)
         return title + (f", {found.unit}" if found and found.unit else "")
 
     def largest(self, name: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from components.evaluation.metrics import reworded
 from pipeline.artifacts import previews
 from pipeline.artifacts.sections import Picture
 from pipeline.core import regular_file
@@ -31,6 +32,7 @@ def write(view: SweepView, kind: str, metrics: DeclaredMetrics, reader: Reader |
     Raises:
       UnavailableError: PDF, and matplotlib is not installed.
     """
+    metrics = metrics.reworded(view.words)
     if kind == "csv":
         return csv_table.text(view.sweep).encode()
     return _svg(view, metrics, reader).encode() if kind == "svg" else _pdf(view, metrics, reader)
@@ -71,7 +73,7 @@ def _svg(view: SweepView, metrics: DeclaredMetrics, reader: Reader | None) -> st
         raise UnavailableError(f"no point of sweep {view.sweep.row.name} has succeeded, so there is nothing to draw")
     if reader and view.images:
         heads, rows = pictures(view, reader)
-        found.append(picture_grid(heads, rows, title="the same test images"))
+        found.append(picture_grid(heads, rows, title=reworded("the same test images", view.words)))
     about = heading(view, metrics)
     return standalone.document(about, [(f"{capitalized(one.title)} ({about})", one) for one in found])
 

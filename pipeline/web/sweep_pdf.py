@@ -10,6 +10,7 @@ import matplotlib.image
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 
+from components.evaluation.metrics import reworded
 from pipeline.inspection.run_filter import short_setting
 from pipeline.web.formatting import DeclaredMetrics, in_sentence
 from pipeline.web.pages import sweep
@@ -39,7 +40,8 @@ def document(view: SweepView, heading: str, metrics: DeclaredMetrics, pictures: 
             figure.suptitle(heading, fontsize=11)
             pages.savefig(figure)
         for figure in _images(*pictures):
-            figure.suptitle(f"{heading}: test images, and reconstructions by the best points", fontsize=11)
+            about = reworded("test images, and reconstructions by the best points", view.words)
+            figure.suptitle(f"{heading}: {about}", fontsize=11)
             pages.savefig(figure)
     return file.getvalue()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
+from components.evaluation.metrics import reworded
 from pipeline.artifacts.sections import Pictures
 from pipeline.core import shell
 from pipeline.core.errors import NotFoundError
@@ -15,6 +16,7 @@ from pipeline.inspection.reader import Reader
 from pipeline.inspection.run_filter import short_setting
 from pipeline.inspection.views import Run
 from pipeline.sweeps import files, frontier, results
+from pipeline.sweeps.definition import applied_profile
 from pipeline.sweeps.frontier import DrawnFrontier, Method
 from pipeline.sweeps.statistics import Estimate
 from pipeline.sweeps.views import Combination, Point, PointState, Sweep
@@ -87,7 +89,9 @@ class SweepView:
       pictured: the columns of the test images.
       images: the same test images of these combinations.
       missing: what is not shown, and why.
-      title: what pages call each combination: `l1 = 0.001`, by its number.
+      titles: what pages call each combination: `l1 = 0.001`, by its number.
+      profile: of the runs; empty if none of it applies.
+      words: what people see in labels and titles in place of other words, such as `vector` for `image`.
     """
 
     sweep: Sweep
@@ -102,6 +106,8 @@ class SweepView:
     images: tuple[ComparedImage, ...]
     missing: tuple[str, ...]
     titles: Mapping[int, str]
+    profile: str
+    words: Mapping[str, str]
 
 
 def build(request: PageRequest, sweep: str) -> SweepView:
@@ -134,13 +140,15 @@ def read(root: Root, pipeline: Pipeline, reader: Reader | None, wanted: str) -> 
 
 def view_of(found: Sweep, pipeline: Pipeline, reader: Reader | None, split: str, y: str) -> SweepView:
     """Return the view of a sweep; arguments as of `SweepView`, but an empty `y` stands for the default."""
+    first = next((one.run for one in found.points if one.run), "")
+    words = reader.words(first) if reader else {}
     default_y = frontier.draw_up(found, pipeline)
     y = y or default_y
     drawn = frontier.frontier(found, pipeline, y, split)
-    pictured, compared, lacking = _pictured(found, pipeline, reader, drawn)
-    known = _baselines(found, pipeline, reader, drawn, [one.run for one in pictured])
+    pictured, compared, lacking = _pictured(found, pipeline, reader, drawn, words)
+    known = _baselines(found, pipeline, reader, drawn, [one.run for one in pictured], words)
     if reader and drawn and drawn.y == drawn.y_shown:
-        lacking += tuple(_baselines_left_out(pipeline, drawn.y, known))
+        lacking += tuple(_baselines_left_out(pipeline, drawn.y, known, words))
     return SweepView(
         sweep=found,
         split=split,
@@ -154,6 +162,8 @@ def view_of(found: Sweep, pipeline: Pipeline, reader: Reader | None, split: str,
         images=tuple(compare.images(compared))[:_MOST_IMAGES],
         missing=lacking,
         titles={one.number: _title(one) for one in found.combinations},
+        profile=applied_profile(found.definition, pipeline.configuration),
+        words=words,
     )
 
 
@@ -175,7 +185,12 @@ def _columns(found: Sweep, pipeline: Pipeline, split: str) -> Iterator[MetricCol
 
 
 def _baselines(
-    found: Sweep, pipeline: Pipeline, reader: Reader | None, drawn: DrawnFrontier | None, pictured: Sequence[str]
+    found: Sweep,
+    pipeline: Pipeline,
+    reader: Reader | None,
+    drawn: DrawnFrontier | None,
+    pictured: Sequence[str],
+    words: Mapping[str, str],
 ) -> tuple[BaselineValue, ...]:
     """Return the baselines that the first point and the runs with pictures of the same models have."""
     first = next((one.run for one in found.points if one.state == PointState.SUCCEEDED), "")
@@ -185,19 +200,22 @@ def _baselines(
     for run_id in (first, *pictured):
         metrics = {**results.baselines(pipeline, reader, run_id), **reader.run(run_id).metrics}
         for metric, value in frontier.baselines(drawn.y, metrics, pipeline):
-            known.setdefault(metric.name, BaselineValue(metric.name, metric.baseline, value))
+            known.setdefault(metric.name, BaselineValue(metric.name, reworded(metric.baseline, words), value))
     return tuple(known.values())
 
 
-def _baselines_left_out(pipeline: Pipeline, y: str, known: Sequence[BaselineValue]) -> Iterator[str]:
+def _baselines_left_out(
+    pipeline: Pipeline, y: str, known: Sequence[BaselineValue], words: Mapping[str, str]
+) -> Iterator[str]:
     names = {one.name for one in known}
     for metric, _ in frontier.baselines(y, {one.name: 0.0 for one in pipeline.declared_metrics}, pipeline):
         if metric.name not in names:
-            yield f"No baseline {metric.baseline}: no run of these models has computed {metric.label}."
+            said = f"No baseline {metric.baseline}: no run of these models has computed {metric.label}."
+            yield reworded(said, words)
 
 
 def _pictured(
-    found: Sweep, pipeline: Pipeline, reader: Reader | None, drawn: DrawnFrontier | None
+    found: Sweep, pipeline: Pipeline, reader: Reader | None, drawn: DrawnFrontier | None, words: Mapping[str, str]
 ) -> tuple[tuple[ShownCombination, ...], list[ComparedRun], tuple[str, ...]]:
     """Return the combinations whose pictures are known, with these, and why others are missing.
 
@@ -209,7 +227,7 @@ def _pictured(
     ranked = results.ranked(found, by)
     if not ranked:
         why = f"no combination is complete and has {in_sentence(formatting.words(by.chosen_by))}"
-        return (), [], (f"No test images: {why}.",)
+        return (), [], (reworded(f"No test images: {why}.", words),)
     joined = {one.combination for method in (drawn.methods if drawn else ()) for one in method.points if one.joined}
     models = _models_by_content(reader, pipeline)
     ranked = sorted(ranked, key=lambda one: one.number not in joined)  # stable
@@ -228,9 +246,8 @@ def _pictured(
     if without:
         numbers = ", ".join(str(one.combination) for one in without)
         which = f"combination{'s' if len(without) > 1 else ''} {numbers}"
-        lacking.append(
-            f"No test images of {which}: the runs of points make no pictures. {_rest_of(reader, without[0])}"
-        )
+        said = reworded(f"No test images of {which}: the runs of points make no pictures.", words)
+        lacking.append(f"{said} {_rest_of(reader, without[0])}")
     return tuple(shown), compared, tuple(lacking)
 
 
@@ -273,6 +290,7 @@ def _models_by_content(reader: Reader, pipeline: Pipeline) -> Mapping[str, Seque
 
 def draw(view: SweepView, to: Links, metrics: DeclaredMetrics) -> Drawings:
     """Draw the frontier, and the points across settings and metrics."""
+    metrics = metrics.reworded(view.words)
     return {
         "frontier": draw_frontier(view, to, metrics) if view.frontier else None,
         "parallel": draw_parallel(view, to, metrics),

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from pipeline.cli.sweep_export import export_command
 from pipeline.core.errors import ExitCode, UnavailableError, UsageError
 from pipeline.inspection.locations import open_location
+from pipeline.inspection.reader import Reader
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.web import static_site
 from pipeline.web.sweep_files import TYPES
@@ -192,3 +193,25 @@ def test_the_test_images_and_pca_are_those_of_a_report_of_the_same_model(tmp_pat
     assert all(ask(root).get(one).status_code == 200 for one in pictures)
     for kind, part in (("svg", b"data:image/png;base64,"), ("pdf", b"%PDF")):
         assert part in ask(root).get(f"/sweeps/l1/sweep.{kind}").content
+
+
+def test_a_sweep_on_vectors_has_their_words_and_no_profile_of_images(tmp_path, ask, monkeypatch):
+    points = Points(tmp_path)
+    assigned = ["data.dataset=signals", "model.loss=mse"]
+    defined(points.root, over=["model.l1=0,1e-3"], profile="mnist", assigned=assigned)
+    first, _ = (points.run(one, test_mse=0.25, active_units=30.0) for one in (1, 2))
+    of_vectors = {"image": "vector", "pixel": "value"}
+    monkeypatch.setattr(Reader, "words", lambda self, run: of_vectors if run == first else {})
+    client = ask(points.root)
+    view = client.get("/sweeps/l1.json").json()
+    assert (view["profile"], view["words"]) == ("", of_vectors)
+    assert view["missing"][:2] == [
+        "No test vectors: no combination is complete and has validation MSE.",
+        "No baseline mean vector: no run of these models has computed mean vector's MSE.",
+    ]
+    text = Seen(client.get("/sweeps/l1").text).text
+    assert "Profile none" in text
+    for shown in (text, client.get("/sweeps/l1/sweep.svg").text):
+        assert "Active units, per vector" in shown
+        assert "per image" not in shown
+    assert "image" not in text
