@@ -151,11 +151,20 @@ def parameters(
       config_type: declares the settings.
       dataset: name and version of the run's data set.
     """
-    declared = config_type.settings()
-    usual = {**{name: one.default for name, one in declared.items()}, **config_type.profiles.get(profile, {})}
+    declared, sections = config_type.settings(), config_type.sections()
+    given = config_type.profiles.get(profile, {})
+
+    def applies(
+        name: str,
+    ) -> bool:  # as in `settings.resolve`: other data has other splits and gates than the profile's
+        needed = sections[name.partition(".")[0]].profile_needs
+        return needed not in given or settings.get(needed, given[needed]) == given[needed]
+
+    usual = {name: one.default for name, one in declared.items()}
+    usual |= {name: value for name, value in given.items() if applies(name)}
     known = {name: value for name, value in settings.items() if name in declared}
     headline = {name: value for name, value in known.items() if declared[name].headline}
-    name_of_data = {(one.profile_needs, dataset.rpartition(" ")[0]) for one in config_type.sections().values()}
+    name_of_data = {(one.profile_needs, dataset.rpartition(" ")[0]) for one in sections.values()}
 
     def tells(name: str, value: Any) -> bool:
         is_empty = value == "" and declared[name].default == ""

@@ -181,16 +181,21 @@ def test_parameters_are_headline_settings_and_those_that_are_not_the_profiles():
     found = run_filter.parameters(settings, "sample", PipelineConfig)
     assert list(found.items()) == [("model.l1", 0.001), ("training.seed", 0), ("training.epochs", 7)]
     assert "data.dataset" in run_filter.parameters(settings, "mnist", PipelineConfig)
+    # Of a profile, what belongs to its data set does not apply to another one.
+    other = {"data.dataset": "cells", "data.train_examples": 0, "evaluation.max_bce": math.inf, "training.epochs": 7}
+    assert list(run_filter.parameters(other, "mnist", PipelineConfig)) == ["data.dataset", "training.epochs"]
+    other["data.dataset"] = "mnist"
+    assert len(run_filter.parameters(other, "mnist", PipelineConfig)) == 3
     assert run_filter.parameters({}, "sample", PipelineConfig) == {}
 
 
 def test_parameters_leave_out_empty_defaults_and_the_name_of_the_data_set():
-    settings = {"data.dataset": "cells", "data.train_split": "", "data.schema": "mnist", "data.scaling": "range"}
-    found = run_filter.parameters(settings, "mnist", PipelineConfig, "cells 1.0.0")
-    assert found == {"data.scaling": "range"}
-    assert "data.dataset" in run_filter.parameters(settings, "mnist", PipelineConfig, "other 1.0.0")
+    settings = {"data.dataset": "cells", "data.scaling": "range"}
+    assert run_filter.parameters(settings, "mnist", PipelineConfig, "cells 1.0.0") == {"data.scaling": "range"}
+    assert run_filter.parameters(settings, "mnist", PipelineConfig, "other 1.0.0") == settings
     settings = {"data.dataset": "mnist", "data.schema": "mnist"}  # only the setting that names the data set is left out
     assert run_filter.parameters(settings, "", PipelineConfig, "mnist 3.0.1") == {"data.schema": "mnist"}
+    assert run_filter.parameters({"data.dataset": "mnist", "data.schema": ""}, "mnist", PipelineConfig) == {}
 
 
 @pytest.mark.parametrize(
