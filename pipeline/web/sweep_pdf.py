@@ -78,7 +78,7 @@ def _frontier(view: SweepView, metrics: DeclaredMetrics) -> Iterator[Any]:
     axes.set_xlabel(x_title)
     axes.set_ylabel(y_title)
     axes.grid(alpha=0.3)
-    notes = "bars: 95 % interval; line: the best trade-offs"
+    notes = "bars: 95 % interval, cut off at the frame; line: the best trade-offs"
     if view.frontier.marked:
         notes += f"; hollow: with {in_sentence(metrics.label(view.frontier.marked))}"
     axes.set_title(notes, fontsize=9)

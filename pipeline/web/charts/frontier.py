@@ -32,7 +32,10 @@ _HEIGHT = 440  # pixels
 _INSET = 12  # pixels from an axis to the points nearest to it
 _RADIUS = 6  # pixels of a point with its edge
 
+_ARROW = 4  # pixels from the tip of an arrow to its ends, across and down
+
 Interval = tuple[float, float]  # low, high
+_Box = tuple[float, float, float, float]  # pixels: left, right, top, bottom
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,9 +123,12 @@ def frontier(
     x_scale, y_scale, left, right = _scales(marks, runs, near, width, largest)
     chart.y_axis(y_scale, left, right, y_label)
     chart.x_axis(x_scale, left, right, _HEIGHT - BOTTOM, x_label, grid_top=TOP)
-    points = [(x_scale(one.x), y_scale(one.y)) for found in (marks, runs) for _, one in found]
-    chart.add(*_baselines(near, y_scale, left, right, points))
-    chart.add(*_far_baselines([one for one in lines if one not in near], y_scale, left, right, points))
+    shapes = [
+        (x, x, y, y) for x, y in ((x_scale(one.x), y_scale(one.y)) for found in (marks, runs) for _, one in found)
+    ]
+    shapes += [ends for _, one in marks for ends, _ in _intervals(one, x_scale, y_scale)]
+    chart.add(*_baselines(near, y_scale, left, right, shapes))
+    chart.add(*_far_baselines([one for one in lines if one not in near], y_scale, left, right, shapes))
     chart.add(*_joined(marks, x_scale, y_scale))
     for color, run in runs:
         dot = svg.element("circle", class_="dot small run", cx=x_scale(run.x), cy=y_scale(run.y), r=2.5)
@@ -132,7 +138,8 @@ def frontier(
         text += f", {one.marked}" if one.marked else ""
         shape = mark(color, (x_scale(one.x), y_scale(one.y)), hollow=bool(one.marked))
         chart.add(chart.link(one.href, text, _bars(one, color, x_scale, y_scale) + shape))
-    chart.keys = list(_legend(groups, marks, runs, hollow))
+    is_cut = any(cut for _, one in marks for _, cut in _intervals(one, x_scale, y_scale))
+    chart.keys = list(_legend(groups, marks, runs, hollow, is_cut))
     names = ", ".join(f"{one.name} {scales.number(one.value)}" for one in lines)
     return chart.drawing(
         f"{counted(len(marks), 'point')} of {counted(len(runs), 'run')} in {counted(len(groups), 'group')}"
@@ -184,52 +191,70 @@ def _joined(marks: Sequence[tuple[int, FrontierMark]], x_scale: Scale, y_scale: 
             yield colored(color, svg.element("path", class_="curve", d=svg.polyline(ends)))
 
 
-def _bars(one: FrontierMark, color: int, x_scale: Scale, y_scale: Scale) -> str:
-    """Draw the intervals, cut off where the scales end."""
-
-    def ends(interval: Interval, scale: Scale) -> Interval:
-        return scale(max(interval[0], scale.low)), scale(min(interval[1], scale.high))
-
-    shapes = []
+def _intervals(one: FrontierMark, x_scale: Scale, y_scale: Scale) -> Iterator[tuple[_Box, str]]:
+    """Yield each interval as far as the scales go, and the path of an arrow where it goes on; empty if it does not."""
+    x, y = x_scale(one.x), y_scale(one.y)
     if one.x_interval:
-        start, end = ends(one.x_interval, x_scale)
-        shapes.append(horizontal("interval", start, end, y_scale(one.y)))
+        start, end, below, above = _ends(one.x_interval, x_scale)
+        arrows = [(start, _ARROW)] * below + [(end, -_ARROW)] * above
+        paths = (svg.polyline([(tip + by, y - _ARROW), (tip, y), (tip + by, y + _ARROW)]) for tip, by in arrows)
+        yield (start, end, y, y), "".join(paths)
     if one.y_interval:
-        start, end = ends(one.y_interval, y_scale)
-        shapes.append(vertical("interval", x_scale(one.x), end, start))
+        start, end, below, above = _ends(one.y_interval, y_scale)
+        arrows = [(start, -_ARROW)] * below + [(end, _ARROW)] * above
+        paths = (svg.polyline([(x - _ARROW, tip + by), (x, tip), (x + _ARROW, tip + by)]) for tip, by in arrows)
+        yield (x, x, end, start), "".join(paths)
+
+
+def _ends(interval: Interval, scale: Scale) -> tuple[float, float, bool, bool]:
+    """Return the pixels where an interval ends, at most those of the scale, and whether it is cut off there."""
+    low, high = interval
+    return scale(max(low, scale.low)), scale(min(high, scale.high)), low < scale.low, high > scale.high
+
+
+def _bars(one: FrontierMark, color: int, x_scale: Scale, y_scale: Scale) -> str:
+    """Draw the intervals, with an arrow where the scales end before them."""
+    shapes = [
+        svg.element("line", class_="interval", x1=left, x2=right, y1=top, y2=bottom)
+        + (svg.element("path", class_="interval", d=arrows) if arrows else "")
+        for (left, right, top, bottom), arrows in _intervals(one, x_scale, y_scale)
+    ]
     return colored(color, "".join(shapes)) if shapes else ""
 
 
 def _baselines(
-    lines: Sequence[BaselineLine], scale: Scale, left: float, right: float, points: Sequence[tuple[float, float]]
+    lines: Sequence[BaselineLine], scale: Scale, left: float, right: float, shapes: Sequence[_Box]
 ) -> Iterator[str]:
     lines = sorted(lines, key=lambda one: scale(one.value))
     wishes, offsets = [scale(one.value) - 5 for one in lines], [14.0 * place for place in range(len(lines))]
     for y, one in zip(scales.spread(wishes, offsets, TOP + 4, scale.start), lines, strict=True):
         text = f"{one.name} {scales.number(one.value)}"
         yield horizontal("limit", left, right, scale(one.value))
-        yield _label(text, y, left, right, points)
+        yield _label(text, y, left, right, shapes)
 
 
 def _far_baselines(
-    lines: Sequence[BaselineLine], scale: Scale, left: float, right: float, points: Sequence[tuple[float, float]]
+    lines: Sequence[BaselineLine], scale: Scale, left: float, right: float, shapes: Sequence[_Box]
 ) -> Iterator[str]:
     """Name baselines beyond the scale where it ends."""
     above = [one for one in lines if one.value > scale.high]
     below = [one for one in lines if one.value <= scale.high]
     for first, step, arrow, found in ((TOP + 4, 14, "↑", above), (scale.start - 6, -14, "↓", below)):
         for place, one in enumerate(found):
-            yield _label(f"{arrow} {one.name} {scales.number(one.value)}", first + step * place, left, right, points)
+            yield _label(f"{arrow} {one.name} {scales.number(one.value)}", first + step * place, left, right, shapes)
 
 
-def _label(text: str, y: float, left: float, right: float, points: Sequence[tuple[float, float]]) -> str:
-    """Write a label at the right end of the plot, or at the left one if fewer points are there."""
+def _label(text: str, y: float, left: float, right: float, shapes: Sequence[_Box]) -> str:
+    """Write a label at the right end of the plot, or at the left one if fewer points and intervals are there."""
     width = svg.width_of(text, svg.SMALL) + 8
 
     def covered(start: float) -> int:
         return sum(
-            start - _RADIUS < across < start + width + _RADIUS and y - 11 - _RADIUS < down < y + 3 + _RADIUS
-            for across, down in points
+            start - _RADIUS < last
+            and first < start + width + _RADIUS
+            and y - 11 - _RADIUS < bottom
+            and top < y + 3 + _RADIUS
+            for first, last, top, bottom in shapes
         )
 
     start = min((right - width, left), key=covered)
@@ -242,6 +267,7 @@ def _legend(
     marks: Sequence[tuple[int, FrontierMark]],
     runs: Sequence[tuple[int, SingleRun]],
     hollow: str,
+    is_cut: bool,
 ) -> Iterator[LegendEntry]:
     for color, group in enumerate(groups, 1):
         if group.name:
@@ -252,7 +278,8 @@ def _legend(
         dot = svg.element("circle", class_="dot small run", cx=7, cy=6, r=2.5)
         yield LegendEntry("one seed", swatch(colored(1, dot)))
     if any(one.x_interval or one.y_interval for _, one in marks):
-        yield LegendEntry("95 % interval of the mean", swatch(colored(1, vertical("interval", 7, 0, 12))))
+        name = "95 % interval of the mean" + ", beyond the chart at an arrow" * is_cut
+        yield LegendEntry(name, swatch(colored(1, vertical("interval", 7, 0, 12))))
     if any(one.joined for _, one in marks):
         yield LegendEntry("the best trade-offs, joined", curve_swatch(1))
 

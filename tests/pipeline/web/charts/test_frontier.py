@@ -38,7 +38,8 @@ def test_joined_points_of_a_group_are_joined_and_marked_ones_are_hollow():
     assert [one["href"] for one in shape.all("a")] == ["/runs/one", "#a", "#b"]
     assert "6 dead units" in shape.all("a")[2].tooltip()
     assert [key.name for key in drawing.keys] == [
-        "l1", "topk", "with dead units", "one seed", "95 % interval of the mean", "the best trade-offs, joined",
+        "l1", "topk", "with dead units", "one seed",
+        "95 % interval of the mean, beyond the chart at an arrow", "the best trade-offs, joined",
     ]  # fmt: skip
 
 
@@ -52,6 +53,9 @@ def test_points_are_where_their_values_are_and_intervals_end_at_the_scales():
     across, down = shape.all("line", "interval")
     assert (across.number("x1"), across.number("x2")) == (left, left + (right - left) / 10)  # cut off at 0; ends at 1
     assert down.number("y1") < first.number("cy") < down.number("y2")
+    [arrow] = shape.all("path", "interval")  # at 0, where the first one goes on
+    y = first.number("cy")
+    assert arrow["d"] == f"M{left + 4:g} {y - 4:g}L{left:g} {y:g}L{left + 4:g} {y + 4:g}"
     [limit] = shape.all("line", "limit")
     assert limit.number("y1") == 384  # the floor, 0
 
@@ -83,6 +87,21 @@ def test_the_label_of_a_baseline_is_where_no_point_is(lowest, at_left, floor):
     [label] = [one for one in shape.all("text", "chart-label") if "floor" in str(one.text)]
     assert label.number("x") == (shape.all("line", "grid")[0].number("x1") + 4 if at_left else 608)
     assert label.get("text-anchor") == (None if at_left else "end")
+
+
+def test_intervals_within_the_scales_have_no_arrows():
+    marks = [FrontierMark("a", 2, 0.2, x_interval=(1, 3), y_interval=(0.15, 0.25)), FrontierMark("b", 0, 0.1)]
+    drawing = frontier([FrontierGroup("", [*marks, FrontierMark("c", 4, 0.3)])], **LABELS)
+    assert read(drawing).all("path", "interval") == []
+    assert "95 % interval of the mean" in [key.name for key in drawing.keys]
+
+
+def test_the_label_of_a_baseline_is_where_no_interval_is():
+    marks = [FrontierMark("a", 0, 0.22), FrontierMark("b", 10, 0.22, y_interval=(0.1, 0.3)), FrontierMark("c", 5, 0.2)]
+    shape = read(frontier([FrontierGroup("l1", marks)], [BaselineLine("floor", 0.0)], **LABELS))
+    [label] = [one for one in shape.all("text", "chart-label") if "floor" in str(one.text)]
+    assert label.number("x") == shape.all("line", "grid")[0].number("x1") + 4
+    assert len(shape.all("path", "interval")[0]["d"].split("M")) == 3  # an arrow at each end
 
 
 def test_nothing_to_draw_is_said():
