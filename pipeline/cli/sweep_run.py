@@ -26,7 +26,7 @@ from pipeline.core import settings
 from pipeline.core.errors import ExitCode, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
-from pipeline.sweeps import dask_cluster, definition_file, engine, files, space, workers
+from pipeline.sweeps import dask_cluster, definition_file, engine, files, new_definition, space, workers
 from pipeline.sweeps import definition as definitions
 from pipeline.sweeps.dask_cluster import DaskCluster, DaskTrials
 from pipeline.sweeps.definition import PRUNERS, SAMPLERS, Definition
@@ -104,7 +104,7 @@ def run_command(
     if file is not None:
         given = {**definition_file.read(file), **{name: value for name, value in given.items() if value}}
     axes = _axes(given, pipeline)
-    base = definitions.resolve_base(request, **axes)
+    base = new_definition.resolve_base(request, **axes)
     place = Root.at(pathlib.Path(base.config.paths.root))
     if not (is_defined or request.is_empty):
         raise UsageError(
@@ -175,7 +175,7 @@ def _axes(given: dict[str, Any], pipeline: Pipeline) -> dict[str, Any]:
 
 def _definition(name: str, pipeline: Pipeline, base: settings.Settings, given: dict[str, Any]) -> Definition:
     names: dict[str, Any] = {option: _split(given.pop(option, "")) for option in ("minimise", "maximise")}
-    return definitions.make(name, pipeline, base, **names, **given)
+    return new_definition.make(name, pipeline, base, **names, **given)
 
 
 def _split(text: str) -> list[str]:

@@ -20,7 +20,7 @@ from pipeline.definition.spec import Pipeline
 from pipeline.metadata import root_store, run_properties
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.sweeps import definition as definitions
-from pipeline.sweeps import files, record, results, workers
+from pipeline.sweeps import definition_json, files, record, results, workers
 from pipeline.sweeps.definition import Definition
 from pipeline.sweeps.sources import CombinationSource, Grid
 from pipeline.sweeps.trials import Trial, Trials
@@ -41,7 +41,7 @@ def define(root: Root, pipeline: Pipeline, wanted: Definition) -> None:
         files.write(root, wanted)
         return
     found = files.read(root, wanted.name)
-    if differs := definitions.difference(found, wanted, pipeline.configuration):
+    if differs := definition_json.difference(found, wanted, pipeline.configuration):
         raise UsageError(
             f"sweep {wanted.name} is defined already, with other settings: {differs}; choose another name, or continue "
             f"it with `sae sweep run {wanted.name}`"

@@ -16,8 +16,8 @@ from pipeline.core import regular_file, root_lock
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.text import closest
-from pipeline.sweeps import definition
-from pipeline.sweeps.definition import Definition
+from pipeline.sweeps import definition_json
+from pipeline.sweeps.definition import LOCK, Definition
 
 _SCHEMA = 1
 
@@ -34,7 +34,7 @@ def definition_file(root: Root, name: str) -> pathlib.Path:
 
 def lock_file(root: Root) -> pathlib.Path:
     """Return the file that the process which runs a sweep locks; one for the root."""
-    return root.sweeps / definition.LOCK
+    return root.sweeps / LOCK
 
 
 def lock(root: Root) -> contextlib.AbstractContextManager[Callable[[str], None]]:
@@ -91,11 +91,11 @@ def read(root: Root, name: str) -> Definition:
         ) from error
     if schema != _SCHEMA:
         raise UnavailableError(f"{path} has schema {schema}, this version knows {_SCHEMA}: update sae")
-    return definition.of_json(values, path)
+    return definition_json.of_json(values, path)
 
 
 def write(root: Root, found: Definition) -> None:
     """Write the definition of a sweep, at once or not at all."""
     path = definition_file(root, found.name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_file.write(path, json.dumps({"schema": _SCHEMA, **definition.to_json(found)}, indent=1) + "\n")
+    atomic_file.write(path, json.dumps({"schema": _SCHEMA, **definition_json.to_json(found)}, indent=1) + "\n")

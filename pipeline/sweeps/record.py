@@ -23,7 +23,7 @@ from pipeline.metadata import properties
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter
-from pipeline.sweeps import definition, files
+from pipeline.sweeps import definition_json, files
 from pipeline.sweeps.definition import Definition
 from pipeline.sweeps.views import PointState, Sweep
 from pipeline_config import Setting
@@ -136,7 +136,7 @@ def content(pipeline: Pipeline, found: Sweep, models: Mapping[int, str]) -> dict
 def _definition(found: Definition, declared: Mapping[str, Setting]) -> dict[str, Any]:
     """Return a definition without paths and other settings that do not change results."""
     base = {name: value for name, value in found.base.items() if declared[name].affects_results}
-    return {**definition.to_json(found), "base": without_infinity(base), "since": ""}
+    return {**definition_json.to_json(found), "base": without_infinity(base), "since": ""}
 
 
 def as_csv(found: Sweep) -> str:

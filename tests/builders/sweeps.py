@@ -7,7 +7,7 @@ from pipeline.inspection.locations import open_reader
 from pipeline.metadata import run_properties
 from pipeline.metadata import sweep_trigger as trigger
 from pipeline.sparse_autoencoder.definition import PIPELINE
-from pipeline.sweeps import definition, files, results, space
+from pipeline.sweeps import files, new_definition, results, space
 from pipeline_config import PipelineConfig
 from tests.builders.roots import Recorded, set_properties
 
@@ -19,7 +19,12 @@ def axes(*texts):
 def made(*assigned, name="l1", over=("model.l1=0,1e-3",), search=(), profile="sample", **more):
     base = settings.resolve(settings.Request(profile, assignments=assigned), environ={})
     searched = [space.search(one, "--search", PipelineConfig) for one in search]
-    return definition.make(name, PIPELINE, base, over=axes(*over), search=searched, **more)
+    return new_definition.make(name, PIPELINE, base, over=axes(*over), search=searched, **more)
+
+
+def grouped(*groups, over=(), **more):
+    """Make a definition with groups of settings that only belong together."""
+    return made(over=over, groups=[axes(*group) for group in groups], **more)
 
 
 def defined(root, name="l1", over=("model.l1=0,1e-4,1e-3",), assigned=(), **more):

@@ -17,7 +17,7 @@ from pipeline.metadata import run_properties
 from pipeline.metadata import sweep_trigger as trigger
 from pipeline.orchestration import recovery
 from pipeline.sparse_autoencoder.definition import PIPELINE
-from pipeline.sweeps import definition, engine, files, record, results
+from pipeline.sweeps import definition, definition_json, engine, files, record, results
 from pipeline.sweeps.definition import Objective
 from pipeline.sweeps.views import PointState, SweepState
 from pipeline_config import PipelineConfig
@@ -281,7 +281,7 @@ def test_another_round_begins_when_all_points_of_the_last_one_have_ended(points)
     first = points.read().points
     begun = engine.begin_round(points.root, PIPELINE, found)
     assert files.read(points.root, "l1") == begun
-    assert definition.difference(found, begun, PipelineConfig) == ""
+    assert definition_json.difference(found, begun, PipelineConfig) == ""
     assert [one.state for one in points.read().points] == [PointState.WAITING] * 2
     run_id = points.run(1, test_mse=0.02)
     found = points.read().points
