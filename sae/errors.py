@@ -19,8 +19,13 @@ def worded(selection: Selection) -> Iterator[None]:
     try:
         yield
     except SaeError as error:
-        error.args = (in_python(selection.completed(str(error))),)
+        error.args = (text(selection, str(error)),)
         raise
+
+
+def text(selection: Selection, recorded: str) -> str:
+    """Return a text of the command, such as why a run failed, as `worded` words errors."""
+    return in_python(selection.completed(recorded))
 
 
 def in_python(text: str) -> str:

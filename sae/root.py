@@ -77,7 +77,7 @@ class PipelineRoot:
                 sort=sort,
                 ascending=ascending,
             )
-        return RunList(tuple(map(_named, rows)), shown(self.pipeline.columns, [row.metrics for row in rows]))
+        return RunList(tuple(map(self._named, rows)), shown(self.pipeline.columns, [row.metrics for row in rows]))
 
     def run(self, run: str = "latest") -> RecordedRun:
         """Return a run as it is now.
@@ -92,7 +92,10 @@ class PipelineRoot:
         if not isinstance(run, str):
             raise UsageError(f"run {run!r} is not allowed: give an id, its unique beginning, 'latest' or 'latest~1'")
         with self.reader() as reader:
-            return RecordedRun(self, reader.run(reader.find_run(run)))
+            found = reader.run(reader.find_run(run))
+        nodes = tuple(dataclasses.replace(one, error=self._worded(one.error)) for one in found.nodes)
+        row = dataclasses.replace(found.row, error=self._worded(found.row.error))
+        return RecordedRun(self, dataclasses.replace(found, row=row, nodes=nodes))
 
     @contextlib.contextmanager
     def reader(self) -> Iterator[Reader]:
@@ -102,18 +105,27 @@ class PipelineRoot:
 
     def completed_errors(self) -> contextlib.AbstractContextManager[None]:
         """Complete the commands that errors suggest, so that they select this root, and word the errors for Python."""
-        return errors.worded(Selection(self.pipeline.location, str(self.path)))
+        return errors.worded(self._selection)
+
+    @property
+    def _selection(self) -> Selection:
+        return Selection(self.pipeline.location, str(self.path))
+
+    def _worded(self, recorded: str) -> str:
+        return errors.text(self._selection, recorded)
+
+    def _named(self, row: RunRow) -> RunRow:
+        """Return a row whose metrics and settings say which names there are, with the error worded for Python."""
+        of = f"run {row.id}"
+        return dataclasses.replace(
+            row,
+            metrics=ByName(row.metrics, "metric", of),
+            settings=ByName(row.settings, "setting", of),
+            error=self._worded(row.error),
+        )
 
     def _repr_html_(self) -> str:
         return self.runs(20)._repr_html_()
-
-
-def _named(row: RunRow) -> RunRow:
-    """Return a row whose metrics and settings say which names there are."""
-    of = f"run {row.id}"
-    return dataclasses.replace(
-        row, metrics=ByName(row.metrics, "metric", of), settings=ByName(row.settings, "setting", of)
-    )
 
 
 def open_root(root: str | os.PathLike[str] | None = None, *, pipeline: str = "") -> PipelineRoot:

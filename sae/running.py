@@ -167,7 +167,8 @@ def _display(root: Root, id_file: pathlib.Path) -> Iterator[Callable[[str], None
         if not line or time.monotonic() - shown > _REFRESH:
             shown = time.monotonic()
             run_id = id_file.read_text(encoding="utf-8").strip() if id_file.is_file() else ""
-            handle.update(HTML(progress_html(event_log.read(root.path, run_id) if run_id else [])))
+            events = event_log.read(root.path, run_id) if run_id else []
+            handle.update(HTML(progress_html(events, str(root.path))))
 
     try:
         yield update
@@ -182,8 +183,12 @@ def _in_notebook() -> bool:
     return shell is not None and hasattr(shell, "kernel")
 
 
-def progress_html(events: Sequence[TimedEvent]) -> str:
-    """Return a bar and a table of the nodes of a run from its events so far, with its warnings."""
+def progress_html(events: Sequence[TimedEvent], root: str = "") -> str:
+    """Return a bar and a table of the nodes of a run from its events so far, with its warnings.
+
+    The commands that these suggest select the root, if one is given.
+    """
+    selection = Selection(root=root)
     nodes: tuple[str, ...] = ()
     rows: dict[str, tuple[str, str, str]] = {}  # state, time and detail by node
     current, warnings, run_id = "", [], ""
@@ -197,10 +202,10 @@ def progress_html(events: Sequence[TimedEvent]) -> str:
         elif isinstance(event, JobProgress):
             rows[current] = ("running", "", event.text)
         elif isinstance(event, NodeEnded):
-            detail = event.reason or (rows[event.node][2] if event.node in rows else "")
+            detail = errors.text(selection, event.reason) or (rows[event.node][2] if event.node in rows else "")
             rows[event.node] = (event.state.value, seconds_text(event.seconds) if event.seconds else "", detail)
         elif isinstance(event, Note) and event.warning:
-            warnings.append(html.element("p", f"warning: {event.text}"))
+            warnings.append(html.element("p", f"warning: {errors.text(selection, event.text)}"))
     ended = sum(state != "running" for state, _, _ in rows.values())
     bar = f'<progress value="{ended}" max="{max(len(nodes), 1)}"></progress> '
     text = f"run {run_id}: {ended} of {len(nodes)} nodes" if nodes else "starting"

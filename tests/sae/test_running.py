@@ -43,6 +43,13 @@ def test_progress_is_a_bar_and_a_row_for_each_node() -> None:
     assert "starting" in running.progress_html([])
 
 
+def test_commands_in_the_progress_of_a_run_select_its_root() -> None:
+    ended = NodeEnded("A", NodeState.FAILED, 1.0, "killed; `sae resume` repeats it")
+    page = running.progress_html(timed(RunStarted("r1", ("A",)), Note("see `sae runs`", warning=True), ended), "/r")
+    assert "see `sae runs --root /r`" in page
+    assert "killed; `sae resume --root /r` repeats it" in page
+
+
 def test_the_line_of_an_error_is_not_shown_but_returned() -> None:
     shown: list[str] = []
     stream = io.BytesIO(b"loading\nerror: no profile 'x'\n")

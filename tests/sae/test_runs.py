@@ -210,6 +210,19 @@ def test_errors_are_those_of_the_command(root: PipelineRoot, tmp_path: pathlib.P
         sae.open("gs://bucket")
 
 
+def test_why_a_run_failed_names_commands_with_the_root(tmp_path: pathlib.Path) -> None:
+    recorded = Recorded(tmp_path)
+    recorded.run(FIRST, names=["SchemaGen"], failed="SchemaGen")
+    error = "a worker ended; `sae resume` repeats it, or use --set engine.beam_workers=1"
+    recorded.end(FIRST, state="failed", seconds=1.0, error=error)
+    root = sae.open(recorded.root.path)
+    command = f"`sae resume --root {root.path}`"
+    said = f'a worker ended; {command} repeats it, or use settings={{"engine.beam_workers": 1}}'
+    assert root.runs()[0].error == said
+    assert root.run().error == said
+    assert command in root.run()._repr_html_()
+
+
 def test_missing_files_say_how_to_regenerate_them(tmp_path: pathlib.Path) -> None:
     recorded = Recorded(tmp_path)
     recorded.run(FIRST)
