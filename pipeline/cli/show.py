@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from components.evaluation import thresholds
 from pipeline.cli import output
 from pipeline.cli.command import command
 from pipeline.cli.options import ReadOptions, reading_options, run_argument
@@ -46,9 +47,14 @@ def show_command(options: ReadOptions, run_id: str, whole: bool, parameters: boo
         elif options.as_json:
             output.write_json(json_documents.run(found, evaluation, recorded, reader.slice_titles(found.row.id)))
         else:
+            floors: tuple[str, ...] = ()
             if evaluation is not None:
-                evaluation = evaluation.renamed(reader.slice_titles(found.row.id))
+                titles = reader.slice_titles(found.row.id)
+                rows = evaluation.records("thresholds")
+                floors = thresholds.of_floors(*thresholds.shown(rows, found.metrics, found.slices, titles))
+                evaluation = evaluation.renamed(titles)
             words = reader.words(found.row.id)
             declared = [one.reworded(words) for one in reader.pipeline.declared_metrics]
             place = str(reader.root.path) if reader.root else reader.name
-            output.write(run_text.as_text(output.screen(), found, place, evaluation, recorded, missing, declared))
+            text = run_text.as_text(output.screen(), found, place, evaluation, recorded, missing, declared, floors)
+            output.write(text)

@@ -219,7 +219,8 @@ class DataSource:
       look_up: returns where a run will find its data, without importing TensorFlow; None if that is not known. Raises
         `SaeError` if the data is there, but a run cannot use it.
       run_options: returns the options of `sae run` that choose a data set, by its name.
-      hints: returns one line for each setting that does not suit the data set, without importing TensorFlow.
+      hints: returns one line for each setting that does not suit the data set, without importing TensorFlow. Its second
+        argument is whether a model can pass the gates: if not, no line tells how to train a better one.
       slice_titles: returns what people see in place of the recorded names of slices: `label cat` for `label 0`.
       words: returns words that people see in labels of metrics and titles, in place of others: `vector` for `image`.
     """
@@ -233,7 +234,7 @@ class DataSource:
     settings: Collection[str] = ()
     look_up: Callable[[Settings], DataLookup | None] = lambda asked: None
     run_options: Callable[[str], tuple[str, ...]] = lambda dataset: ()
-    hints: Callable[[Settings], tuple[str, ...]] = lambda resolved: ()
+    hints: Callable[[Settings, bool], tuple[str, ...]] = lambda resolved, attainable: ()
     slice_titles: Callable[[Any], Mapping[str, str]] = lambda dataset: {}
     words: Callable[[Any], Mapping[str, str]] = lambda dataset: {}
 
@@ -315,6 +316,21 @@ class SweepSpec:
 
 
 @dataclasses.dataclass(frozen=True)
+class Measured:
+    """What was measured in a run.
+
+    Attributes:
+      metrics: by name.
+      reasons: why its model was not blessed.
+      attainable: whether any model can pass the gates on these data.
+    """
+
+    metrics: dict[str, float]
+    reasons: tuple[str, ...] = ()
+    attainable: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
 class Pipeline:
     """A pipeline.
 
@@ -325,7 +341,7 @@ class Pipeline:
       data: how its data set is found.
       model, evaluation, blessing, decision, pushed, report: the output with each of these; None if there is none.
       artifact_types: artifact types of its own; they are registered when the pipeline is imported.
-      metrics: returns the metrics of a run by name, and the reasons why its model was not blessed.
+      metrics: returns what was measured in a run.
       incomparable: returns why the losses of two runs cannot be compared, one phrase each, from the settings and the
         data set of each; empty if they can.
       declared_metrics: metrics of its evaluation; those with a column are shown in lists of runs, the headline first.
@@ -347,8 +363,8 @@ class Pipeline:
     pushed: OutputName | None = None
     report: OutputName | None = None
     artifact_types: tuple[ArtifactType, ...] = ()
-    metrics: Callable[[ConfiguredPipeline, Mapping[OutputName, Artifact]], tuple[dict[str, float], tuple[str, ...]]] = (
-        lambda configured, outputs: ({}, ())
+    metrics: Callable[[ConfiguredPipeline, Mapping[OutputName, Artifact]], Measured] = lambda configured, outputs: (
+        Measured({})
     )
     incomparable: Callable[[RecordedInputs, RecordedInputs], tuple[str, ...]] = lambda first, other: ()
     declared_metrics: tuple[Metric, ...] = ()

@@ -129,7 +129,7 @@ def _notices(pipeline: Pipeline, resolved: settings.Settings, lookup: DataLookup
     notices = [numeric_variables.notice(numeric_variables.ignored(os.environ, resolved.config.engine))]
     if lookup and not lookup.good:
         notices.append(f"{lookup.found}; {lookup.advice}")
-    return tuple(filter(None, [*notices, *pipeline.data.hints(resolved)]))
+    return tuple(filter(None, [*notices, *pipeline.data.hints(resolved, True)]))
 
 
 def dataset_warning(request: RunRequest) -> str:

@@ -54,7 +54,7 @@ class RunRecorder:
         if dataset.notice:
             self._tell(Note(dataset.notice, warning=True))
         if not self._request.reruns(resolved):
-            for hint in configured.pipeline.data.hints(resolved):
+            for hint in configured.pipeline.data.hints(resolved, True):
                 self._tell(Note(hint, warning=True))
         self._writer = writer = MetadataWriter(self._root)
         if request.resumed:

@@ -85,7 +85,7 @@ def of_run(
         outputs.get(name) if name else None
         for name in (pipeline.blessing, pipeline.decision, pipeline.pushed, pipeline.report)
     )
-    metrics, reasons = pipeline.metrics(configured, outputs)
+    measured = pipeline.metrics(configured, outputs)
     blessed = None if blessing is None else blessing.properties.get("blessed") == 1
     rejection = ""
     if blessed and decision and not decision.properties.get(push_decision.PUSH):
@@ -102,9 +102,9 @@ def of_run(
         assignments=settings.assignments(configured.settings),
         part=part,
         nodes=tuple(map(_document, result.nodes)),
-        metrics=metrics,
+        metrics=measured.metrics,
         blessed=blessed,
-        reasons=reasons,
+        reasons=measured.reasons,
         kept_back=rejection,
         pushed_version=_served_version(pushed, store, root) if pushed and blessed and not rejection else None,
         report=str(pathlib.Path(report.uri) / "report.html") if report else None,
@@ -114,7 +114,7 @@ def of_run(
         error=result.error,
         exit_code=exit_code,
         words=pipeline.data.words(dataset),
-        hints=pipeline.data.hints(configured.settings) if blessed is False else (),
+        hints=pipeline.data.hints(configured.settings, measured.attainable) if blessed is False else (),
     )
 
 

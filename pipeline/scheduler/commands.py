@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from components.evaluation import thresholds
-from components.evaluation.thresholds import Gate
 from pipeline.core.project import PROJECT
 from pipeline.core.text import bytes_text, counted
 from pipeline.metadata.properties import PUSHED_MODEL
@@ -95,11 +94,8 @@ def _error(run: dict[str, Any]) -> str:
     if run["row"]["error"]:
         return str(run["row"]["error"])
     titles: dict[str, str] = run.get("slice_titles", {})
-    missed = thresholds.reasons(
-        Gate(one["metric"], titles.get(one["slice"], one["slice"]), one["value"], one["limit"], one["passed"])
-        for one in run.get("thresholds", ())
-        if one["value"] is not None and one["limit"] is not None
-    )
+    rows, overall, slices = run.get("thresholds", ()), run.get("metrics", {}), run.get("slices", {})
+    missed = thresholds.reasons(*thresholds.shown(rows, overall, slices, titles))
     # Why a model that misses thresholds was not pushed says less than they do.
     found = [str(node["error"]) for node in run.get("nodes", ()) if node["error"] and _tells(node, pushes=not missed)]
     if missed:

@@ -28,6 +28,7 @@ from pipeline.definition.spec import (
     EncodeRequest,
     FoundDataset,
     Frontier,
+    Measured,
     Node,
     OutputName,
     Outputs,
@@ -607,10 +608,10 @@ def _prepare(dataset: ImageDataset, root: Root) -> ImageDataset:
     return dataset_resolver.prepare(dataset, root)
 
 
-def _hints(resolved: Settings) -> tuple[str, ...]:
+def _hints(resolved: Settings, attainable: bool) -> tuple[str, ...]:
     from pipeline.sparse_autoencoder import hints
 
-    return hints.hints(resolved)
+    return hints.hints(resolved, attainable)
 
 
 def _slice_titles(dataset: ImageDataset) -> dict[str, str]:
@@ -622,20 +623,19 @@ def _slice_titles(dataset: ImageDataset) -> dict[str, str]:
 # The metrics of a run.
 
 
-def _metrics(
-    configured: ConfiguredPipeline, outputs: Mapping[OutputName, Artifact]
-) -> tuple[dict[str, float], tuple[str, ...]]:
-    found: dict[str, float] = {}
-    reasons: tuple[str, ...] = ()
+def _metrics(configured: ConfiguredPipeline, outputs: Mapping[OutputName, Artifact]) -> Measured:
     evaluation = evaluation_of(outputs[_EVALUATION]) if _EVALUATION in outputs else None
-    if evaluation:
-        others = [evaluation_of(outputs[name]) for name in (_SCORES, _MODEL_RUN) if name in outputs]
-        overall = {name: value for one in others if one for name, value in one.overall.items()}
-        found = metrics.run_metrics({**evaluation.overall, **overall})
-        gates = thresholds.Gates(**configured.parameters["Evaluator"]["gates"])
-        assert isinstance(configured.dataset, ImageDataset)
-        reasons = thresholds.reasons(thresholds.judge(evaluation, gates, configured.dataset.label_names))
-    return {**found, **_of_report(outputs)}, reasons
+    if evaluation is None:
+        return Measured(_of_report(outputs))
+    others = [evaluation_of(outputs[name]) for name in (_SCORES, _MODEL_RUN) if name in outputs]
+    overall = {name: value for one in others if one for name, value in one.overall.items()}
+    found = metrics.run_metrics({**evaluation.overall, **overall})
+    assert isinstance(configured.dataset, ImageDataset)
+    names = configured.dataset.label_names
+    judged = thresholds.judge(evaluation, thresholds.Gates(**configured.parameters["Evaluator"]["gates"]), names)
+    slices = evaluation.slices(names)
+    attainable = thresholds.attainable(judged, slices)
+    return Measured({**found, **_of_report(outputs)}, thresholds.reasons(judged, slices), attainable)
 
 
 def _of_report(outputs: Mapping[OutputName, Artifact]) -> dict[str, float]:

@@ -30,10 +30,15 @@ _PART = re.compile(rf"([\w-]+)(?:\[{_BOUND}:{_BOUND}\])?")  # of a split, such a
 _DEEP = {"uint16": 65_535}  # largest value by the name of a type that `data.scaling=auto` divides by
 
 
-def hints(resolved: Settings) -> tuple[str, ...]:
-    """Return one line for each setting that does not suit the data set; empty if that is missing or cannot be read."""
+def hints(resolved: Settings, attainable: bool = True) -> tuple[str, ...]:
+    """Return one line for each setting that does not suit the data set; empty if that is missing or cannot be read.
+
+    Args:
+      resolved: the settings.
+      attainable: whether a model can pass the gates; if not, training more would not help.
+    """
     dataset = _dataset(resolved.config)
-    return tuple(_hints(resolved.config, dataset)) if dataset else ()
+    return tuple(_hints(resolved.config, dataset, attainable)) if dataset else ()
 
 
 def run_options(name: str, data_dir: str = "") -> tuple[str, ...]:
@@ -70,9 +75,9 @@ def _smaller_batch(size: int, examples: int) -> int | None:
     return 1 << int(math.log2(max(examples // _FEWEST_STEPS, 1)))
 
 
-def _hints(config: PipelineConfig, dataset: prepared.PreparedDataset) -> Iterator[str]:
+def _hints(config: PipelineConfig, dataset: prepared.PreparedDataset, attainable: bool) -> Iterator[str]:
     size, examples = config.training.batch_size, _train_examples(config, dataset.splits)
-    if smaller := _smaller_batch(size, examples):
+    if attainable and (smaller := _smaller_batch(size, examples)):
         steps = math.ceil(examples / size)
         yield (
             f"training.batch_size = {size} makes only {steps} step{'s' * (steps != 1)} an epoch of {examples:,} "

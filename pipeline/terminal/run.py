@@ -31,6 +31,7 @@ def as_text(
     manifest: Manifest | None,
     missing: str = "",
     declared: Sequence[Metric] = (),
+    floors: Sequence[str] = (),
 ) -> str:
     """Return everything about a run.
 
@@ -42,6 +43,7 @@ def as_text(
       manifest: of the run, if there is one.
       missing: why there is none.
       declared: metrics of the pipeline, whose labels are shown.
+      floors: why no model can meet a threshold, or hardly one, a sentence each.
     """
     labels = {one.name: one.label for one in declared}
     state = screen.styled(run.row.state.value, state_cell(run.row.state.value).style)
@@ -53,6 +55,7 @@ def as_text(
     thresholds = evaluation.labelled(labels).section("thresholds") if evaluation else None
     if isinstance(thresholds, Table):
         lines += ["", screen.heading(thresholds.title), *preview_text.table(screen, thresholds, "  ")]
+        lines += [line for one in floors for line in screen.paragraph(one, "  ")]
     if manifest is None and any(node.parameters for node in run.nodes):
         lines += ["", screen.heading("parameters, in full with --parameters"), *_cut_to_lines(screen, run)]
     lines += ["", screen.heading("configuration")]

@@ -19,6 +19,7 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
     if not (artifact.folder / _NOT_BLESSED).exists():
         return None
     folder = artifact.siblings.get(_EVALUATION)
-    reasons = thresholds.reasons(judged(evaluator.read_evaluation(str(folder)), folder)) if folder else ()
+    measured = evaluator.read_evaluation(str(folder)) if folder else None
+    reasons = thresholds.reasons(judged(measured, folder), measured.slices()) if folder and measured else ()
     text = "" if reasons else "no reason is recorded"
     return Preview(_TITLE, (Text(text, "not blessed", False, reasons, title=_TITLE),)), {}

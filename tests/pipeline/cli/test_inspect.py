@@ -14,6 +14,8 @@ import threading
 
 import pytest
 
+from pipeline.artifacts import previews
+from pipeline.artifacts.sections import Preview, Table, columns
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.views import RunState
 from pipeline.metadata.run_properties import RunOptions
@@ -68,6 +70,21 @@ class TestRuns:
         code, output, _ = sae("show", "latest", "--metadata", str(alone))
         assert code == 0
         assert "no manifests" in output.splitlines()[-1]
+
+
+def test_a_run_that_no_model_could_pass_says_so_below_its_thresholds(sae, recorded):
+    evaluation = recorded.outputs(SECOND, "Evaluator")["evaluation"]
+    one = {"entropy_floor": 0.46, "mean_image_bce": 0.5, "bce": 0.475, "bce_to_mean_image": 0.95}
+    recorded.change(evaluation.id, metrics=json.dumps({"overall": store.METRICS, "per_label": {"0": one}}))
+    titles = columns("metric:name", "slice", "value:number", "limit:number", "passed:verdict")
+    missed = Table("thresholds", titles, (("bce_to_mean_image", "label 0", 0.95, 0.9, False),))
+    folder = previews.folder_of(recorded.root.path, evaluation.uri)
+    previews.write(folder, "ModelEvaluation", Preview("evaluation", (missed,)), {})
+    lines = sae("show", SECOND)[1].splitlines()
+    assert lines[lines.index("thresholds") + 3] == (
+        "  no model can pass: the entropy floor of label 0 is 0.9200 of the loss of always predicting the mean, so "
+        "raise evaluation.max_bce_to_mean_image or use model.loss=mse"
+    )
 
 
 def test_the_help_says_which_end_of_a_sorted_list_is_best(sae):

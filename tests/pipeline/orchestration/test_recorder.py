@@ -63,7 +63,7 @@ def test_the_inputs_of_a_run_are_recorded_before_its_first_node(recorded):
 
 @pytest.mark.parametrize("repeats", [False, True])
 def test_a_run_again_on_its_data_gives_no_hints(recorded, monkeypatch, repeats):
-    data = dataclasses.replace(PIPELINE.data, hints=lambda resolved: ("less",))
+    data = dataclasses.replace(PIPELINE.data, hints=lambda resolved, attainable: ("less",))
     monkeypatch.setattr(roots, "PIPELINE", dataclasses.replace(PIPELINE, data=data))
     earlier = dataclasses.replace(RECORDED, data=recorded.source(), configuration=recorded.config().recorded())
     run = OneRun(recorded, like=earlier if repeats else None).begin()

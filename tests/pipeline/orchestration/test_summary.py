@@ -66,7 +66,7 @@ def of_run(recorded, run_id, *assignments, exit_code=ExitCode.DONE, error="", hi
         NodeEnded("Pusher", NodeState.SKIPPED, 0.0, "the model is not blessed"),
     )
     configured = recorded.configured(*assignments, source=recorded.source(notice="a notice", kind=kind))
-    data = dataclasses.replace(PIPELINE.data, hints=lambda resolved: (hint,) * bool(hint))
+    data = dataclasses.replace(PIPELINE.data, hints=lambda resolved, attainable: (hint,) * bool(hint and attainable))
     configured.pipeline = dataclasses.replace(PIPELINE, data=data)
     return summaries.of_run(
         recorded.store(),
@@ -150,6 +150,16 @@ def test_hints_are_repeated_for_a_model_that_is_not_blessed(recorded):
     recorded.run("r2", "training.seed=2", blessed=False)
     assert of_run(recorded, "r1", hint="try less").hints == ()
     assert of_run(recorded, "r2", "training.seed=2", hint="try less").hints == ("try less",)
+
+
+def test_a_model_that_could_not_pass_is_told_so_and_not_how_to_train_a_better_one(recorded):
+    recorded.run("r1", "evaluation.max_bce_to_mean_image=0.2", blessed=False)
+    found = of_run(recorded, "r1", "evaluation.max_bce_to_mean_image=0.2", hint="try less")
+    assert found.reasons[-1] == (  # 0.0581 / 0.2625
+        "no model can pass: the entropy floor of the test split is 0.2213 of the loss of always predicting the mean, "
+        "so raise evaluation.max_bce_to_mean_image or use model.loss=mse"
+    )
+    assert found.hints == ()
 
 
 def test_a_model_that_the_push_gate_rejects_fails_its_gate_with_the_reason(recorded):

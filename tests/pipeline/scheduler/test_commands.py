@@ -54,6 +54,21 @@ def test_why_a_run_failed_or_its_model_was_rejected(
     assert row(tmp_path, run) == {"state": "failed", "error": expected}
 
 
+def test_a_model_that_could_not_pass_is_told_so(tmp_path: pathlib.Path) -> None:
+    missed = {**MISSED, "metric": "bce_to_mean_image", "slice": "label 0", "value": 0.95, "limit": 0.9}
+    run = {
+        "row": {"state": "failed", "error": ""},
+        "thresholds": [missed],
+        "slices": {"label 0": {"entropy_floor": 0.46, "mean_image_bce": 0.5}},
+        "slice_titles": {"label 0": "label cat"},
+    }
+    assert row(tmp_path, run)["error"] == (
+        "the model is not blessed: bce_to_mean_image label cat is 0.9500, allowed is at most 0.9; no "
+        "model can pass: the entropy floor of label cat is 0.9200 of the loss of always predicting the mean, so "
+        "raise evaluation.max_bce_to_mean_image or use model.loss=mse"
+    )
+
+
 def test_a_run_that_ml_metadata_does_not_know(tmp_path: pathlib.Path) -> None:
     assert row(tmp_path, {"error": "no run r1"}) == {}
 

@@ -29,6 +29,7 @@ def prepared(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         train: int = 5_000,
         dtype: str = "uint16",
         splits: Sequence[str] = ("train", "validation", "test"),
+        attainable: bool = True,
         **facts: Any,
     ) -> tuple[str, ...]:
         shutil.rmtree(tmp_path / "mine", ignore_errors=True)
@@ -39,7 +40,7 @@ def prepared(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         (folder / "features.json").write_text(described)
         (folder / metadata.FILE).write_text(json.dumps({metadata.KEY: {"form": "f", "range": [0, 65_535], **facts}}))
         request = settings.Request(assignments=("data.dataset=mine", *given))
-        return PIPELINE.data.hints(settings.resolve(request))
+        return PIPELINE.data.hints(settings.resolve(request), attainable)
 
     return hints
 
@@ -62,6 +63,7 @@ def test_few_steps_an_epoch_suggest_a_smaller_batch(
     [hint] = found
     assert f"training.batch_size = {batch} makes only {steps} step" in hint
     assert hint.endswith(f"--set training.batch_size={smaller}")
+    assert prepared(f"training.batch_size={batch}", train=train, attainable=False) == ()  # more steps would not help
 
 
 @pytest.mark.parametrize(
@@ -140,10 +142,10 @@ def test_values_that_never_change_are_counted(prepared: Any) -> None:
 
 def test_a_data_set_that_is_not_there_or_is_damaged_has_none(prepared: Any, tmp_path: pathlib.Path) -> None:
     asked = settings.resolve(settings.Request(assignments=("data.dataset=mine",)))
-    assert PIPELINE.data.hints(asked) == ()
+    assert PIPELINE.data.hints(asked, True) == ()
     assert prepared(train=20) != ()
     (tmp_path / "mine" / "1.2.3" / "dataset_info.json").write_text("{")
-    assert PIPELINE.data.hints(asked) == ()
+    assert PIPELINE.data.hints(asked, True) == ()
 
 
 def test_more_memory_than_the_machine_has_is_hinted_with_both_sizes(

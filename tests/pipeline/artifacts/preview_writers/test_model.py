@@ -318,6 +318,26 @@ def test_a_refused_model_is_told_why(evaluated: dict[str, pathlib.Path]) -> None
     assert pictures == {}
 
 
+def test_a_refused_model_is_told_that_none_could_pass(
+    evaluated: dict[str, pathlib.Path], tmp_path: pathlib.Path
+) -> None:
+    folder = tmp_path / "evaluation"
+    shutil.copytree(evaluated["evaluation"], folder)
+    config = (folder / "eval_config.json").read_text()
+    (folder / "eval_config.json").write_text(config.replace("0.99", "0.01"))
+    preview = evaluation.make(artifact("ModelEvaluation", folder))[0]
+    of_slices = {str(row["slice"]): row for row in preview.records("metrics by slice")}
+    ratios = {name: float(row["entropy_floor"]) / float(row["mean_image's_BCE"]) for name, row in of_slices.items()}
+    worst = max(ratios, key=lambda name: ratios[name])
+    [verdict] = blessing.make(artifact("ModelBlessing", evaluated["blessing"], siblings={"evaluation": folder}))[
+        0
+    ].sections
+    assert verdict.items[-1] == (
+        f"no model can pass: the entropy floor of {worst} is {ratios[worst]:.4f} of the loss of always predicting the "
+        "mean, so raise evaluation.max_bce_to_mean_image or use model.loss=mse"
+    )
+
+
 def test_a_verdict_without_its_evaluation_has_no_reasons(tmp_path: pathlib.Path) -> None:
     write(tmp_path / "good", {"BLESSED": b""})
     write(tmp_path / "bad", {"NOT_BLESSED": b""})
