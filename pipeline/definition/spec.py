@@ -316,7 +316,7 @@ class SweepSpec:
 
 
 @dataclasses.dataclass(frozen=True)
-class Measured:
+class RunMetrics:
     """What was measured in a run.
 
     Attributes:
@@ -363,8 +363,8 @@ class Pipeline:
     pushed: OutputName | None = None
     report: OutputName | None = None
     artifact_types: tuple[ArtifactType, ...] = ()
-    metrics: Callable[[ConfiguredPipeline, Mapping[OutputName, Artifact]], Measured] = lambda configured, outputs: (
-        Measured({})
+    metrics: Callable[[ConfiguredPipeline, Mapping[OutputName, Artifact]], RunMetrics] = lambda configured, outputs: (
+        RunMetrics({})
     )
     incomparable: Callable[[RecordedInputs, RecordedInputs], tuple[str, ...]] = lambda first, other: ()
     declared_metrics: tuple[Metric, ...] = ()

@@ -28,13 +28,13 @@ from pipeline.definition.spec import (
     EncodeRequest,
     FoundDataset,
     Frontier,
-    Measured,
     Node,
     OutputName,
     Outputs,
     Pipeline,
     RecordedInputs,
     Reuse,
+    RunMetrics,
     SweepSpec,
 )
 from pipeline.metadata.properties import METRICS, MODEL_DIGEST, PCA_MSE
@@ -623,10 +623,10 @@ def _slice_titles(dataset: ImageDataset) -> dict[str, str]:
 # The metrics of a run.
 
 
-def _metrics(configured: ConfiguredPipeline, outputs: Mapping[OutputName, Artifact]) -> Measured:
+def _metrics(configured: ConfiguredPipeline, outputs: Mapping[OutputName, Artifact]) -> RunMetrics:
     evaluation = evaluation_of(outputs[_EVALUATION]) if _EVALUATION in outputs else None
     if evaluation is None:
-        return Measured(_of_report(outputs))
+        return RunMetrics(_of_report(outputs))
     others = [evaluation_of(outputs[name]) for name in (_SCORES, _MODEL_RUN) if name in outputs]
     overall = {name: value for one in others if one for name, value in one.overall.items()}
     found = metrics.run_metrics({**evaluation.overall, **overall})
@@ -635,7 +635,7 @@ def _metrics(configured: ConfiguredPipeline, outputs: Mapping[OutputName, Artifa
     judged = thresholds.judge(evaluation, thresholds.Gates(**configured.parameters["Evaluator"]["gates"]), names)
     slices = evaluation.slices(names)
     attainable = thresholds.attainable(judged, slices)
-    return Measured({**found, **_of_report(outputs)}, thresholds.reasons(judged, slices), attainable)
+    return RunMetrics({**found, **_of_report(outputs)}, thresholds.reasons(judged, slices), attainable)
 
 
 def _of_report(outputs: Mapping[OutputName, Artifact]) -> dict[str, float]:
