@@ -78,8 +78,9 @@ def run_command(
         raise UsageError(
             f"--run-id-suffix {run_id_suffix!r} is not allowed: give up to 16 letters and digits, such as w1"
         )
-    earlier = manifest.from_file(like, current_pipeline()) if like else None
-    if like is not None and earlier is not None:
+    earlier = None
+    if like is not None:
+        earlier = manifest.from_file(like, current_pipeline())
         request = _with_profile_of(earlier, request)
         _check_root(like, earlier, request)
     wanted = _run_request(

@@ -121,10 +121,24 @@ def applied_profile(name: str, values: Mapping[str, Value], config_type: type[Co
       values: every setting of the run.
       config_type: the configuration of the pipeline.
     """
+    return name if applied_settings(name, values, config_type) or not config_type.profiles.get(name) else ""
+
+
+def applied_settings(name: str, values: Mapping[str, Value], config_type: type[Configuration]) -> dict[str, Value]:
+    """Return the settings of a profile that apply with these values: another data set has other splits and gates.
+
+    Args:
+      name: of the profile; of an unknown one, none apply.
+      values: the settings of the run.
+      config_type: the configuration of the pipeline.
+    """
     profile, sections = config_type.profiles.get(name, {}), config_type.sections()
-    needed = [sections[setting.partition(".")[0]].profile_needs for setting in profile]
-    fits = [not one or one not in profile or values.get(one) == profile[one] for one in needed]
-    return name if any(fits) or not profile else ""
+
+    def applies(setting: str) -> bool:
+        needed = sections[setting.partition(".")[0]].profile_needs
+        return needed not in profile or values.get(needed, profile[needed]) == profile[needed]
+
+    return {setting: value for setting, value in profile.items() if applies(setting)}
 
 
 def of_values(values: Mapping[str, Value], config_type: type[Configuration] = PipelineConfig) -> Any:
@@ -144,14 +158,10 @@ def text_of(value: object) -> str:
 def assignments(resolved: Settings) -> tuple[str, ...]:
     """Return the values of `--set` that give these settings with the profile; also for a resumed run or a rerun."""
     config_type, values = type(resolved.config), resolved.config.values()
-    declared, sections = config_type.settings(), config_type.sections()
-    profile = config_type.profiles.get(resolved.profile, {})
-
-    def applies(name: str) -> bool:  # as in `settings.resolve`: another data set has other gates
-        needed = sections[name.partition(".")[0]].profile_needs
-        return name == needed or not needed or values[needed] == profile.get(needed, values[needed])
-
-    base = config_type.build({name: value for name, value in profile.items() if applies(name)}).values()
+    declared, profile = config_type.settings(), config_type.profiles.get(resolved.profile, {})
+    needed = {one.profile_needs for one in config_type.sections().values()}  # compared with the profile in any case
+    applied = applied_settings(resolved.profile, values, config_type)
+    base = config_type.build({name: profile[name] for name in profile if name in applied or name in needed}).values()
     return tuple(
         f"{name}={text_of(value)}"
         for name, value in values.items()

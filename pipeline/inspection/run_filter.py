@@ -13,6 +13,7 @@ from typing import Any
 from components.evaluation.metrics import Metric
 from pipeline.core import text
 from pipeline.core.errors import UsageError
+from pipeline.core.settings import applied_settings
 from pipeline.inspection.views import RunRow, sort_columns
 from pipeline_config import Configuration
 
@@ -151,20 +152,12 @@ def parameters(
       config_type: declares the settings.
       dataset: name and version of the run's data set.
     """
-    declared, sections = config_type.settings(), config_type.sections()
-    given = config_type.profiles.get(profile, {})
-
-    def applies(
-        name: str,
-    ) -> bool:  # as in `settings.resolve`: other data has other splits and gates than the profile's
-        needed = sections[name.partition(".")[0]].profile_needs
-        return needed not in given or settings.get(needed, given[needed]) == given[needed]
-
-    usual = {name: one.default for name, one in declared.items()}
-    usual |= {name: value for name, value in given.items() if applies(name)}
+    declared = config_type.settings()
+    applied = applied_settings(profile, settings, config_type)
+    usual = {**{name: one.default for name, one in declared.items()}, **applied}
     known = {name: value for name, value in settings.items() if name in declared}
     headline = {name: value for name, value in known.items() if declared[name].headline}
-    name_of_data = {(one.profile_needs, dataset.rpartition(" ")[0]) for one in sections.values()}
+    name_of_data = {(one.profile_needs, dataset.rpartition(" ")[0]) for one in config_type.sections().values()}
 
     def tells(name: str, value: Any) -> bool:
         is_empty = value == "" and declared[name].default == ""

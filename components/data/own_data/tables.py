@@ -43,7 +43,7 @@ def source(path: pathlib.Path, options: Options, like: Conversion) -> Source:
     Args:
       path: the file.
       options: name the columns that are no data.
-      like: how the records of the training data were made; the default: this is the training data.
+      like: how the records of the training data were made; `Conversion()`: this is the training data.
 
     Raises:
       errors.DataError: the file cannot be read, or another column is not of numbers.
